@@ -1,0 +1,384 @@
+"""The one definition of the configuration: frozen, typed and strict.
+
+``config/config.yaml`` holds the defaults, a user's file is laid over it, and ``config/README.md`` explains every
+key. The classes below say which keys exist and which values they take; there are no defaults in code. An unknown
+key names the nearest valid ones. Imports nothing beyond PyYAML, so that a Snakefile can read it where neither torch
+nor MLflow is installed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+STAND_IN = "stand-in"
+UNTRAINED = "untrained"  # reserved method name: the last method's network before its first step
+SetName = Literal["regdb", "sysu"]
+
+
+class ConfigError(ValueError):
+    """A key or value of the configuration is wrong; the message names the key and what would be right."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is run: data sets and methods, in the order of the tables' rows."""
+
+    sets: tuple[SetName, ...]
+    methods: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RegDB:
+    root: str  # a folder, or "stand-in"
+    splits: tuple[int, ...]  # of 1..10; a split is a training of its own
+    epochs: int
+    processes: int | Literal["auto"]  # DDP processes a training; "auto": one per GPU given to the job, else 1
+
+
+@dataclass(frozen=True)
+class SYSU:
+    root: str
+    epochs: int
+    processes: int | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the images lie and the size they are resized to, in pixels."""
+
+    height: int
+    width: int
+    regdb: RegDB
+    sysu: SYSU
+
+
+@dataclass(frozen=True)
+class RegDBStandIn:
+    identities: int  # half of them train, half test, in each of the ten splits
+    images: int  # per identity and modality
+
+
+@dataclass(frozen=True)
+class SYSUStandIn:
+    train: int  # identities
+    val: int
+    test: int
+    images: int  # the most per identity and camera
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """The drawn people that stand in for the real sets."""
+
+    seed: int
+    regdb: RegDBStandIn
+    sysu: SYSUStandIn
+
+
+@dataclass(frozen=True)
+class Model:
+    """The network, shared by all methods (method.md, sections 1 and 2)."""
+
+    backbone: Literal["small", "resnet18", "resnet50"]
+    weights: str  # "none", "imagenet", or a file of torchvision weights
+    gem_p: float
+    parts: int  # n of Eq. 2
+    hidden: int  # width of the Mogrifier LSTM's states
+    rounds: int  # Q of the Mogrifier; 0 is a plain LSTM
+    rank: int  # of the Mogrifier's factored matrices; 0 is full rank
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The readings of the paper's equations, shared by all methods; each default is argued in docs/decisions.md."""
+
+    margin: float  # of the batch-hard triplet
+    divergence_ceiling: float | None  # of Eq. 3, in nats; null is the printed, unbounded form
+    local_form: Literal["decreasing", "printed"]  # of Eq. 6
+    centre_space: Literal["normalised", "raw"]  # where Eq. 7 and 10-12 measure distances
+    cascade_on: tuple[Literal["visible", "infrared", "synergy"], ...]  # Eq. 16
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The weight of each term of the objective; 0 leaves the term, and the modules only it needs, out."""
+
+    identity: float
+    triplet: float
+    wrt: float
+    div: float
+    t: float
+    local: float
+    global_: float
+    sub: float
+    intra: float
+    inter: float
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of a table: a baseline and the terms added to it."""
+
+    pooling: Literal["average", "gem"]
+    nonlocal_: Literal["none", "one", "half"]  # inner width: 1 channel (public AGW code), or C/2 (as intended)
+    erasing: float  # probability of random erasing
+    losses: Losses
+
+
+@dataclass(frozen=True)
+class Train:
+    """The recipe (method.md, section 5)."""
+
+    identities: int  # P of the global batch
+    images: int  # K per identity and modality
+    threads: int  # CPU threads per process
+    rate: float  # learning rate of the new layers
+    backbone_factor: float  # the backbone's rate is this fraction of it
+    warmup: int  # epochs of linear warm-up
+    milestones: tuple[int, ...]  # epochs after which the rate changes ...
+    factors: tuple[float, ...]  # ... to these fractions of it
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    padding: int  # pixels of the zero-padded random crop
+    flip: float  # probability
+    erasing_area: tuple[float, float]  # smallest and largest fraction erased
+    precision: Literal["float32", "bfloat16"]
+    sync_batchnorm: bool
+    log_every: int  # steps between two logged ones
+    checkpoint_every: int  # epochs
+
+
+@dataclass(frozen=True)
+class SYSUEvaluation:
+    modes: tuple[Literal["all", "indoor"], ...]
+    shots: tuple[Literal[1, 10], ...]
+    protocol: Literal["community"]
+    draws: int
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    batch: int  # images embedded at once
+    sysu: SYSUEvaluation
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """MLflow. ``uri: ""`` is an SQLite file in the working directory."""
+
+    uri: str
+    live_every: float  # seconds between two uploads of a running training; 0: only when it has ended
+
+
+@dataclass(frozen=True)
+class Figures:
+    format: Literal["svg", "png"]
+    ranks: int  # the CMC curve's last rank
+
+
+@dataclass(frozen=True)
+class Config:
+    seed: int
+    run: Run
+    data: Data
+    stand_in: StandIn
+    model: Model
+    objective: Objective
+    methods: dict[str, Method]
+    train: Train
+    evaluate: Evaluate
+    tracking: Tracking
+    figures: Figures
+
+    def __post_init__(self) -> None:
+        for name in self.run.methods:
+            if name not in self.methods:
+                raise ConfigError(f"run.methods: {name!r} is not under methods ({', '.join(self.methods)})")
+        if UNTRAINED in self.methods:
+            raise ConfigError(f"methods.{UNTRAINED}: the name is reserved for the network before its first step")
+        if not self.run.methods or not self.run.sets:
+            raise ConfigError("run.sets and run.methods must each name at least one")
+        for name in self.methods:
+            if not name.replace("_", "").replace("-", "").isalnum():
+                raise ConfigError(f"methods.{name}: use letters, digits, '-' and '_' (the name becomes a folder)")
+        bad = [split for split in self.data.regdb.splits if not 1 <= split <= 10]
+        if bad or not self.data.regdb.splits:
+            raise ConfigError(f"data.regdb.splits: {list(self.data.regdb.splits)}; name some of 1..10")
+        if len(self.train.milestones) != len(self.train.factors):
+            raise ConfigError("train.milestones and train.factors must have the same number of entries")
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """The part of the configuration that one training reads: a change anywhere else does not retrain it."""
+
+    seed: int
+    set: SetName
+    split: int
+    method_name: str
+    epochs: int
+    processes: int | Literal["auto"]
+    data: str  # what the images are: the real set's name, or "stand-in"
+    height: int
+    width: int
+    model: Model
+    objective: Objective
+    method: Method
+    train: Train
+
+
+T = TypeVar("T")
+
+
+def build(cls: type[T], values: object, where: str = "") -> T:
+    """``values`` as the dataclass ``cls``, checked key by key.
+
+    Raises ConfigError naming the dotted key: unknown (with the nearest valid ones), missing, or of the wrong type.
+    A field whose name is a Python keyword ends in an underscore here and has none in the file.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where or 'configuration'}: expected a mapping, found {_show(values)}")
+    hints = typing.get_type_hints(cls)
+    fields = {f.name.rstrip("_"): f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            near = get_close_matches(str(key), fields, n=3, cutoff=0.5) or sorted(fields)
+            raise ConfigError(f"{_join(where, key)}: unknown key; did you mean {' or '.join(map(repr, near))}?")
+    missing = [_join(where, key) for key in fields if key not in values]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)}: missing; config/README.md says what belongs there")
+    return cls(**{fields[key]: _convert(hints[fields[key]], values[key], _join(where, key)) for key in fields})
+
+
+def _convert(hint: Any, value: object, where: str) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return build(typing.cast(type, hint), value, where)
+    if origin in (typing.Union, types.UnionType):
+        for option in args:
+            try:
+                return _convert(option, value, where)
+            except ConfigError:
+                continue
+        raise ConfigError(f"{where}: expected {_name(hint)}, found {_show(value)}")
+    if origin is Literal:
+        if value in args and type(value) in {type(a) for a in args}:
+            return value
+    elif origin is tuple:
+        if isinstance(value, list | tuple):
+            if args[-1] is Ellipsis:
+                return tuple(_convert(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+            if len(value) == len(args):
+                return tuple(_convert(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True)))
+    elif origin is dict:
+        if isinstance(value, Mapping):
+            return {str(k): _convert(args[1], v, _join(where, k)) for k, v in value.items()}
+    elif hint is float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    elif isinstance(value, hint) and not (isinstance(value, bool) and hint is not bool):
+        return value
+    raise ConfigError(f"{where}: expected {_name(hint)}, found {_show(value)}")
+
+
+def plain(value: Any) -> Any:
+    """A configuration object as the mapping that ``build`` takes back: for YAML, JSON, checkpoints and parameters."""
+    if dataclasses.is_dataclass(value):
+        return {f.name.rstrip("_"): plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(v) for key, v in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(v) for v in value]
+    return value
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` laid on ``base``: mappings are merged, everything else replaced (as Snakemake merges its files)."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def read_yaml(text_or_path: str) -> Any:
+    """The mapping in a YAML file, or in the argument itself when it begins with ``{`` (a rule passes it inline).
+
+    Raises ConfigError naming a file that is absent or is not YAML.
+    """
+    try:
+        inline = text_or_path.lstrip().startswith("{")
+        return yaml.safe_load(text_or_path if inline else Path(text_or_path).read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{text_or_path}: no such configuration file") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{text_or_path}: not valid YAML: {error}") from None
+
+
+def load(*paths: str) -> Config:
+    """The configuration in the files ``paths``, each laid over those before it."""
+    values: dict[str, Any] = {}
+    for path in paths:
+        values = merge(values, read_yaml(path))
+    return build(Config, values)
+
+
+def data_label(config: Config, name: SetName) -> str:
+    """What the tables say the images are: ``stand-in``, or the real set's name."""
+    real = {"regdb": "RegDB", "sysu": "SYSU-MM01"}[name]
+    return STAND_IN if getattr(config.data, name).root == STAND_IN else real
+
+
+def splits(config: Config, name: SetName) -> tuple[int, ...]:
+    """The trainings of a data set: RegDB's splits; SYSU-MM01 has the one, called 1."""
+    return config.data.regdb.splits if name == "regdb" else (1,)
+
+
+def train_job(config: Config, name: SetName, method: str, split: int) -> TrainJob:
+    """The section of one training. ``untrained`` is the last method's network, trained for no epoch."""
+    source = config.run.methods[-1] if method == UNTRAINED else method
+    return TrainJob(
+        seed=config.seed,
+        set=name,
+        split=split,
+        method_name=method,
+        epochs=0 if method == UNTRAINED else getattr(config.data, name).epochs,
+        processes=1 if method == UNTRAINED else getattr(config.data, name).processes,
+        data=data_label(config, name),
+        height=config.data.height,
+        width=config.data.width,
+        model=config.model,
+        objective=config.objective,
+        method=config.methods[source],
+        train=config.train,
+    )
+
+
+def _join(where: str, key: object) -> str:
+    return f"{where}.{key}" if where else str(key)
+
+
+def _name(hint: Any) -> str:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return " or ".join(repr(a) for a in args)
+    if origin is tuple:
+        inner = "any number" if args[-1] is Ellipsis else str(len(args))
+        return f"a list ({inner}) of {_name(args[0])}"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join("null" if a is type(None) else _name(a) for a in args)
+    return getattr(hint, "__name__", str(hint))
+
+
+def _show(value: object) -> str:
+    return f"{value!r} ({type(value).__name__})"

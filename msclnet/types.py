@@ -1,0 +1,90 @@
+"""The words every room shares.
+
+Shape legend, used by every module: ``B`` pairs in a batch, ``C`` channels of the last feature map, ``n``
+horizontal parts, ``N`` images, ``H x W`` the image (rows x columns).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # reading a data set's index must not cost the import of torch
+    import numpy as np
+    from torch import Tensor
+
+
+class DataError(Exception):
+    """A data set, pack or feature file is not as its contract says.
+
+    The message names the file, what was found, what was expected and what to do.
+    """
+
+
+class Modality(IntEnum):
+    """What a camera records. The numbers are those stored in packs and feature files."""
+
+    VISIBLE = 0
+    INFRARED = 1
+
+
+class Record(NamedTuple):
+    """One image of a data set: ``path`` is relative to the set's root, with forward slashes."""
+
+    path: str
+    identity: int
+    camera: int
+    modality: Modality
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``B`` pairs; pair i holds one visible and one infrared image of the identity ``labels[i]``.
+
+    Images are normalised floats ``[B, 3, H, W]``; labels are 0..P-1 by sorted identity, cameras the set's own
+    numbers, both int64 ``[B]``.
+    """
+
+    visible: Tensor
+    infrared: Tensor
+    labels: Tensor
+    visible_cameras: Tensor
+    infrared_cameras: Tensor
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the network says of a batch of pairs, in the paper's notation (v visible, r infrared, s synergistic).
+
+    The optional ones exist only for the methods whose losses use them.
+    """
+
+    labels: Tensor  # [B] int64, y
+    visible_cameras: Tensor  # [B] int64
+    infrared_cameras: Tensor  # [B] int64
+    visible: Tensor  # [B, C] f^v, pooled
+    infrared: Tensor  # [B, C] f^r, pooled
+    visible_logits: Tensor  # [B, identities], of the BN feature
+    infrared_logits: Tensor  # [B, identities]
+    visible_normalised: Tensor | None = None  # [B, C] f^v after Eq. 1, pooled
+    infrared_normalised: Tensor | None = None  # [B, C]
+    visible_normalised_logits: Tensor | None = None  # [B, identities], Eq. 4
+    infrared_normalised_logits: Tensor | None = None  # [B, identities]
+    visible_blocks: Tensor | None = None  # [B, n, C] b^v
+    synergy_blocks: Tensor | None = None  # [B, n, C] b^s, Eq. 2
+
+
+@dataclass(frozen=True)
+class Features:
+    """Every needed image of a split, embedded once.
+
+    ``bn`` (after the BN neck) and ``pooled`` are float32 ``[N, D]``, each row of unit length; the rest are ``[N]``.
+    """
+
+    bn: np.ndarray
+    pooled: np.ndarray
+    identities: np.ndarray  # int64
+    cameras: np.ndarray  # int64
+    modality: np.ndarray  # int64, see Modality
+    paths: np.ndarray  # str, relative to the set's root

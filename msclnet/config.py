@@ -19,12 +19,14 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
+from msclnet.types import UserError
+
 STAND_IN = "stand-in"
 UNTRAINED = "untrained"  # reserved method name: the last method's network before its first step
 SetName = Literal["regdb", "sysu"]
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """A key or value of the configuration is wrong; the message names the key and what would be right."""
 
 

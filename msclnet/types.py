@@ -15,7 +15,11 @@ if TYPE_CHECKING:  # reading a data set's index must not cost the import of torc
     from torch import Tensor
 
 
-class DataError(Exception):
+class UserError(Exception):
+    """Something the user can mend: scripts end with its message and exit status 1, without a traceback."""
+
+
+class DataError(UserError):
     """A data set, pack or feature file is not as its contract says.
 
     The message names the file, what was found, what was expected and what to do.

@@ -1,0 +1,29 @@
+"""MSCLNet, from images to a table: snakemake --cores all [--use-conda] [results/regdb_summary.csv]"""
+
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: str(Path(workflow.basedir, "config/config.yaml"))
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("results/{set}_summary.csv", set=CONFIG.run.sets),
+        expand("results/{set}_trials.csv", set=CONFIG.run.sets),
+        expand("results/figures/{set}_{figure}.{format}", set=CONFIG.run.sets, figure=FIGURES, format=FORMAT),
+        expand("results/tracking/{set}.json", set=CONFIG.run.sets),

@@ -1,0 +1,64 @@
+"""Which images make up which batch: P identities x K visible + K infrared, a function of (seed, epoch) alone.
+
+The whole batch is drawn on every rank and each takes its own share of the pairs, so 1, 2 and 4 processes train on
+the same global batches and nothing about the order has to be stored to resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from msclnet.config import ConfigError
+
+Pairs = tuple[np.ndarray, np.ndarray]  # positions of the visible and of the infrared images, each int64 [P * K]
+
+
+def epoch_pairs(
+    visible_labels: np.ndarray, infrared_labels: np.ndarray, identities: int, images: int, seed: tuple[int, ...]
+) -> Iterator[Pairs]:
+    """The batches of one epoch; pair i of a batch holds two images of one identity.
+
+    Labels are int64 ``[N]`` of each modality. A batch draws ``identities`` identities without replacement and
+    ``images`` of each modality of them (with replacement only where there are fewer). As in AGW an epoch has
+    about as many draws as the larger modality has images. ``seed`` is (seed, split, epoch).
+    Raises ConfigError when there are fewer identities than a batch needs.
+    """
+    by_identity = [
+        (np.flatnonzero(visible_labels == identity), np.flatnonzero(infrared_labels == identity))
+        for identity in np.unique(np.concatenate((visible_labels, infrared_labels)))
+    ]
+    if identities > len(by_identity):
+        raise ConfigError(
+            f"train.identities: a batch needs {identities} identities, and the training set has {len(by_identity)}; "
+            f"choose {len(by_identity)} or fewer"
+        )
+    rng = np.random.default_rng(seed)
+    for _ in range(steps_per_epoch(len(visible_labels), len(infrared_labels), identities * images)):
+        chosen = [by_identity[i] for i in rng.choice(len(by_identity), identities, replace=False)]
+        visible, infrared = (
+            np.concatenate([rng.choice(rows[m], images, replace=len(rows[m]) < images) for rows in chosen])
+            for m in (0, 1)
+        )
+        yield visible, infrared
+
+
+def steps_per_epoch(visible: int, infrared: int, pairs: int) -> int:
+    """Batches an epoch, from the numbers of images and the pairs in a batch."""
+    return max(1, max(visible, infrared) // pairs)
+
+
+def share(pairs: int, rank: int, world: int) -> slice:
+    """The pairs of a global batch that ``rank`` of ``world`` processes takes.
+
+    Raises ConfigError naming the numbers of processes that divide the batch when ``world`` does not.
+    """
+    if pairs % world:
+        fitting = [n for n in range(1, pairs + 1) if pairs % n == 0]
+        raise ConfigError(
+            f"processes: {world} processes cannot share {pairs} pairs (train.identities x train.images) evenly; "
+            f"use {', '.join(map(str, fitting))}"
+        )
+    size = pairs // world
+    return slice(rank * size, (rank + 1) * size)

@@ -1,0 +1,22 @@
+"""How far apart two features are. ``Q`` queries, ``G`` gallery images, ``D`` channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+Distances = Callable[[slice], Tensor]  # the rows of some queries -> their distances to the gallery, [rows, G]
+
+
+def cosine(query: Tensor, gallery: Tensor) -> Distances:
+    """1 - cos, in [0, 2], of float32 rows of unit length ``[Q, D]`` and ``[G, D]``, as one matrix product a block.
+
+    Only the block asked for exists, so neither ``Q`` nor ``G`` is bounded by the ``[Q, G]`` matrix.
+    """
+    return lambda rows: 1 - query[rows] @ gallery.T
+
+
+def columns(matrix: Tensor, chosen: Tensor) -> Distances:
+    """The distances to the gallery images ``chosen`` (int64 ``[G]``) out of a matrix that holds them all."""
+    return lambda rows: matrix[rows, chosen]

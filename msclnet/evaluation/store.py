@@ -1,0 +1,87 @@
+"""The files around an evaluation: features.npz before it, scores.json after it. Written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from msclnet.types import DataError, Features
+
+REMEDY = "extract the features again"
+TYPES: dict[str, type[np.generic]] = {
+    "bn": np.float32,
+    "pooled": np.float32,
+    "identities": np.int64,
+    "cameras": np.int64,
+    "modality": np.int64,
+    "paths": np.str_,
+    "split": np.int64,
+}
+UNIT = 1e-3  # how far from 1 the length of a feature may be: beyond it the product of two is no cosine
+
+
+def save_features(path: Path, features: Features, split: int) -> None:
+    """Writes the arrays of ``features`` and the scalar ``split``; the same features give the same bytes."""
+    values = {**vars(features), "split": split}
+    arrays = {name: np.asarray(values[name], dtype) for name, dtype in TYPES.items()}
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)  # dates every member 1980-01-01
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def load_features(path: Path) -> tuple[Features, int]:
+    """The features in ``path`` and the split whose test images they are; nothing in the file is executed.
+
+    Raises DataError when the file is absent or damaged, an array is missing, of another type or length, or a feature
+    is not finite or not of unit length.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such feature file; {REMEDY}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in TYPES if name in file}
+    except Exception as error:  # numpy and zipfile name a damaged file by half a dozen exception types
+        raise DataError(f"{path}: not a readable .npz of features ({error}); {REMEDY}") from error
+    if missing := [name for name in TYPES if name not in arrays]:
+        raise DataError(f"{path}: has no {', '.join(missing)}; expected {', '.join(TYPES)}; {REMEDY}")
+
+    images = len(arrays["paths"]) if arrays["paths"].ndim else 0
+    for name, array in arrays.items():
+        shape = () if name == "split" else (images, array.shape[-1]) if name in ("bn", "pooled") else (images,)
+        if array.shape != shape or not np.issubdtype(array.dtype, TYPES[name]):
+            raise DataError(
+                f"{path}: {name} is {array.dtype} of shape {list(array.shape)}; expected {TYPES[name].__name__} of "
+                f"shape {list(shape)}, a row for each of {images} paths; {REMEDY}"
+            )
+    for name in ("bn", "pooled"):
+        lengths = np.linalg.norm(arrays[name], axis=1)
+        if bad := np.flatnonzero(~(np.abs(lengths - 1) <= UNIT)).tolist():  # NaN is bad, too
+            raise DataError(
+                f"{path}: {name} has {len(bad)} rows that are not of unit length, the first of length "
+                f"{lengths[bad[0]]:.4g} ({arrays['paths'][bad[0]]}); expected finite rows of length 1; {REMEDY}"
+            )
+    split = int(arrays.pop("split"))
+    return Features(**arrays), split
+
+
+def load_split(path: Path, split: int) -> Features:
+    """As ``load_features``; raises DataError when the file is of another split, whose test people may be trained ones."""
+    features, found = load_features(path)
+    if found != split:
+        raise DataError(f"{path}: features of split {found}, expected split {split}; {REMEDY} with that split's model")
+    return features
+
+
+def write_scores(path: Path, split: int, rows: Sequence[dict[str, object]]) -> None:
+    """scores.json: ``{"split": N, "rows": [...]}``, the rows of ``evaluate_regdb`` or ``evaluate_sysu``, a line each."""
+    lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(f'{{"split": {split}, "rows": [\n{lines}\n]}}\n')
+    partial.replace(path)

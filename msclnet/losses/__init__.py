@@ -1,0 +1,1 @@
+"""One equation, one function: ``baseline`` (AGW), ``synergy`` (MS), ``complement`` (MC), ``cascade`` (CA)."""

@@ -1,0 +1,56 @@
+"""The losses of the baselines: identity cross-entropy, batch-hard triplet (``base``), WRT (``agw``).
+
+Shape legend: N features of a batch, D their width. Pure functions of tensors; each returns a scalar >= 0.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from msclnet.losses.centers import pairwise_squared_distance, same_group
+
+MIN_SQUARED_DISTANCE = 1e-12  # below it the root's gradient would overflow; as in the public AGW code
+
+
+def identity(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of the identity logits ``[N, identities]``, mean over the batch."""
+    return F.cross_entropy(logits, labels)
+
+
+def batch_hard_triplet(features: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """Mean over anchors of ``max(0, hardest positive - hardest negative + margin)``, Euclidean.
+
+    Source: Hermans et al., In Defense of the Triplet Loss, 2017. Anchors without a negative contribute 0.
+    """
+    distance, positive, negative = _distances(features, labels)
+    furthest = distance.masked_fill(~positive, 0).amax(1)
+    closest = distance.masked_fill(~negative, torch.inf).amin(1)
+    return (furthest - closest + margin).clamp(min=0).mean()
+
+
+def weighted_regularised_triplet(features: Tensor, labels: Tensor) -> Tensor:
+    """WRT: mean over anchors of ``log(1 + exp(sum_p w_p d_p - sum_n w_n d_n))``, Euclidean.
+
+    The weights are softmax(d) over an anchor's positives (itself among them, as in the public code) and softmax(-d)
+    over its negatives. Source: Ye et al., AGW, TPAMI 2021. Anchors without a negative contribute 0.
+    """
+    distance, positive, negative = _distances(features, labels)
+    furthest = (distance * _masked_softmax(distance, positive)).sum(1)
+    closest = (distance * _masked_softmax(-distance, negative)).sum(1)
+    has_negative = negative.any(1)
+    return (F.softplus(furthest - closest) * has_negative).mean()
+
+
+def _distances(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Euclidean distances ``[N, N]`` and the masks of positives (self included) and negatives."""
+    distance = pairwise_squared_distance(features).clamp(min=MIN_SQUARED_DISTANCE).sqrt()
+    positive = same_group(labels)
+    return distance, positive, ~positive
+
+
+def _masked_softmax(values: Tensor, mask: Tensor) -> Tensor:
+    """Softmax of each row over the entries of ``mask``; a row without any is all 0."""
+    # A large finite number rather than -inf: a row without entries then gives no NaN, here or in the gradient.
+    return values.masked_fill(~mask, torch.finfo(values.dtype).min).softmax(1) * mask

@@ -1,0 +1,49 @@
+"""Cascaded Aggregation, Eq. 10-12: from features to sub-classes (identity, camera) to identities.
+
+Shape legend: N features of a batch (f^v, f^r and f^s together, Eq. 16), D their width; ``identities`` and ``cameras``
+are ``[N]``. Meant for features of unit length, where each is bounded.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from msclnet.losses.centers import (
+    centre_of_each,
+    pairwise_squared_distance,
+    same_group,
+    share_of_group,
+    squared_distance,
+)
+
+
+def sub(features: Tensor, identities: Tensor, cameras: Tensor) -> Tensor:
+    """Eq. 10, L_sub: mean over i of ``||f_i - C_{s_i}||^2``, in [0, 1] for unit features; 0 where each is alone."""
+    return squared_distance(features, centre_of_each(features, same_group(identities, cameras))).mean()
+
+
+def intra(features: Tensor, identities: Tensor, cameras: Tensor) -> Tensor:
+    """Eq. 11, L_intra: mean over identities i of the sum over i's sub-classes j of ``||C_{s_j} - C_{y_i}||^2``.
+
+    >= 0, and 0 where each identity was seen by one camera.
+    """
+    sub_class, identity = same_group(identities, cameras), same_group(identities)
+    distances = squared_distance(centre_of_each(features, sub_class), centre_of_each(features, identity))
+    per_sub_class = share_of_group(sub_class, features.dtype)
+    count = share_of_group(identity, features.dtype).sum()
+    return (distances * per_sub_class).sum() / count
+
+
+def inter(features: Tensor, identities: Tensor) -> Tensor:
+    """Eq. 12, L_inter = -(1 / binom(N, 2)) sum_i sum_{j != i} ``||C_{y_i} - C_{y_j}||^2``, N identities in the batch.
+
+    In [-8, 0] for unit features (the printed sum visits each pair twice). Eq. 13 prints the binomial upside
+    down. A batch of one identity has no pair: 0.
+    """
+    identity = same_group(identities)
+    share = share_of_group(identity, features.dtype)  # [N], sums to 1 over each identity
+    distances = pairwise_squared_distance(centre_of_each(features, identity)).masked_fill(identity, 0)
+    count = share.sum()
+    pairs = (count * (count - 1) / 2).clamp(min=1)
+    return -torch.einsum("i,ij,j->", share, distances, share) / pairs

@@ -1,0 +1,115 @@
+"""The network assembled: theta (backbone, pooling, BN neck), and for training the modules MS and MC read.
+
+Shape legend: B pairs, C channels, n parts; v visible, r infrared, s synergistic.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from msclnet.config import Losses, Method, Model, Objective
+from msclnet.model.backbone import Backbone
+from msclnet.model.gem import gem, gem_parts
+from msclnet.model.instance_norm import ModalityInstanceNorm
+from msclnet.model.synergy import SynergyEncoder
+from msclnet.types import Batch, Modality, Outputs
+
+
+class MSCLNet(nn.Module):
+    """One network for every method: what no loss of ``method`` reads is not built.
+
+    So each parameter takes part in every training step, and DDP runs without ``find_unused_parameters``. At test
+    only theta is used (``embed``); the modules of MS and MC take no part.
+    """
+
+    def __init__(self, identities: int, model: Model, method: Method, objective: Objective) -> None:
+        super().__init__()
+        self.gem_p = model.gem_p if method.pooling == "gem" else 1.0
+        self.parts = model.parts
+        self.backbone = Backbone(model.backbone, model.weights, method.nonlocal_)
+        channels = self.backbone.channels
+        self.bottleneck = nn.BatchNorm1d(channels)  # BNNeck
+        self.bottleneck.bias.requires_grad_(False)
+        nn.init.normal_(self.bottleneck.weight, 1.0, 0.01)
+        self.classifier = _head(channels, identities)
+
+        losses = method.losses
+        heads, encoder = bool(losses.t), uses_synergy(losses, objective)
+        self.instance_norm = ModalityInstanceNorm(channels) if heads or losses.div or encoder else None  # Eq. 1
+        self.visible_head = _head(channels, identities) if heads else None  # Eq. 4
+        self.infrared_head = _head(channels, identities) if heads else None
+        self.synergy = (  # Eq. 2
+            SynergyEncoder(channels, model.hidden, model.rounds, model.rank) if encoder else None
+        )
+
+    def forward(self, batch: Batch) -> Outputs:
+        """Everything the losses read of B pairs."""
+        stems = (
+            self.backbone.stem(batch.visible, Modality.VISIBLE),
+            self.backbone.stem(batch.infrared, Modality.INFRARED),
+        )
+        maps = self.backbone.shared(torch.cat(stems))  # [2B, C, h, w]
+        pooled = gem(maps, self.gem_p)  # [2B, C]
+        logits = self.classifier(self.bottleneck(pooled))  # [2B, identities]
+        maps_v, maps_r = maps.chunk(2)
+        visible, infrared = pooled.chunk(2)
+        visible_logits, infrared_logits = logits.chunk(2)
+        return Outputs(
+            labels=batch.labels,
+            visible_cameras=batch.visible_cameras,
+            infrared_cameras=batch.infrared_cameras,
+            visible=visible,
+            infrared=infrared,
+            visible_logits=visible_logits,
+            infrared_logits=infrared_logits,
+            **self._synergy(maps_v, maps_r),
+        )
+
+    def _synergy(self, maps_v: Tensor, maps_r: Tensor) -> dict[str, Tensor]:
+        """The fields of ``Outputs`` that only the losses of MS, MC and CA read."""
+        if self.instance_norm is None:
+            return {}
+        normal_v, normal_r = self.instance_norm(maps_v, maps_r)
+        fields = {
+            "visible_normalised": gem(normal_v, self.gem_p),
+            "infrared_normalised": gem(normal_r, self.gem_p),
+        }
+        if self.visible_head is not None and self.infrared_head is not None:
+            fields["visible_normalised_logits"] = self.visible_head(fields["visible_normalised"])
+            fields["infrared_normalised_logits"] = self.infrared_head(fields["infrared_normalised"])
+        if self.synergy is not None:
+            fields["visible_blocks"] = gem_parts(maps_v, self.gem_p, self.parts)
+            fields["synergy_blocks"] = self.synergy(
+                gem_parts(normal_v, self.gem_p, self.parts), gem_parts(normal_r, self.gem_p, self.parts)
+            )
+        return fields
+
+    def embed(self, images: Tensor, modality: Modality) -> tuple[Tensor, Tensor]:
+        """Normalised float images ``[B, 3, H, W]`` of one modality -> the ``bn`` and ``pooled`` features ``[B, C]``.
+
+        Both have rows of unit length; ``bn`` is the headline. The stream is chosen by ``modality``, never by position.
+        """
+        maps = self.backbone.shared(self.backbone.stem(images, modality))
+        pooled = gem(maps, self.gem_p)
+        return F.normalize(self.bottleneck(pooled)), F.normalize(pooled)
+
+    def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """Trainable parameters of the backbone, and of the layers that start from nothing."""
+        backbone = [p for p in self.backbone.parameters() if p.requires_grad]
+        known = set(map(id, backbone))
+        return backbone, [p for p in self.parameters() if p.requires_grad and id(p) not in known]
+
+
+def uses_synergy(losses: Losses, objective: Objective) -> bool:
+    """Whether a loss reads f^s: those of MC, and those of CA when it acts on f^s."""
+    cascade = bool(losses.sub or losses.intra or losses.inter)
+    return bool(losses.local or losses.global_) or (cascade and "synergy" in objective.cascade_on)
+
+
+def _head(channels: int, identities: int) -> nn.Linear:
+    """A bias-free classifier, started as in AGW."""
+    head = nn.Linear(channels, identities, bias=False)
+    nn.init.normal_(head.weight, 0.0, 0.001)
+    return head

@@ -1,0 +1,39 @@
+"""The conda environments name the versions of the lock, so that --use-conda changes no result."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda p: p.stem)
+def test_an_environment_pins_what_the_lock_pins(path) -> None:
+    *_, pip = yaml.safe_load(path.read_text())["dependencies"]
+    text = (ROOT / "requirements.lock").read_text()
+    for requirement in pip["pip"]:
+        name, version = requirement.split("==")
+        assert re.search(rf"^{re.escape(name)}=={re.escape(version)}[ \\]", text, re.MULTILINE), requirement
+
+
+def test_every_rule_that_runs_code_names_an_environment() -> None:
+    used = set()
+    for file in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        for rule in re.split(r"(?m)^rule ", file.read_text())[1:]:
+            environment = re.search(r'conda:\s+"\.\./\.\./envs/(\w+)\.yaml"', rule)
+            assert environment, f"{file.name}: rule {rule.split(':')[0]} has no conda environment"
+            used.add(environment[1])
+    assert used == {path.stem for path in ENVIRONMENTS}
+
+
+def test_locks_carry_no_addresses_and_a_hash_for_each_package() -> None:
+    for name in ("requirements.lock", "requirements-test.lock"):
+        text = (ROOT / name).read_text()
+        assert "://" not in text
+        pinned = re.findall(r"^[a-z0-9_.-]+==.*(?:\n    --hash=sha256:[0-9a-f]{64}.*)+", text, re.MULTILINE)
+        assert len(pinned) == len(re.findall(r"^[a-z0-9_.-]+==", text, re.MULTILINE)) > 50

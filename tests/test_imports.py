@@ -1,0 +1,74 @@
+"""Imports point down only, and heavy libraries stay where they belong."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+# Each room may import those after it, and what its own row names beside itself.
+LAYERS = [
+    {"train", "features", "aggregate", "plots", "tracking", "record"},
+    {"model", "losses", "data", "evaluation"},
+    {"distributed", "checkpoint", "schedule", "config"},
+    {"types"},
+]
+WITHIN_TOP = {("train", "record")}
+STDLIB_AND_CORE = {"numpy", "PIL", "yaml", "torch", "torchvision", "msclnet", *sys.stdlib_module_names}
+HEAVY = {"tracking": {"mlflow", "sqlalchemy"}, "plots": {"matplotlib"}}
+
+
+def modules() -> list[tuple[str, ast.Module]]:
+    files = sorted((ROOT / "msclnet").rglob("*.py"))
+    assert len(files) > 20
+    return [(str(f.relative_to(ROOT / "msclnet").with_suffix("")), ast.parse(f.read_text())) for f in files]
+
+
+def imported(tree: ast.AST) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def layer(room: str) -> int:
+    return next(i for i, rooms in enumerate(LAYERS) if room in rooms)
+
+
+@pytest.mark.parametrize(("name", "tree"), modules(), ids=[name for name, _ in modules()])
+def test_imports_point_down(name: str, tree: ast.Module) -> None:
+    room = name.split("/")[0]
+    if room == "__init__":
+        return
+    for target in imported(tree):
+        top, *rest = target.split(".")
+        assert top in STDLIB_AND_CORE | HEAVY.get(room, set()), f"{name} imports {target}"
+        if top == "msclnet":
+            other = rest[0]
+            below = layer(other) > layer(room)
+            config_layer = layer(room) == layer(other) == 2
+            assert other == room or below or config_layer or (room, other) in WITHIN_TOP, f"{name} imports {target}"
+
+
+@pytest.mark.parametrize("library", ["mlflow", "matplotlib"])
+def test_heavy_libraries_are_imported_late(library: str) -> None:
+    """Importing any module of msclnet loads neither MLflow nor (plots aside) matplotlib."""
+    names = [name.replace("/", ".").removesuffix(".__init__") for name, _ in modules()]
+    wanted = [f"msclnet.{n}" if n != "__init__" else "msclnet" for n in names if n != "plots"]
+    code = f"import sys, importlib; [importlib.import_module(n) for n in {wanted!r}]; print({library!r} in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
+
+
+def test_the_configuration_needs_neither_torch_nor_numpy() -> None:
+    code = "import sys, msclnet.config; print(sorted({'torch', 'numpy', 'mlflow'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

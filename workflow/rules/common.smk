@@ -1,0 +1,115 @@
+import ast
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT))
+
+from msclnet import config as settings
+
+try:
+    CONFIG = settings.build(settings.Config, config)
+except settings.ConfigError as error:
+    raise WorkflowError(f"configuration: {error}") from None
+
+SCRIPTS = shlex.quote(str(ROOT / "workflow/scripts"))
+FIGURES = ["cmc", "losses"]
+FORMAT = CONFIG.figures.format
+METHODS = [settings.UNTRAINED, *CONFIG.run.methods]
+
+# The scripts import msclnet from this checkout in every environment, conda's included, which nothing is installed into.
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(ROOT))}; ")
+
+
+wildcard_constraints:
+    set="regdb|sysu",
+    method="|".join(map(re.escape, METHODS)),
+    split=r"[0-9]+",
+
+
+def inline(section):
+    """A section of the configuration as a script takes it on its command line."""
+    return json.dumps(settings.plain(section))
+
+
+def code(*names):
+    """A digest of the named source files and folders, comments and docstrings aside: an edit re-runs what used them."""
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        path = ROOT / name
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(ast.dump(_without_docstrings(ast.parse(file.read_text()))).encode())
+    return digest.hexdigest()[:12]
+
+
+def _without_docstrings(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return tree
+
+
+def root(name):
+    """The folder of a data set's images: the user's, or the drawn stand-in's."""
+    given = getattr(CONFIG.data, name).root
+    return f"data/stand-in/{name}" if given == settings.STAND_IN else given
+
+
+def real_flag(name):
+    return "" if getattr(CONFIG.data, name).root == settings.STAND_IN else "--real"
+
+
+def drawn(name):
+    """What the reading of a data set waits for: nothing when the images are the user's."""
+    return [f"data/stand-in/{name}/drawn.json"] if getattr(CONFIG.data, name).root == settings.STAND_IN else []
+
+
+def trainings(name, methods):
+    """The folder of each training of a data set."""
+    return [f"results/{name}/{method}/split{split}" for method in methods for split in settings.splits(CONFIG, name)]
+
+
+def model_of(wildcards):
+    """The model whose features are wanted. The untrained network is one and the same for every split."""
+    split = wildcards.split
+    if wildcards.method == settings.UNTRAINED:
+        split = settings.splits(CONFIG, wildcards.set)[0]
+    return f"results/{wildcards.set}/{wildcards.method}/split{split}/model.pt"
+
+
+def job(wildcards):
+    """The section of the configuration that one training reads."""
+    return inline(settings.train_job(CONFIG, wildcards.set, wildcards.method, int(wildcards.split)))
+
+
+def gpus():
+    """GPUs a job on this machine may use: those of CUDA_VISIBLE_DEVICES, else all there are."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([device for device in visible.split(",") if device.strip()])
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
+    except OSError:
+        return 0
+    return listed.stdout.count("GPU ") if listed.returncode == 0 else 0
+
+
+GPUS = gpus()
+
+
+def processes(wildcards):
+    """DDP processes of a training: as configured, or one per GPU given to it, or 1."""
+    wanted = settings.train_job(CONFIG, wildcards.set, wildcards.method, int(wildcards.split)).processes
+    return max(1, GPUS) if wanted == "auto" else wanted
+
+
+def training_threads(wildcards):
+    """The cores of a training: on the CPU its processes' threads; with GPUs all, so that one training has them all."""
+    cores = workflow.cores or 1
+    return cores if GPUS else min(cores, processes(wildcards) * CONFIG.train.threads)

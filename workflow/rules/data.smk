@@ -1,0 +1,68 @@
+rule stand_in:
+    """Draws people in the exact layout of a real set."""
+    output:
+        "data/stand-in/{set}/drawn.json",
+    log:
+        "results/logs/stand_in_{set}.log",
+    benchmark:
+        "results/benchmarks/stand_in_{set}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: workflow.cores
+    params:
+        stand_in=lambda wildcards: inline(CONFIG.stand_in),
+        code=code("msclnet/data/standin.py", "msclnet/data/people.py"),
+    shell:
+        "python {SCRIPTS}/draw_stand_in.py --set {wildcards.set} --stand-in {params.stand_in:q} "
+        "--out $(dirname {output}) --workers {threads} > {log} 2>&1"
+
+
+rule check_data:
+    """Holds a data set against its contract; an error names the file and the remedy."""
+    input:
+        lambda wildcards: drawn(wildcards.set),
+    output:
+        "results/data/{set}_check.json",
+    log:
+        "results/logs/check_{set}.log",
+    benchmark:
+        "results/benchmarks/check_{set}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        root=lambda wildcards: root(wildcards.set),
+        splits=lambda wildcards: settings.splits(CONFIG, wildcards.set),
+        real=lambda wildcards: real_flag(wildcards.set),
+        code=code("msclnet/data/contract.py", "msclnet/data/regdb.py", "msclnet/data/sysu.py"),
+    shell:
+        "python {SCRIPTS}/check_data.py --set {wildcards.set} --root {params.root:q} --splits {params.splits} "
+        "{params.real} --out {output} > {log} 2>&1"
+
+
+rule pack:
+    """Decodes and resizes each image once, into one memory map a modality."""
+    input:
+        "results/data/{set}_check.json",
+    output:
+        "data/packs/{set}/pack.json",
+        "data/packs/{set}/visible.npy",
+        "data/packs/{set}/infrared.npy",
+        "data/packs/{set}/index.csv",
+        "data/packs/{set}/splits.json",
+    log:
+        "results/logs/pack_{set}.log",
+    benchmark:
+        "results/benchmarks/pack_{set}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: workflow.cores
+    params:
+        root=lambda wildcards: root(wildcards.set),
+        splits=lambda wildcards: settings.splits(CONFIG, wildcards.set),
+        real=lambda wildcards: real_flag(wildcards.set),
+        height=CONFIG.data.height,
+        width=CONFIG.data.width,
+        code=code("msclnet/data/pack.py", "msclnet/data/regdb.py", "msclnet/data/sysu.py"),
+    shell:
+        "python {SCRIPTS}/pack.py --set {wildcards.set} --root {params.root:q} --splits {params.splits} {params.real} "
+        "--height {params.height} --width {params.width} --out $(dirname {output[0]}) --workers {threads} > {log} 2>&1"

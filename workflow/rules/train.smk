@@ -1,0 +1,56 @@
+rule train:
+    """One training: a method on a split, on as many processes as configured; continues where it was interrupted."""
+    input:
+        pack="data/packs/{set}/pack.json",
+        tracking=ancient("results/tracking/ready.json"),
+    output:
+        model="results/{set}/{method}/split{split}/model.pt",
+        metrics="results/{set}/{method}/split{split}/metrics.jsonl",
+        config="results/{set}/{method}/split{split}/config.yaml",
+    log:
+        "results/logs/train_{set}_{method}_split{split}.log",
+    benchmark:
+        "results/benchmarks/train_{set}_{method}_split{split}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: training_threads
+    params:
+        job=job,
+        processes=processes,
+        code=code(
+            "msclnet/train.py",
+            "msclnet/schedule.py",
+            "msclnet/distributed.py",
+            "msclnet/model",
+            "msclnet/losses",
+            "msclnet/data/dataset.py",
+            "msclnet/data/sampling.py",
+            "msclnet/data/augment.py",
+        ),
+    shell:
+        "torchrun --standalone --nproc-per-node {params.processes} {SCRIPTS}/train.py --job {params.job:q} "
+        "--pack $(dirname {input.pack}) --out $(dirname {output.model}) "
+        "--uri {config[tracking][uri]:q} --live-every {config[tracking][live_every]} > {log} 2>&1"
+
+
+rule features:
+    """Embeds each test image of a split once."""
+    input:
+        model=model_of,
+        pack="data/packs/{set}/pack.json",
+    output:
+        "results/{set}/{method}/split{split}/features.npz",
+    log:
+        "results/logs/features_{set}_{method}_split{split}.log",
+    benchmark:
+        "results/benchmarks/features_{set}_{method}_split{split}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: lambda wildcards: training_threads(wildcards) if GPUS else CONFIG.train.threads
+    params:
+        batch=CONFIG.evaluate.batch,
+        threads=CONFIG.train.threads,
+        code=code("msclnet/features.py", "msclnet/model"),
+    shell:
+        "python {SCRIPTS}/features.py --model {input.model} --pack $(dirname {input.pack}) --split {wildcards.split} "
+        "--batch {params.batch} --threads {params.threads} --out {output} > {log} 2>&1"

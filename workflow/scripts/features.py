@@ -1,0 +1,36 @@
+"""Embeds each test image of a split once with a trained model.
+
+python workflow/scripts/features.py --model results/x/model.pt --pack data/packs/regdb --split 1 --out features.npz
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from msclnet.data.pack import Pack
+from msclnet.distributed import processes
+from msclnet.evaluation.store import save_features
+from msclnet.features import extract, load_model
+from msclnet.types import UserError
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, type=Path, help="model.pt of a training")
+    parser.add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
+    parser.add_argument("--split", required=True, type=int, help="whose test images are embedded")
+    parser.add_argument("--batch", default=128, type=int, help="images embedded at once (default: 128)")
+    parser.add_argument("--threads", default=1, type=int, help="CPU threads (default: 1)")
+    parser.add_argument("--out", required=True, type=Path, help="the .npz to write")
+    args = parser.parse_args()
+    network, _ = load_model(args.model)
+    with processes(args.threads) as process:
+        features = extract(network, Pack.open(args.pack), args.split, args.batch, process.device)
+    save_features(args.out, features, args.split)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

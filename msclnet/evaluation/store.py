@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def load_features(path: Path) -> tuple[Features, int]:
 
     images = len(arrays["paths"]) if arrays["paths"].ndim else 0
     for name, array in arrays.items():
-        shape = () if name == "split" else (images, array.shape[-1]) if name in ("bn", "pooled") else (images,)
+        shape = () if name == "split" else (images, *array.shape[-1:]) if name in ("bn", "pooled") else (images,)
         if array.shape != shape or not np.issubdtype(array.dtype, TYPES[name]):
             raise DataError(
                 f"{path}: {name} is {array.dtype} of shape {list(array.shape)}; expected {TYPES[name].__name__} of "
@@ -72,15 +73,23 @@ def load_features(path: Path) -> tuple[Features, int]:
 
 
 def load_split(path: Path, split: int) -> Features:
-    """As ``load_features``; raises DataError when the file is of another split, whose test people may be trained ones."""
+    """As ``load_features``; raises DataError when the file is of another split than the one asked for."""
     features, found = load_features(path)
     if found != split:
         raise DataError(f"{path}: features of split {found}, expected split {split}; {REMEDY} with that split's model")
     return features
 
 
+def split_of(path: Path) -> int:
+    """The split that the folder of ``path`` is named for; raises DataError when it is not called ``split<N>``."""
+    folder = path.absolute().parent.name
+    if match := re.fullmatch(r"split(\d+)", folder):
+        return int(match[1])
+    raise DataError(f"{path}: lies in a folder called {folder!r}, expected split<N>; move it, or name the split")
+
+
 def write_scores(path: Path, split: int, rows: Sequence[dict[str, object]]) -> None:
-    """scores.json: ``{"split": N, "rows": [...]}``, the rows of ``evaluate_regdb`` or ``evaluate_sysu``, a line each."""
+    """scores.json: ``{"split": N, "rows": [...]}``, with a line for each row of an evaluation."""
     lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(f'{{"split": {split}, "rows": [\n{lines}\n]}}\n')

@@ -36,7 +36,9 @@ def test_an_epoch_has_the_larger_modalitys_number_of_draws() -> None:
 
 
 def test_the_same_seed_gives_the_same_batches_and_another_epoch_others() -> None:
-    assert all(np.array_equal(a, b) for x, y in zip(batches(), batches(), strict=True) for a, b in zip(x, y, strict=True))
+    assert all(
+        np.array_equal(a, b) for x, y in zip(batches(), batches(), strict=True) for a, b in zip(x, y, strict=True)
+    )
     assert not np.array_equal(batches(epoch=1)[0][0], batches(epoch=2)[0][0])
 
 

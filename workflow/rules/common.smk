@@ -38,6 +38,10 @@ def inline(section):
     return json.dumps(settings.plain(section))
 
 
+NETWORK = ["msclnet/model", "msclnet/train.py"]
+BATCHES = ["msclnet/data/dataset.py", "msclnet/data/sampling.py", "msclnet/data/augment.py"]
+
+
 def code(*names):
     """A digest of the named source files and folders, comments and docstrings aside: an edit re-runs what used them."""
     digest = hashlib.sha256()
@@ -77,15 +81,19 @@ def trainings(name, methods):
 
 def model_of(wildcards):
     """The model whose features are wanted. The untrained network is one and the same for every split."""
-    split = wildcards.split
-    if wildcards.method == settings.UNTRAINED:
-        split = settings.splits(CONFIG, wildcards.set)[0]
-    return f"results/{wildcards.set}/{wildcards.method}/split{split}/model.pt"
+    folder = f"results/{wildcards.set}/{wildcards.method}"
+    return f"{folder}/model.pt" if wildcards.method == settings.UNTRAINED else f"{folder}/split{wildcards.split}/model.pt"
 
 
 def job(wildcards):
     """The section of the configuration that one training reads."""
     return inline(settings.train_job(CONFIG, wildcards.set, wildcards.method, int(wildcards.split)))
+
+
+def untrained_job(wildcards):
+    """The section of the network before its first step."""
+    first = settings.splits(CONFIG, wildcards.set)[0]
+    return inline(settings.train_job(CONFIG, wildcards.set, settings.UNTRAINED, first))
 
 
 def gpus():

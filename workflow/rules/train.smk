@@ -1,5 +1,7 @@
 rule train:
     """One training: a method on a split, on as many processes as configured; continues where it was interrupted."""
+    wildcard_constraints:
+        method="|".join(map(re.escape, CONFIG.run.methods)),
     input:
         pack="data/packs/{set}/pack.json",
         tracking=ancient("results/tracking/ready.json"),
@@ -17,20 +19,33 @@ rule train:
     params:
         job=job,
         processes=processes,
-        code=code(
-            "msclnet/train.py",
-            "msclnet/schedule.py",
-            "msclnet/distributed.py",
-            "msclnet/model",
-            "msclnet/losses",
-            "msclnet/data/dataset.py",
-            "msclnet/data/sampling.py",
-            "msclnet/data/augment.py",
-        ),
+        code=code(*NETWORK, *BATCHES, "msclnet/losses", "msclnet/schedule.py", "msclnet/distributed.py"),
     shell:
         "torchrun --standalone --nproc-per-node {params.processes} {SCRIPTS}/train.py --job {params.job:q} "
         "--pack $(dirname {input.pack}) --out $(dirname {output.model}) "
         "--uri {config[tracking][uri]:q} --live-every {config[tracking][live_every]} > {log} 2>&1"
+
+
+rule untrained:
+    """The network before its first step, the floor of the tables."""
+    input:
+        pack="data/packs/{set}/pack.json",
+    output:
+        model="results/{set}/untrained/model.pt",
+        metrics="results/{set}/untrained/metrics.jsonl",
+        config="results/{set}/untrained/config.yaml",
+    log:
+        "results/logs/untrained_{set}.log",
+    benchmark:
+        "results/benchmarks/untrained_{set}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    params:
+        job=untrained_job,
+        code=code(*NETWORK),
+    shell:
+        "python {SCRIPTS}/train.py --job {params.job:q} --pack $(dirname {input.pack}) "
+        "--out $(dirname {output.model}) > {log} 2>&1"
 
 
 rule features:

@@ -1,5 +1,6 @@
 """Scores the features of a split's test images by the protocol of their data set.
 
+python workflow/scripts/evaluate.py --set regdb --features results/regdb/msclnet/split*/features.npz
 python workflow/scripts/evaluate.py --set regdb --features features.npz --split 1 --out scores.json
 """
 
@@ -8,29 +9,33 @@ import sys
 from pathlib import Path
 
 from msclnet.evaluation.protocols import evaluate_regdb, evaluate_sysu
-from msclnet.evaluation.store import load_split, write_scores
+from msclnet.evaluation.store import load_split, split_of, write_scores
 from msclnet.types import UserError
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", required=True, choices=("regdb", "sysu"))
-    parser.add_argument("--features", required=True, type=Path, help="the .npz that features.py wrote")
-    parser.add_argument("--split", required=True, type=int, help="which the features must be of")
-    parser.add_argument("--out", required=True, type=Path, help="the scores.json to write")
+    parser.add_argument("--features", required=True, nargs="+", type=Path, help="the .npz of one or more splits")
+    parser.add_argument("--split", type=int, help="which the features must be of (default: as their folder split<N>)")
+    parser.add_argument("--out", type=Path, help="the file to write (default: scores.json beside the features)")
     sysu = parser.add_argument_group("SYSU-MM01")
     sysu.add_argument("--modes", nargs="+", choices=("all", "indoor"), default=["all", "indoor"])
     sysu.add_argument("--shots", nargs="+", type=int, choices=(1, 10), default=[1, 10], help="images per camera")
     sysu.add_argument("--protocol", choices=("community",), default="community", help="how a gallery is drawn")
     sysu.add_argument("--draws", type=int, default=10, help="galleries drawn (default: 10)")
     args = parser.parse_args()
-    features = load_split(args.features, args.split)
-    match args.set:
-        case "regdb":
-            rows = evaluate_regdb(features, args.split)
-        case "sysu":
-            rows = evaluate_sysu(features, args.modes, args.shots, args.protocol, args.draws, args.split)
-    write_scores(args.out, args.split, rows)
+    if len(args.features) > 1 and (args.split is not None or args.out):
+        parser.error("--split and --out go with a single file of features")
+    for path in args.features:
+        split = split_of(path) if args.split is None else args.split
+        features = load_split(path, split)
+        match args.set:
+            case "regdb":
+                rows = evaluate_regdb(features, split)
+            case "sysu":
+                rows = evaluate_sysu(features, args.modes, args.shots, args.protocol, args.draws, split)
+        write_scores(args.out or path.with_name("scores.json"), split, rows)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,210 @@
+"""A data set decoded and resized once: one uint8 memory map a modality, with identities, cameras and file names beside it.
+
+Every file is written under a temporary name and renamed, pack.json last: a killed packing never looks whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from msclnet.data.contract import Split
+from msclnet.types import DataError, Modality, Record
+
+VERSION = 1
+CHUNK = 64  # images a worker takes at once
+FILES = {Modality.VISIBLE: "visible.npy", Modality.INFRARED: "infrared.npy"}
+INDEX, SPLITS, MANIFEST = "index.csv", "splits.json", "pack.json"
+REMEDY = "make it with workflow/scripts/pack.py, or let snakemake"
+
+
+def write_pack(splits: dict[int, Split], root: Path, out: Path, height: int, width: int, workers: int) -> None:
+    """Packs every image of ``splits`` once, as RGB resized by LANCZOS to ``height`` x ``width`` pixels.
+
+    The bytes do not depend on ``workers``; each worker holds one image at a time. Raises DataError naming an image that
+    cannot be read.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MANIFEST).unlink(missing_ok=True)
+    records = {record for split in splits.values() for record in (*split.train, *split.test)}
+    packed = {
+        m: sorted((r for r in records if r.modality is m), key=lambda r: (r.identity, r.camera, r.path)) for m in Modality
+    }
+    for modality, ordered in packed.items():
+        with _renamed(out / FILES[modality]) as partial:
+            _write_images(ordered, root, partial, height, width, workers)
+    with _renamed(out / INDEX) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("modality", "row", "identity", "camera", "path"))
+        for modality, ordered in packed.items():
+            for row, record in enumerate(ordered):
+                writer.writerow((modality.name.lower(), row, record.identity, record.camera, record.path))
+    row_of = {record: row for ordered in packed.values() for row, record in enumerate(ordered)}
+    with _renamed(out / SPLITS) as partial:
+        partial.write_text(json.dumps({str(number): _rows(split, row_of) for number, split in splits.items()}))
+    manifest = {
+        "version": VERSION,
+        "height": height,
+        "width": width,
+        "images": {m.name.lower(): len(ordered) for m, ordered in packed.items()},
+        "sha256": {name: _sha256(out / name) for name in (*FILES.values(), INDEX, SPLITS)},
+    }
+    with _renamed(out / MANIFEST) as partial:
+        partial.write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A pack opened for reading; images ``[N, height, width, 3]`` uint8 a modality, read by memory map."""
+
+    folder: Path
+    height: int
+    width: int
+    images: dict[Modality, np.ndarray]
+    identities: dict[Modality, np.ndarray]  # int64 [N]
+    cameras: dict[Modality, np.ndarray]  # int64 [N]
+    paths: dict[Modality, list[str]]  # relative to the set's root
+    splits: dict[str, dict[str, dict[str, list[int]]]]
+
+    @classmethod
+    def open(cls, folder: Path) -> Pack:
+        """Raises DataError when ``folder`` holds no whole pack of this version."""
+        manifest = _manifest(folder)
+        height, width = manifest["height"], manifest["width"]
+        images = {}
+        for modality, name in FILES.items():
+            expected = (manifest["images"][modality.name.lower()], height, width, 3)
+            images[modality] = _open_images(folder / name, expected)
+        with (folder / INDEX).open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        of = {m: [row for row in rows if row["modality"] == m.name.lower()] for m in Modality}
+        return cls(
+            folder=folder,
+            height=height,
+            width=width,
+            images=images,
+            identities={m: np.array([int(row["identity"]) for row in of[m]], np.int64) for m in Modality},
+            cameras={m: np.array([int(row["camera"]) for row in of[m]], np.int64) for m in Modality},
+            paths={m: [row["path"] for row in of[m]] for m in Modality},
+            splits=json.loads((folder / SPLITS).read_text()),
+        )
+
+    def rows(self, split: int, part: Literal["train", "test"], modality: Modality) -> np.ndarray:
+        """The rows of a split's half, int64, in the order of the set's index."""
+        if str(split) not in self.splits:
+            raise DataError(f"{self.folder}: has no split {split}; it holds {', '.join(self.splits)}. Pack that split")
+        return np.array(self.splits[str(split)][part][modality.name.lower()], np.int64)
+
+    def verify(self) -> None:
+        """Raises DataError naming a file whose content is not what was packed."""
+        for name, digest in _manifest(self.folder)["sha256"].items():
+            if _sha256(self.folder / name) != digest:
+                raise DataError(f"{self.folder / name}: corrupt, its sha256 is not that in {MANIFEST}; {REMEDY} again")
+
+
+def decode(path: Path, height: int, width: int) -> np.ndarray:
+    """The image in ``path`` upright, as RGB, resized by LANCZOS: uint8 ``[height, width, 3]``.
+
+    16-bit grey is scaled to 8 bits. Raises DataError naming a file that is missing, truncated or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I;16") or upright.mode == "I":
+                upright = Image.fromarray((np.asarray(upright).astype(np.uint32) >> 8).astype(np.uint8))
+            return np.asarray(upright.convert("RGB").resize((width, height), Image.Resampling.LANCZOS))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such image; copy it from the set's archive") from None
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
+        raise DataError(f"{path}: not a readable image ({error}); copy it from the set's archive again") from None
+
+
+def _write_images(records: list[Record], root: Path, out: Path, height: int, width: int, workers: int) -> None:
+    if not records:
+        np.lib.format.open_memmap(out, "w+", np.uint8, (0, height, width, 3))
+        return
+    target = np.lib.format.open_memmap(out, "w+", np.uint8, (len(records), height, width, 3))
+    del target  # the workers write into the file, each its own rows
+    chunks = [
+        (out, start, [root / record.path for record in records[start : start + CHUNK]], height, width)
+        for start in range(0, len(records), CHUNK)
+    ]
+    shown, done = time.monotonic(), 0
+    with _mapper(workers) as mapper:
+        for count in mapper(_write_chunk, chunks):
+            done += count
+            if time.monotonic() - shown > 5:
+                shown = time.monotonic()
+                print(f"packed {done}/{len(records)} of {out.name.split('.')[0]}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _mapper(workers: int) -> Iterator[Callable]:
+    if workers == 1:
+        yield map
+        return
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        yield pool.imap_unordered
+
+
+def _write_chunk(task: tuple[Path, int, list[Path], int, int]) -> int:
+    out, start, paths, height, width = task
+    target = np.lib.format.open_memmap(out, "r+")
+    for row, path in enumerate(paths, start=start):
+        target[row] = decode(path, height, width)
+    return len(paths)
+
+
+@contextmanager
+def _renamed(path: Path) -> Iterator[Path]:
+    """A temporary name to write to, which becomes ``path``, on the disk, when all went well."""
+    partial = path.with_name(path.name + ".partial")
+    yield partial
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _rows(split: Split, row_of: dict[Record, int]) -> dict[str, dict[str, list[int]]]:
+    return {
+        part: {m.name.lower(): [row_of[r] for r in records if r.modality is m] for m in Modality}
+        for part, records in (("train", split.train), ("test", split.test))
+    }
+
+
+def _manifest(folder: Path) -> dict:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except FileNotFoundError:
+        raise DataError(f"{folder / MANIFEST}: absent, so {folder} holds no finished pack; {REMEDY}") from None
+    if manifest["version"] != VERSION:
+        raise DataError(f"{folder / MANIFEST}: version {manifest['version']}, expected {VERSION}; {REMEDY} again")
+    return manifest
+
+
+def _open_images(path: Path, expected: tuple[int, ...]) -> np.ndarray:
+    try:
+        images = np.load(path, mmap_mode="r", allow_pickle=False) if expected[0] else np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable ({error}); {REMEDY} again") from None
+    if images.shape != expected or images.dtype != np.uint8:
+        raise DataError(f"{path}: {images.dtype} {images.shape}, expected uint8 {expected}; {REMEDY} again")
+    return images
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,111 @@
+"""RegDB: 412 identities, ten visible and ten thermal images each (Nguyen et al., Sensors 2017).
+
+Layout: ``Visible/<identity>/*.bmp``, ``Thermal/<identity>/*.bmp`` and ``idx/{train,test}_{visible,thermal}_{1..10}.txt``. An
+index line is ``<relative path><space><label>``, CRLF or LF; the folder, and the last number of the name, are the
+identity 1..412; labels 0..205 count a file's identities anew. Each file has 2,060 lines. The ten splits are ten trainings: in
+each, half of the identities train and the other half test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from msclnet.data.contract import Problems, Split, require_layout
+from msclnet.types import Modality, Record
+
+ROOT_KEY = "data.regdb.root"
+FOLDERS = ("Visible", "Thermal", "idx")
+LINES, LABELS, IDENTITIES = 2060, 206, 412
+LINE = re.compile(r"((?:Visible|Thermal)/(\d+)/[^/]*?(\d+)\.\w+) (\d+)")
+NAMES = {Modality.VISIBLE: "visible", Modality.INFRARED: "thermal"}
+CAMERAS = {Modality.VISIBLE: 1, Modality.INFRARED: 2}
+
+
+def read(root: Path, splits: tuple[int, ...], *, real: bool) -> dict[int, Split]:
+    """The images of each split; ``real`` also holds the counts against the real set's.
+
+    Raises DataError listing what is amiss, each with its remedy.
+    """
+    require_layout(root, FOLDERS, ROOT_KEY)
+    problems = Problems()
+    result = {split: _read_split(root, split, problems, real=real) for split in splits}
+    if real:
+        found = {record.identity for split in result.values() for record in (*split.train, *split.test)}
+        if len(found) != IDENTITIES:
+            problems.add(f"{root / 'idx'}: {len(found)} identities, expected {IDENTITIES}; unpack the set again")
+    problems.raise_any(f"RegDB in {root}")
+    return result
+
+
+def summary(splits: dict[int, Split]) -> dict[str, int]:
+    """What was found, for the check's table."""
+    records = {record for split in splits.values() for record in (*split.train, *split.test)}
+    return {
+        "splits": len(splits),
+        "identities": len({record.identity for record in records}),
+        "visible images": sum(record.modality is Modality.VISIBLE for record in records),
+        "thermal images": sum(record.modality is Modality.INFRARED for record in records),
+    }
+
+
+EXPECTED = {"splits": 10, "identities": IDENTITIES, "visible images": 4120, "thermal images": 4120}
+
+
+def _read_split(root: Path, split: int, problems: Problems, *, real: bool) -> Split:
+    halves: dict[str, list[Record]] = {}
+    for half in ("train", "test"):
+        by_modality = {m: _read_index(root, f"{half}_{NAMES[m]}_{split}.txt", m, problems, real=real) for m in Modality}
+        visible, infrared = ({record.identity for record in by_modality[m]} for m in Modality)
+        for identity in sorted(visible ^ infrared):
+            has, lacks = ("visible", "thermal") if identity in visible else ("thermal", "visible")
+            problems.add(
+                f"idx/{half}_*_{split}.txt: identity {identity} has {has} images only; expected both modalities: "
+                f"add its {lacks} lines or remove it from the split"
+            )
+        halves[half] = [record for m in Modality for record in by_modality[m]]
+    shared = {record.identity for record in halves["train"]} & {record.identity for record in halves["test"]}
+    if shared:
+        problems.add(
+            f"idx/*_{split}.txt: identities {', '.join(map(str, sorted(shared)[:10]))} are in train and in test; "
+            "expected disjoint halves: restore the set's own idx files"
+        )
+    return Split(tuple(halves["train"]), tuple(halves["test"]))
+
+
+def _read_index(root: Path, name: str, modality: Modality, problems: Problems, *, real: bool) -> list[Record]:
+    path = root / "idx" / name
+    if not path.is_file():
+        problems.add(f"{path}: no such file; expected the split's index: copy idx/ from the set's archive")
+        return []
+    folder = "Visible" if modality is Modality.VISIBLE else "Thermal"
+    records: list[Record] = []
+    identity_of: dict[str, set[int]] = defaultdict(set)
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        if not line.strip():
+            continue
+        match = LINE.fullmatch(line.rstrip())
+        if not match or match[2] != match[3] or not match[1].startswith(folder):
+            problems.add(
+                f"{path}, line {number}: {line.rstrip()!r}; expected '{folder}/<identity>/<name>_<identity>.bmp <label>': "
+                "correct the line or restore the file"
+            )
+            continue
+        if not (root / match[1]).is_file():
+            problems.add(f"{path}, line {number}: {root / match[1]} does not exist; copy it from the set's archive")
+        records.append(Record(match[1], int(match[2]), CAMERAS[modality], modality))
+        identity_of[match[4]].add(int(match[2]))
+    labels_of = Counter(identity for identities in identity_of.values() for identity in identities)
+    mixed = sorted({label for label, ids in identity_of.items() if len(ids) > 1})
+    if mixed or any(count > 1 for count in labels_of.values()):
+        split = sorted(identity for identity, count in labels_of.items() if count > 1)
+        problems.add(
+            f"{path}: labels {mixed} stand for several identities, identities {split} have several labels; expected one "
+            "label an identity: restore the file"
+        )
+    if real and (len(records), len(identity_of)) != (LINES, LABELS):
+        problems.add(
+            f"{path}: {len(records)} lines of {len(identity_of)} labels, expected {LINES} of {LABELS}; restore the file"
+        )
+    return records

@@ -1,0 +1,75 @@
+"""workflow/scripts/evaluate.py as a rule and a shell run it."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from msclnet.evaluation.protocols import evaluate_regdb, evaluate_sysu
+from msclnet.evaluation.store import save_features
+from tests.conftest import ROOT
+from tests.evaluation.people import made_up, sysu_like
+
+SCRIPT = str(ROOT / "workflow/scripts/evaluate.py")
+PEOPLE = [(i, 1) for i in range(4) for _ in range(3)]
+
+
+@pytest.fixture
+def evaluate(monkeypatch: pytest.MonkeyPatch):
+    """Runs the script in this process, which has torch imported already."""
+
+    def run(*arguments: object) -> None:
+        monkeypatch.setattr(sys, "argv", [SCRIPT, *map(str, arguments)])
+        runpy.run_path(SCRIPT, run_name="__main__")
+
+    return run
+
+
+def test_several_splits_at_once(tmp_path: Path, evaluate) -> None:
+    """Each is scored as its folder's split, into a file beside its features."""
+    files = [tmp_path / f"split{split}" / "features.npz" for split in (1, 2)]
+    for split, file in enumerate(files, start=1):
+        file.parent.mkdir()
+        save_features(file, made_up(split, PEOPLE, PEOPLE), split)
+    evaluate("--set", "regdb", "--features", *files)
+    for split, file in enumerate(files, start=1):
+        found = json.loads(file.with_name("scores.json").read_text())
+        assert found == {"split": split, "rows": evaluate_regdb(made_up(split, PEOPLE, PEOPLE), split)}
+
+
+def test_sysu_to_a_named_file(tmp_path: Path, evaluate) -> None:
+    features, out = tmp_path / "features.npz", tmp_path / "out.json"
+    save_features(features, sysu_like(0), 1)
+    options = ["--modes", "indoor", "--shots", 10, "--protocol", "community", "--draws", 2]
+    evaluate("--set", "sysu", "--features", features, "--split", 1, *options, "--out", out)
+    assert json.loads(out.read_text())["rows"] == evaluate_sysu(sysu_like(0), ["indoor"], [10], "community", 2)
+
+
+def test_another_split_ends_with_a_message_and_no_file(tmp_path: Path) -> None:
+    """A process of its own: what a shell and Snakemake see."""
+    features, out = tmp_path / "features.npz", tmp_path / "scores.json"
+    save_features(features, made_up(0, PEOPLE, PEOPLE), 2)
+    command = [sys.executable, SCRIPT, "--set", "regdb", "--features", features, "--split", "1", "--out", out]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"error: {features}: features of split 2, expected split 1")
+    assert "Traceback" not in run.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("option", ["--split=1", "--out=scores.json"])
+def test_one_name_for_several_files_is_refused(evaluate, capsys: pytest.CaptureFixture[str], option: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        evaluate("--set", "regdb", "--features", "a.npz", "b.npz", option)
+    assert "--split and --out go with a single file of features" in capsys.readouterr().err
+
+
+def test_help(evaluate, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        evaluate("--help")
+    assert "--features" in capsys.readouterr().out

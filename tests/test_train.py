@@ -1,0 +1,189 @@
+"""Training on a tiny pack of random images: it learns, resumes exactly, records, and stops at a bad loss."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from msclnet.data.contract import Split
+from msclnet.data.pack import Pack, write_pack
+from PIL import Image
+
+from msclnet import checkpoint, train
+from msclnet.config import Config, ConfigError, TrainJob, build, read_yaml, train_job
+from msclnet.features import extract, load_model
+from msclnet.losses import objective
+from msclnet.record import NonFiniteLoss
+from msclnet.types import DataError, Modality, Record
+
+IDENTITIES, IMAGES = 4, 3
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four identities of three images a modality; an identity's images share a random pattern."""
+    root = tmp_path_factory.mktemp("images")
+    records = []
+    for identity in range(1, IDENTITIES + 1):
+        pattern = np.random.default_rng(identity).integers(0, 200, (6, 3, 1))
+        for modality in Modality:
+            for i in range(IMAGES):
+                noise = np.random.default_rng((identity, modality, i)).integers(0, 55, (48, 24, 3))
+                pixels = (np.kron(pattern, np.ones((8, 8, 1))) + noise).astype(np.uint8)
+                path = f"{modality.name}_{identity}_{i}.png"
+                Image.fromarray(pixels).save(root / path)
+                records.append(Record(path, identity, 1 + modality, modality))
+    split = Split(train=tuple(records), test=tuple(records))
+    write_pack({1: split}, root, root / "pack", 48, 24, workers=1)
+    return root / "pack"
+
+
+@pytest.fixture
+def job(default: Config) -> TrainJob:
+    recipe = dataclasses.replace(
+        default.train, identities=4, images=2, rate=0.05, warmup=1, milestones=(), factors=(), log_every=1,
+        checkpoint_every=1, padding=2,
+    )  # fmt: skip
+    model = dataclasses.replace(default.model, parts=3, hidden=8, rank=4, rounds=2)
+    whole = train_job(default, "sysu", "msclnet", 1)
+    return dataclasses.replace(whole, train=recipe, model=model, epochs=4, processes=1, height=48, width=24)
+
+
+def lines(path: Path, kind: str) -> list[dict]:
+    return [line for line in map(json.loads, path.read_text().splitlines()) if line["kind"] == kind]
+
+
+def test_msclnet_overfits_a_handful_of_identities(job: TrainJob, pack: Path, tmp_path: Path) -> None:
+    method = dataclasses.replace(job.method, erasing=0.0)
+    train.train(dataclasses.replace(job, epochs=40, method=method), pack, tmp_path)
+    epochs = lines(tmp_path / "metrics.jsonl", "epoch")
+    assert epochs[0]["identity"] > 1.2, "begins at log 4"
+    assert epochs[-1]["identity"] < 0.2
+    network, _ = load_model(tmp_path / "model.pt")
+    features = extract(network, Pack.open(pack), 1, batch=5, device=torch.device("cpu"))
+    visible, infrared = (features.modality == m for m in Modality)
+    nearest = (features.bn[infrared] @ features.bn[visible].T).argmax(1)
+    assert (features.identities[visible][nearest] == features.identities[infrared]).mean() > 0.9
+
+
+def test_the_outputs_are_the_model_its_record_and_its_configuration(job: TrainJob, pack: Path, tmp_path: Path) -> None:
+    train.train(job, pack, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["config.yaml", "metrics.jsonl", "model.pt"]
+    assert build(TrainJob, read_yaml(str(tmp_path / "config.yaml"))) == job
+    metrics = tmp_path / "metrics.jsonl"
+    (start,) = lines(metrics, "start")
+    assert (start["processes"], start["device"], start["steps"]) == (1, "cpu", 4)
+    steps = lines(metrics, "step")
+    assert [line["step"] for line in steps] == [1, 2, 3, 4]
+    names = {"identity", "wrt", "div", "t", "local", "global", "sub", "intra", "inter"}
+    for line in steps:
+        weights = {name: getattr(job.method.losses, name.replace("global", "global_")) for name in names}
+        assert line["total"] == pytest.approx(sum(weights[name] * line[name] for name in names), rel=1e-5)
+    assert len(lines(metrics, "epoch")) == 4
+    assert lines(metrics, "epoch")[0]["images_per_second"] > 0
+    assert len(lines(metrics, "end")) == 1
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_an_interrupted_training_continues_to_the_same_bits(
+    job: TrainJob, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    train.train(job, pack, tmp_path / "whole")
+    step = train.train_step
+    taken = 0
+
+    def interrupted(*args, **kwargs):
+        nonlocal taken
+        taken += 1
+        if taken == epoch + 1:
+            raise Killed
+        return step(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "train_step", interrupted)
+        with pytest.raises(Killed):
+            train.train(job, pack, tmp_path / "halves")
+    assert not (tmp_path / "halves/model.pt").exists()
+    train.train(job, pack, tmp_path / "halves")
+    whole, halves = (checkpoint.load(tmp_path / name / "model.pt") for name in ("whole", "halves"))
+    for name, value in whole["network"].items():
+        assert torch.equal(value, halves["network"][name]), name
+
+    def losses(folder: str) -> list[tuple]:
+        drop = ("time", "kind")
+        return [
+            tuple((k, v) for k, v in line.items() if k not in drop)
+            for line in lines(tmp_path / folder / "metrics.jsonl", "step")
+        ]
+
+    assert losses("whole") == losses("halves"), "each step is recorded once, with the same losses"
+
+
+def test_a_checkpoint_of_another_configuration_is_refused_by_key(job: TrainJob, pack: Path, tmp_path: Path) -> None:
+    network = train.build_network(job, IDENTITIES)
+    (tmp_path / "work").mkdir()
+    train._save(tmp_path / "work/checkpoint.pt", job, network, train.build_optimiser(network, job), 1, 1)
+    other = dataclasses.replace(job, train=dataclasses.replace(job.train, rate=0.5))
+    with pytest.raises(DataError, match=r"train\.rate: 0\.05 in the checkpoint, 0\.5 now(.|\n)*delete .*work"):
+        train.train(other, pack, tmp_path)
+
+
+def test_a_non_finite_loss_stops_the_run_and_is_named(
+    job: TrainJob, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms = objective.terms
+
+    def poisoned(*args):
+        values = terms(*args)
+        return values | {"wrt": values["wrt"] * float("nan")}
+
+    monkeypatch.setattr(objective, "terms", poisoned)
+    with pytest.raises(NonFiniteLoss, match=r"epoch 1, step 1: the loss term 'wrt' is nan"):
+        train.train(job, pack, tmp_path)
+    assert not (tmp_path / "work/checkpoint.pt").exists()
+
+
+def test_more_identities_than_the_pack_has_are_refused(job: TrainJob, pack: Path, tmp_path: Path) -> None:
+    greedy = dataclasses.replace(job, train=dataclasses.replace(job.train, identities=5))
+    with pytest.raises(ConfigError, match=r"a batch needs 5 identities, and the training set has 4"):
+        train.train(greedy, pack, tmp_path)
+
+
+def test_untrained_is_the_network_before_its_first_step(job: TrainJob, pack: Path, tmp_path: Path) -> None:
+    train.train(dataclasses.replace(job, epochs=0), pack, tmp_path)
+    network, _ = load_model(tmp_path / "model.pt")
+    fresh = train.build_network(job, IDENTITIES).state_dict()
+    assert all(torch.equal(value, fresh[name]) for name, value in network.state_dict().items())
+
+
+def test_methods_start_from_the_same_backbone(default: Config) -> None:
+    networks = [train.build_network(train_job(default, "regdb", m, 2), 5) for m in ("agw", "msclnet")]
+    ours, theirs = (network.backbone.state_dict() for network in networks)
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+def test_images_pass_through_their_own_modalitys_stream(job: TrainJob, pack: Path) -> None:
+    """Breaking the infrared stem changes every infrared feature and no visible one."""
+    network = train.build_network(job, IDENTITIES)
+    before = extract(network, Pack.open(pack), 1, batch=4, device=torch.device("cpu"))
+    with torch.no_grad():
+        network.backbone.infrared_stem[0].weight.mul_(-1)
+    after = extract(network, Pack.open(pack), 1, batch=4, device=torch.device("cpu"))
+    changed = (before.pooled != after.pooled).any(1)
+    assert np.array_equal(changed, before.modality == Modality.INFRARED)
+
+
+def test_the_size_of_the_batch_does_not_change_features(job: TrainJob, pack: Path) -> None:
+    network = train.build_network(job, IDENTITIES)
+    one, all_ = (extract(network, Pack.open(pack), 1, batch=n, device=torch.device("cpu")) for n in (1, 100))
+    np.testing.assert_allclose(one.bn, all_.bn, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(one.pooled, axis=1), 1, atol=1e-6)
+    assert list(one.paths) == list(all_.paths)

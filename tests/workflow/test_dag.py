@@ -1,0 +1,215 @@
+"""The workflow really run, on the smallest configuration, and its tables recomputed from the stored features."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import re
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+TINY = ROOT / "tests/workflow/tiny.yaml"
+
+
+def snakemake(folder: Path, *arguments: str, configs: tuple[Path, ...] = (TINY,), check: bool = True) -> str:
+    command = ["snakemake", "--directory", str(folder), "--configfile", *map(str, configs), "--cores", "2", *arguments]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    output = result.stdout + result.stderr
+    if check:
+        assert result.returncode == 0, output[-6000:]
+    return output
+
+
+def planned(output: str) -> Counter[str]:
+    """The jobs of a dry run, by rule."""
+    table = output.rsplit("Job stats:", 1)[-1] if "Job stats:" in output else ""
+    counts = re.findall(r"^(\w+) +(\d+)$", table.split("total")[0], re.MULTILINE)
+    return Counter({rule: int(count) for rule, count in counts})
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dag")
+    snakemake(folder)
+    return folder
+
+
+def changed(tmp_path: Path, text: str) -> tuple[Path, Path]:
+    path = tmp_path / "changed.yaml"
+    path.write_text(text)
+    return (TINY, path)
+
+
+def test_a_finished_dag_is_finished(done: Path) -> None:
+    assert "Nothing to be done" in snakemake(done, "--dry-run")
+
+
+def test_a_plots_setting_draws_plots_only(done: Path, tmp_path: Path) -> None:
+    plan = planned(snakemake(done, "--dry-run", configs=changed(tmp_path, "figures: {ranks: 7}")))
+    assert set(plan) == {"all", "plot_cmc", "track"}
+
+
+def test_a_methods_weight_retrains_that_method_only(done: Path, tmp_path: Path) -> None:
+    output = snakemake(done, "--dry-run", configs=changed(tmp_path, "methods: {msclnet: {losses: {div: 0.7}}}"))
+    assert planned(output)["train"] == 3, "two RegDB splits and SYSU-MM01"
+    assert planned(output)["pack"] == planned(output)["stand_in"] == 0
+    trained = re.findall(r"rule train:\n.*\n *output: results/\w+/(\w+)/", output)
+    assert set(trained) == {"msclnet"}
+
+
+def test_the_papers_configuration_plans_ten_trainings_and_one_for_each_method(done: Path, tmp_path: Path) -> None:
+    roots = {"data": {name: {"root": str(done / "data/stand-in" / name)} for name in ("regdb", "sysu")}}
+    (tmp_path / "roots.yaml").write_text(yaml.safe_dump(roots))
+    output = snakemake(tmp_path / "new", "--dry-run", configs=(ROOT / "config/paper.yaml", tmp_path / "roots.yaml"))
+    trained = Counter(re.findall(r"rule train:\n.*\n *output: results/(\w+/\w+)/", output))
+    assert trained == {"regdb/agw": 10, "regdb/msclnet": 10, "sysu/agw": 1, "sysu/msclnet": 1}
+    assert "stand_in" not in planned(output)
+
+
+def test_regdb_was_trained_by_two_processes(done: Path) -> None:
+    start = json.loads((done / "results/regdb/msclnet/split2/metrics.jsonl").read_text().splitlines()[0])
+    assert (start["kind"], start["processes"]) == ("start", 2)
+
+
+def literal_scores(similarity: np.ndarray, query: tuple, gallery: tuple, *, sysu: bool) -> tuple[float, float, float]:
+    """Rank-1, mAP and mINP in percent, a query at a time, by the protocol's text."""
+    (q_ids, q_cams), (g_ids, g_cams) = query, gallery
+    first, precision, penalty = [], [], []
+    for i, values in enumerate(similarity):
+        order = [j for j in np.argsort(-values, kind="stable") if not (sysu and q_cams[i] == 3 and g_cams[j] == 2)]
+        hits = [position for position, j in enumerate(order, start=1) if g_ids[j] == q_ids[i]]
+        if not hits:
+            continue
+        first.append(hits[0] == 1)
+        precision.append(np.mean([k / position for k, position in enumerate(hits, start=1)]))
+        penalty.append(len(hits) / hits[-1])
+    return tuple(100 * float(np.mean(v)) for v in (first, precision, penalty))
+
+
+def stored(folder: Path, name: str) -> dict[str, np.ndarray]:
+    with np.load(folder / "results" / name / "features.npz", allow_pickle=False) as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("method", ["untrained", "base", "msclnet"])
+def test_regdbs_table_is_what_the_stored_features_give(done: Path, method: str) -> None:
+    for direction, (q, g) in {"visible-to-infrared": (0, 1), "infrared-to-visible": (1, 0)}.items():
+        scores = []
+        for split in (1, 2):
+            f = stored(done, f"regdb/{method}/split{split}")
+            query, gallery = f["modality"] == q, f["modality"] == g
+            similarity = f["bn"][query] @ f["bn"][gallery].T
+            sides = [(f["identities"][side], f["cameras"][side]) for side in (query, gallery)]
+            scores.append(literal_scores(similarity, *sides, sysu=False))
+        (row,) = [
+            row
+            for row in rows(done / "results/regdb_summary.csv")
+            if (row["method"], row["feature"], row["direction"]) == (method, "bn", direction)
+        ]
+        assert (row["data"], row["trials"]) == ("stand-in", "2")
+        for name, values in zip(("rank1", "mAP", "mINP"), zip(*scores, strict=True), strict=True):
+            assert float(row[name]) == pytest.approx(np.mean(values), abs=0.0051), (method, direction, name)
+            assert float(row[f"{name}_std"]) == pytest.approx(np.std(values, ddof=1), abs=0.0051)
+
+
+@pytest.mark.parametrize(("mode", "cameras"), [("all", (1, 2, 4, 5)), ("indoor", (1, 2))])
+@pytest.mark.parametrize("shots", [1, 10])
+def test_sysus_table_is_what_the_stored_features_give(done: Path, mode: str, cameras: tuple, shots: int) -> None:
+    f = stored(done, "sysu/msclnet/split1")
+    query = np.flatnonzero(f["modality"] == 1)
+    scores = []
+    for draw in range(3):
+        rng, gallery = random.Random(draw), []
+        for identity in sorted(set(f["identities"])):
+            for camera in cameras:
+                mine = (f["identities"] == identity) & (f["cameras"] == camera)
+                files = sorted(f["paths"][mine])
+                if files:
+                    gallery += [rng.choice(files)] if shots == 1 else rng.sample(files, min(10, len(files)))
+        chosen = np.array([np.flatnonzero(f["paths"] == path)[0] for path in gallery])
+        sides = [(f["identities"][side], f["cameras"][side]) for side in (query, chosen)]
+        scores.append(literal_scores(f["bn"][query] @ f["bn"][chosen].T, *sides, sysu=True))
+    (row,) = [
+        row
+        for row in rows(done / "results/sysu_summary.csv")
+        if (row["method"], row["feature"], row["mode"], row["shots"]) == ("msclnet", "bn", mode, str(shots))
+    ]
+    assert (row["data"], row["trials"], row["protocol"]) == ("stand-in", "3", "community")
+    for name, values in zip(("rank1", "mAP", "mINP"), zip(*scores, strict=True), strict=True):
+        assert float(row[name]) == pytest.approx(np.mean(values), abs=0.0051), name
+
+
+def test_the_columns_are_those_promised(done: Path) -> None:
+    promised = "trials, rank1, rank1_std, rank5, rank10, rank20, mAP, mAP_std, mINP, mINP_std, paper_rank1, paper_mAP"
+    for name, keys in {"regdb": ["direction"], "sysu": ["mode", "shots", "protocol"]}.items():
+        header = list(rows(done / f"results/{name}_summary.csv")[0])
+        assert [c for c in header if c in {*promised.split(", "), "data", "method", "feature", *keys}] == [
+            "data", "method", "feature", *keys, *promised.split(", ")
+        ]  # fmt: skip
+        assert len(rows(done / f"results/{name}_trials.csv")) > len(rows(done / f"results/{name}_summary.csv"))
+
+
+def test_a_second_run_gives_the_same_tables_byte_for_byte(done: Path, tmp_path: Path) -> None:
+    """From the data on: trained, embedded, scored and aggregated again, one job at a time."""
+    for part in ("data", "results/data"):
+        shutil.copytree(done / part, tmp_path / part)
+    targets = ["results/regdb_summary.csv", "results/sysu_trials.csv"]
+    snakemake(tmp_path, "--cores", "1", *targets)
+    for target in targets:
+        assert (tmp_path / target).read_bytes() == (done / target).read_bytes()
+
+
+def test_tracking_mirrors_every_training(done: Path) -> None:
+    for name, count in {"regdb": 4, "sysu": 2}.items():
+        record = json.loads((done / f"results/tracking/{name}.json").read_text())
+        assert (
+            len([run for run in record["runs"] if run["split"] is not None and run["method"] != "untrained"]) == count
+        )
+
+
+def test_the_report_holds_tables_and_figures(done: Path) -> None:
+    snakemake(done, "--report", "results/report.html")
+    text = (done / "results/report.html").read_text()
+    for name in ("regdb_summary.csv", "sysu_summary.csv", "regdb_cmc.svg", "sysu_losses.svg"):
+        assert name in text
+
+
+def test_bad_input_ends_with_a_message_that_names_it(tmp_path: Path) -> None:
+    absent = changed(tmp_path, "data: {regdb: {root: /nowhere/RegDB}}")
+    output = snakemake(tmp_path / "run", "results/data/regdb_check.json", configs=absent, check=False)
+    assert "/nowhere/RegDB" in output
+    assert "data.regdb.root" in output
+    assert "Traceback" not in output
+    unknown = changed(tmp_path, "train: {idenities: 3}")
+    output = snakemake(tmp_path / "run", "--dry-run", configs=unknown, check=False)
+    assert "train.idenities: unknown key; did you mean 'identities'" in output
+
+
+def test_the_workflow_is_clean() -> None:
+    assert (
+        subprocess.run(["snakefmt", "--check", "Snakefile", "workflow"], cwd=ROOT, capture_output=True).returncode == 0
+    )
+    lint = subprocess.run(["snakemake", "--lint"], cwd=ROOT, capture_output=True, text=True)
+    assert lint.returncode == 0, lint.stdout + lint.stderr
+
+
+@pytest.mark.parametrize("script", sorted(p.name for p in (ROOT / "workflow/scripts").glob("*.py")))
+def test_a_script_explains_itself(script: str) -> None:
+    result = subprocess.run(
+        ["python", str(ROOT / "workflow/scripts" / script), "--help"], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.startswith("usage: ")

@@ -1,0 +1,36 @@
+"""Tables of a data set from the scores of its trainings; prints the summary.
+
+python workflow/scripts/aggregate.py --set regdb --data stand-in --methods untrained agw msclnet \\
+    --scores results/regdb/*/split*/scores.json --trials trials.csv --summary summary.csv
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from msclnet.aggregate import readable, summary, trials, write_csv
+from msclnet.types import UserError
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", required=True, choices=("regdb", "sysu"))
+    parser.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
+    parser.add_argument("--methods", required=True, nargs="+", help="in the order of the tables' rows")
+    parser.add_argument("--scores", required=True, nargs="+", type=Path, help=".../<method>/split<N>/scores.json")
+    parser.add_argument("--trials", required=True, type=Path, help="the CSV of every trial to write")
+    parser.add_argument("--summary", required=True, type=Path, help="the CSV of means over trials to write")
+    args = parser.parse_args()
+    rows = trials(args.set, args.data, args.methods, args.scores)
+    table = summary(args.set, rows)
+    write_csv(args.trials, rows)
+    write_csv(args.summary, table)
+    print("Percent; mean and sample standard deviation (+-) over the trials.")
+    print(readable(table))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

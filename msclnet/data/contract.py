@@ -42,7 +42,11 @@ def require_layout(root: Path, folders: tuple[str, ...], key: str) -> None:
         raise DataError(f"{root}: no such folder; set {key} to the folder that holds {', '.join(folders)}")
     if missing := [name for name in folders if not (root / name).is_dir()]:
         nested = [path for path in sorted(root.iterdir()) if all((path / name).is_dir() for name in folders)]
-        hint = f"it lies one folder deeper: set {key} to {nested[0]}" if nested else f"check {key}, or unpack the set again"
+        hint = (
+            f"it lies one folder deeper: set {key} to {nested[0]}"
+            if nested
+            else f"check {key}, or unpack the set again"
+        )
         raise DataError(f"{root}: has no {', '.join(missing)}; expected {', '.join(folders)}; {hint}")
 
 

@@ -41,7 +41,8 @@ def write_pack(splits: dict[int, Split], root: Path, out: Path, height: int, wid
     (out / MANIFEST).unlink(missing_ok=True)
     records = {record for split in splits.values() for record in (*split.train, *split.test)}
     packed = {
-        m: sorted((r for r in records if r.modality is m), key=lambda r: (r.identity, r.camera, r.path)) for m in Modality
+        m: sorted((r for r in records if r.modality is m), key=lambda r: (r.identity, r.camera, r.path))
+        for m in Modality
     }
     for modality, ordered in packed.items():
         with _renamed(out / FILES[modality]) as partial:

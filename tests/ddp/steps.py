@@ -1,4 +1,4 @@
-"""One training step as torchrun starts it: ``steps.py METHOD OUT``; the first rank writes losses and gradients.
+"""One step of each method as torchrun starts it: ``steps.py OUT METHOD ...``; the first rank writes what came of it.
 
 float64, batch normalisation fixed at its running statistics: what is left to depend on the number of processes is
 the gather, the losses and DDP.
@@ -27,20 +27,23 @@ def global_batch() -> Batch:
     return Batch(images[0], images[1], labels, cameras, cameras + 2)
 
 
-def main(method: str, out: Path) -> None:
+def main(out: Path, methods: list[str]) -> None:
     config = settings.load(str(Path(__file__).parents[2] / "config/config.yaml"))
-    job = settings.train_job(config, "sysu", method, 1)
+    results = {}
     with processes(1) as process:
-        network = build_network(job, IDENTITIES).double().eval()
-        model = parallel(network, job, process)
         rows = share(PAIRS, process.rank, process.world)
-        outputs = gather(model(Batch(**{name: value[rows] for name, value in vars(global_batch()).items()})))
-        terms = objective.terms(outputs, job.method.losses, job.objective)
-        objective.total(terms, job.method.losses).backward()
-        gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+        mine = Batch(**{name: value[rows] for name, value in vars(global_batch()).items()})
+        for method in methods:
+            job = settings.train_job(config, "sysu", method, 1)
+            network = build_network(job, IDENTITIES).double().eval()
+            model = parallel(network, job, process)  # DDP averages gradients only as long as it lives
+            terms = objective.terms(gather(model(mine)), job.method.losses, job.objective)
+            objective.total(terms, job.method.losses).backward()
+            gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+            results[method] = {"terms": {k: v.detach() for k, v in terms.items()}, "gradients": gradients}
         if process.first:
-            torch.save({"terms": {k: v.detach() for k, v in terms.items()}, "gradients": gradients}, out)
+            torch.save(results, out)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(Path(sys.argv[1]), sys.argv[2:])

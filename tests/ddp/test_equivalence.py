@@ -13,19 +13,25 @@ import torch
 STEPS = Path(__file__).with_name("steps.py")
 
 
-def run(method: str, world: int, out: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world)]
-    subprocess.run([*command, str(STEPS), method, str(out)], check=True, capture_output=True, timeout=300)
-    return torch.load(out, weights_only=True)
+METHODS = ("base", "agw", "msclnet")
 
 
-@pytest.mark.parametrize("method", ["base", "agw", "msclnet"])
-def test_the_number_of_processes_changes_nothing(method: str, tmp_path: Path) -> None:
-    alone = run(method, 1, tmp_path / "1.pt")
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
+    """Losses and gradients of each method by the number of processes."""
+    folder = tmp_path_factory.mktemp("ddp")
+    for world in (1, 2, 4):
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world)]
+        subprocess.run([*command, str(STEPS), str(folder / f"{world}.pt"), *METHODS], check=True, timeout=300)
+    return {world: torch.load(folder / f"{world}.pt", weights_only=True) for world in (1, 2, 4)}
+
+
+@pytest.mark.parametrize("world", [2, 4])
+@pytest.mark.parametrize("method", METHODS)
+def test_the_number_of_processes_changes_nothing(results: dict[int, Any], method: str, world: int) -> None:
+    alone, shared = results[1][method], results[world][method]
     assert any(gradient.abs().max() > 1e-3 for gradient in alone["gradients"].values())
-    for world in (2, 4):
-        shared = run(method, world, tmp_path / f"{world}.pt")
-        for kind in ("terms", "gradients"):
-            assert shared[kind].keys() == alone[kind].keys()
-            for name, value in alone[kind].items():
-                torch.testing.assert_close(shared[kind][name], value, rtol=1e-6, atol=1e-9, msg=f"{world}: {name}")
+    for kind in ("terms", "gradients"):
+        assert shared[kind].keys() == alone[kind].keys()
+        for name, value in alone[kind].items():
+            torch.testing.assert_close(shared[kind][name], value, rtol=1e-6, atol=1e-9, msg=name)

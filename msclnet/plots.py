@@ -1,0 +1,267 @@
+"""Figures of a data set: CMC curves, and the terms of the objective over a training. Their numbers lie beside as CSV.
+
+The same numbers give the same bytes. Colours are Okabe and Ito's, told apart by colour-blind eyes; line styles differ
+as well, for a print without colour. The format, SVG or PNG, is the ending of the file to write.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from msclnet.config import STAND_IN, UNTRAINED, SetName
+from msclnet.types import DataError
+
+FEATURE = "bn"  # the headline feature
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # without yellow, too pale
+STYLES = ("-", "--", "-.")
+FLOOR = {"color": "#808080", "linestyle": ":"}  # the untrained network
+LAYOUT = {  # inches and points, to be read at half the size
+    "font.size": 13,
+    "axes.titlesize": 13,
+    "figure.titlesize": 14,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 2.2,
+    "figure.constrained_layout.w_pad": 0.08,
+    "figure.constrained_layout.h_pad": 0.08,
+    "svg.hashsalt": "msclnet",  # else the ids in the file are random
+}
+WIDTH = 7.5  # inches at least: the title's
+METADATA: dict[str, dict[str, Any]] = {
+    ".svg": {"Date": None, "Creator": None},
+    ".png": {"Software": None},
+}
+TITLE: dict[SetName, str] = {"regdb": "RegDB", "sysu": "SYSU-MM01"}
+TIMING = ("seconds", "images_per_second")  # what an epoch's line holds beside the terms
+FIRST = {"rate": "learning rate", "total": "total, weighted"}  # before the terms
+
+
+class Point(NamedTuple):
+    """A point of a curve; ``mean``, ``least`` and ``most`` are over the trials."""
+
+    panel: str
+    method: str
+    x: int
+    mean: float
+    least: float
+    most: float
+    trials: int
+
+
+def plot_cmc(
+    name: SetName, data: str, methods: Sequence[str], ranks: int, paths: Sequence[Path], out: Path
+) -> list[Point]:
+    """CMC up to ``ranks``, in percent: the mean over the trials in a band from the least to the most.
+
+    A panel for each direction of RegDB (a trial is a split), or each mode and number of shots of SYSU-MM01 (a gallery
+    draw); a line for each method, of the BN feature. ``paths`` end in ``<method>/split<N>/scores.json``, ``data``
+    is the real set's name or ``stand-in``. A curve ends where the gallery does, if that is before ``ranks``.
+
+    Writes ``out`` and, beside it, its numbers as CSV; returns them. Raises DataError for an unusable file.
+    """
+    curves: dict[tuple[str, str], list[list[float]]] = {}
+    for method, path in _by_method(methods, paths, "scores.json"):
+        for row in _rows(path):
+            try:
+                if row["feature"] == FEATURE:
+                    curves.setdefault((_panel(name, row), method), []).append(row["cmc"][:ranks])
+            except (KeyError, TypeError) as error:
+                raise DataError(f"{path}: not the scores of {name} ({error!r}); evaluate the training again") from None
+    if not curves:
+        raise DataError(f"no row of the feature {FEATURE!r} in {len(paths)} files; evaluate the trainings again")
+    points = [
+        _point(panel, method, rank, values)
+        for (panel, method), trials in sorted(curves.items(), key=lambda item: methods.index(item[0][1]))
+        for rank, values in enumerate(zip(*trials, strict=False), start=1)
+    ]
+    trials = max(point.trials for point in points)
+    over = "split" if name == "regdb" else "gallery draw"
+
+    def finish(axes: Axes) -> None:
+        last = max(point.x for point in points)
+        axes.set(xlabel="rank", ylabel="matched queries (%)", xlim=(1, max(2, last)))
+        axes.set_ylim(max(0.0, axes.get_ylim()[0]), min(102.0, axes.get_ylim()[1]))
+        axes.set_xticks([1, *range(5, last + 1, 5)])
+        axes.label_outer()
+
+    _draw(
+        points,
+        f"{_title(name, data)}: CMC, mean and range over {_count(trials, over)}",
+        columns=2,
+        panel=(5.0, 3.9),
+        share=True,
+        finish=finish,
+        out=out,
+        x="rank",
+    )
+    return points
+
+
+def plot_losses(name: SetName, data: str, methods: Sequence[str], paths: Sequence[Path], out: Path) -> list[Point]:
+    """The learning rate, the total loss and each of its terms, unweighted, against the steps.
+
+    Each point is the mean over an epoch and then over the splits, in a band from the least to the most split; a line
+    for each method that has the term. ``paths`` end in ``<method>/split<N>/metrics.jsonl``. Otherwise as
+    ``plot_cmc``.
+    """
+    curves: dict[tuple[str, str, int], list[float]] = {}
+    splits: dict[str, int] = {}
+    for method, path in _by_method(methods, paths, "metrics.jsonl"):
+        splits[method] = splits.get(method, 0) + 1
+        for (term, at), value in _epochs(path).items():
+            curves.setdefault((term, method, at), []).append(value)
+    shared = {key: values for key, values in curves.items() if len(values) == splits[key[1]]}
+    if not shared:
+        raise DataError(f"{paths[0]}: no epoch that all trainings of its method have; expected at least one: train on")
+    order = list(dict.fromkeys((*FIRST, *(term for term, _, _ in curves))))
+    points = [
+        _point(FIRST.get(term, term), method, at, values)
+        for (term, method, at), values in sorted(
+            shared.items(), key=lambda item: (order.index(item[0][0]), methods.index(item[0][1]), item[0][2])
+        )
+    ]
+
+    def finish(axes: Axes) -> None:
+        axes.set_xlabel("step")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+    _draw(
+        points,
+        f"{_title(name, data)}: learning rate and losses, mean and range over {_count(max(splits.values()), 'split')}",
+        columns=3,
+        panel=(4.2, 2.9),
+        share=False,
+        finish=finish,
+        out=out,
+        x="step",
+    )
+    return points
+
+
+def _draw(
+    points: Sequence[Point],
+    title: str,
+    columns: int,
+    panel: tuple[float, float],
+    share: bool,
+    finish: Callable[[Axes], None],
+    out: Path,
+    x: str,
+) -> None:
+    """Panels in the order of the points, ``columns`` abreast and ``panel`` inches each; then the files.
+
+    ``share``: all panels have the same axes. ``finish`` labels a panel's; ``x`` names them in the CSV.
+    """
+    if out.suffix not in METADATA:
+        raise DataError(f"{out}: figures are written as {' or '.join(METADATA)}; name one of these")
+    panels = list(dict.fromkeys(point.panel for point in points))
+    methods = list(dict.fromkeys(point.method for point in points))
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    with style.context(["default", LAYOUT]):  # whatever the user's own matplotlibrc says
+        figure = Figure(figsize=(max(WIDTH, columns * panel[0]), rows * panel[1] + 0.9), layout="constrained")
+        figure.suptitle(title)
+        grid = list(figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).flat)
+        for name, axes in zip(panels, grid, strict=False):
+            for method in methods:
+                if curve := [point for point in points if (point.panel, point.method) == (name, method)]:
+                    _line(axes, curve, _look(methods, method))
+            axes.set_title(name)
+            finish(axes)
+        for axes in grid[len(panels) :]:
+            axes.remove()
+        lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
+        figure.legend([lines[m] for m in methods], methods, loc="outside lower center", ncols=4, frameon=False)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(out, dpi=150, metadata=METADATA[out.suffix])
+    with out.with_suffix(".csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["panel", "method", x, "mean", "min", "max", "trials"])
+        writer.writerows([*point[:3], *(f"{value:.6g}" for value in point[3:6]), point.trials] for point in points)
+
+
+def _line(axes: Axes, curve: Sequence[Point], look: dict[str, Any]) -> None:
+    at = [point.x for point in curve]
+    marker = "o" if len(curve) <= 10 else None  # a training of one epoch shows as well
+    axes.plot(at, [point.mean for point in curve], label=curve[0].method, marker=marker, markersize=5, **look)
+    if curve[0].trials > 1:
+        least, most = [point.least for point in curve], [point.most for point in curve]
+        axes.fill_between(at, least, most, color=look["color"], alpha=0.18, linewidth=0)
+
+
+def _look(methods: Sequence[str], method: str) -> dict[str, Any]:
+    """A method's own in every figure of a run; the untrained network's always the same."""
+    if method == UNTRAINED:
+        return FLOOR
+    place = [m for m in methods if m != UNTRAINED].index(method)
+    return {"color": COLOURS[place % len(COLOURS)], "linestyle": STYLES[place % len(STYLES)]}
+
+
+def _by_method(methods: Sequence[str], paths: Sequence[Path], file: str) -> Iterable[tuple[str, Path]]:
+    """Each path with its method; DataError for one of no method, and for a method without one."""
+    found = [(path.parts[-3] if len(path.parts) > 2 else "", path) for path in paths]
+    for method, path in found:
+        if method not in methods or path.name != file or not re.fullmatch(r"split\d+", path.parts[-2]):
+            raise DataError(f"{path}: expected .../<method>/split<N>/{file}, with a method of {', '.join(methods)}")
+    if lacking := [method for method in methods if method not in {method for method, _ in found}]:
+        raise DataError(f"no {file} of {', '.join(lacking)} is given; give one, or leave the method out")
+    return found
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        return json.loads(path.read_text())["rows"]
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; expected the scores of a training: evaluate it first") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a scores.json ({error!r}); evaluate the training again") from None
+
+
+def _epochs(path: Path) -> dict[tuple[str, int], float]:
+    """The epochs' means and rates by term and step; of a repeated epoch the last."""
+    values: dict[tuple[str, int], float] = {}
+    rates: dict[int, float] = {}
+    try:
+        for line in map(json.loads, path.read_text().splitlines()):
+            if line["kind"] == "step":
+                rates[line["epoch"]] = line["rate"]
+            elif line["kind"] == "epoch":
+                terms = {key: line[key] for key in line if key not in ("kind", "time", "epoch", "step", *TIMING)}
+                values |= {(term, line["step"]): value for term, value in terms.items()}
+                values["rate", line["step"]] = rates[line["epoch"]]
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; expected the record of a training: train it first") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not the record of a training ({error!r}); train it again") from None
+    return values
+
+
+def _point(panel: str, method: str, x: int, values: Sequence[float]) -> Point:
+    return Point(panel, method, x, statistics.fmean(values), min(values), max(values), len(values))
+
+
+def _panel(name: SetName, row: dict[str, Any]) -> str:
+    if name == "regdb":
+        return row["direction"].replace("-", " ")
+    return f"{row['mode']} search, {'single' if row['shots'] == 1 else 'multi'}-shot"
+
+
+def _title(name: SetName, data: str) -> str:
+    return f"{TITLE[name]} ({STAND_IN})" if data == STAND_IN else TITLE[name]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

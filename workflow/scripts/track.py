@@ -1,0 +1,39 @@
+"""Completes the tracking server's copy of a data set: trainings, scores, tables, figures. May be run again.
+
+python workflow/scripts/track.py --uri "" --set regdb --data stand-in --methods agw msclnet \\
+    --trainings results/regdb/*/split* --tables results/regdb_summary.csv --figures results/figures/regdb_cmc.svg \\
+    --out results/tracking/regdb.json
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from msclnet.tracking import TrackingError, complete
+from msclnet.types import UserError
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--uri", required=True, help="tracking URI; '': mlflow.db in the working directory")
+    parser.add_argument("--set", required=True, choices=("regdb", "sysu"))
+    parser.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
+    parser.add_argument("--methods", required=True, nargs="+", help="in the order of the file's rows")
+    parser.add_argument("--trainings", required=True, nargs="+", type=Path, help="folders .../<method>/split<N>")
+    parser.add_argument("--tables", nargs="+", type=Path, default=[], help="CSV")
+    parser.add_argument("--figures", nargs="+", type=Path, default=[], help="with their CSV beside them")
+    parser.add_argument("--out", required=True, type=Path, help="the JSON of run ids and counts to write")
+    args = parser.parse_args()
+    runs = complete(args.uri, args.set, args.data, args.methods, args.trainings, args.tables, args.figures)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(runs, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except TrackingError as error:
+        sys.exit(f"error: {error}. Nothing computed is lost: the files in results/ are the record; then run again")
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -88,7 +88,7 @@ def plot_cmc(
         for rank, values in enumerate(zip(*trials, strict=False), start=1)
     ]
     trials = max(point.trials for point in points)
-    over = "split" if name == "regdb" else "gallery draw"
+    trial = "split" if name == "regdb" else "gallery draw"
 
     def finish(axes: Axes) -> None:
         last = max(point.x for point in points)
@@ -99,7 +99,7 @@ def plot_cmc(
 
     _draw(
         points,
-        f"{_title(name, data)}: CMC, mean and range over {_count(trials, over)}",
+        f"{_title(name, data)}: CMC ({_over(trials, trial)})",
         columns=2,
         panel=(5.0, 3.9),
         share=True,
@@ -140,7 +140,7 @@ def plot_losses(name: SetName, data: str, methods: Sequence[str], paths: Sequenc
 
     _draw(
         points,
-        f"{_title(name, data)}: learning rate and losses, mean and range over {_count(max(splits.values()), 'split')}",
+        f"{_title(name, data)}: learning rate and losses ({_over(max(splits.values()), 'training')})",
         columns=3,
         panel=(4.2, 2.9),
         share=False,
@@ -263,5 +263,5 @@ def _title(name: SetName, data: str) -> str:
     return f"{TITLE[name]} ({STAND_IN})" if data == STAND_IN else TITLE[name]
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _over(number: int, what: str) -> str:
+    return f"one {what}" if number == 1 else f"mean and range over {number} {what}s"

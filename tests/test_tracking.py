@@ -9,6 +9,7 @@ import runpy
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -247,11 +248,29 @@ def test_half_then_a_resume_then_whole(tmp_path: Path, uri: str, job: settings.T
     assert client(uri).get_run(live["run_id"]).info.end_time == (BEGAN + 550) * 1000
 
 
+def test_an_epoch_repeated_at_another_speed_is_the_same_training(
+    tmp_path: Path, uri: str, job: settings.TrainJob
+) -> None:
+    """Killed between the epoch's end and its checkpoint; the first measure stands."""
+    live = mirror(train(tmp_path, job, [start(), *EPOCHS[0], *EPOCHS[1]]), uri)
+    again = [
+        start(),
+        *EPOCHS[0],
+        start(late=500),
+        *(step(n, late=500) for n in range(11, 21)),
+        epoch(2, seconds=9),
+        END,
+    ]
+    assert mirror(train(tmp_path, job, again), uri)["run_id"] == live["run_id"]
+    assert stored_points(uri, live["run_id"]) == expected_points()
+
+
 def test_a_half_written_upload_is_completed(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
     """More points than one request takes; some of the second request lost."""
     lines = [start(), *map(step, range(1, 401)), {**END, "time": BEGAN + 500}]
     folder = train(tmp_path, job, lines)
     run_id = mirror(folder, uri)["run_id"]
+    assert stored_points(uri, run_id) == expected_points(lines)
     with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database:
         database.execute("delete from metrics where step % 7 = 3")
         database.commit()
@@ -300,6 +319,36 @@ def test_trainings_side_by_side_lose_and_double_nothing(tmp_path: Path, uri: str
     assert sorted(runs) == ["msclnet", *(f"msclnet split {split}" for split in (1, 2, 3, 4))]
     for split in (1, 2, 3, 4):
         assert stored_points(uri, runs[f"msclnet split {split}"]) == expected_points()
+
+
+@pytest.mark.parametrize("level", ["training", "method"])
+def test_a_mirror_waits_for_the_one_at_work(tmp_path: Path, uri: str, job: settings.TrainJob, level: str) -> None:
+    """Two that look for a run at once would both make it."""
+    folder = train(tmp_path, job)
+    waiting = threading.Thread(target=mirror, args=(folder, uri))
+    with tracking._alone(folder if level == "training" else folder.parent):
+        waiting.start()
+        waiting.join(timeout=1.5)
+        assert waiting.is_alive()
+        assert query(uri, "select name from runs") == ([("msclnet",)] if level == "training" else [])
+    waiting.join(timeout=30)
+    assert query(uri, "select count(*) from runs") == [(2,)]
+
+
+def test_an_experiment_made_by_a_sibling_meanwhile_is_taken(
+    tmp_path: Path, uri: str, job: settings.TrainJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    first = mirror(train(tmp_path, job), uri)
+    look, missed = MlflowClient.get_experiment_by_name, []
+
+    def too_early(self: Any, name: str) -> Any:
+        missed.append(name)
+        return look(self, name) if len(missed) > 1 else None
+
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", too_early)
+    assert mirror(train(tmp_path, job), uri) == first
 
 
 # Completing

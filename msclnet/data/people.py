@@ -1,8 +1,8 @@
 """Drawn people: who someone is (shape), how an image shows them (pose), what a camera makes of it.
 
-An identity is its shape: build, hair, cut of the clothes, pattern, bag. The shape carries over between the modalities; the
-colours exist in the visible one only, and the infrared grey levels are drawn independently of them. Lengths are fractions of
-a person's height, x to the right of the middle, y from the top of the head to the ground.
+An identity is its shape: build, hair, cut of the clothes, pattern, bag. The shape carries over between the modalities;
+the colours exist in the visible one only, and the infrared grey levels are drawn independently of them. Lengths are
+fractions of a person's height, x to the right of the middle, y from the top of the head to the ground.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ PATTERN_IN_INFRARED = 0.35  # how much of a pattern's contrast is left there
 OCCLUDED = 0.15  # probability that something stands before the person
 NOISE = 5.0  # standard deviation of the sensor's noise, in grey levels
 SWING = 0.11  # largest stride
+# Clothes are mostly darker than the place they are seen at, which is what makes a small network find the outline.
+WORN_VALUES, PLACE_VALUES = (0.1, 0.7), (0.65, 0.95)  # HSV value, visible
+WORN_GREYS, PLACE_GREYS = (0.05, 0.5), (0.5, 0.85)  # reflectance, infrared
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
+View = Literal["front", "back", "left", "right"]
 PARTS = ("skin", "hair", "top", "pattern", "bottom", "shoes", "bag")
 
 
@@ -99,7 +103,7 @@ def person(rng: np.random.Generator) -> Person:
     colours["skin"] = _mix((240, 200, 170), (90, 60, 45), rng.uniform(0, 1))
     colours["hair"] = _mix((30, 22, 18), (190, 150, 90), rng.uniform(0, 1) ** 2)
     colours["shoes"] = _mix((20, 20, 22), (200, 195, 190), rng.uniform(0, 1))
-    return Person(shape, colours, {part: rng.uniform(0.15, 0.95) for part in PARTS})
+    return Person(shape, colours, {part: rng.uniform(*WORN_GREYS) for part in PARTS})
 
 
 def camera(rng: np.random.Generator, place: np.random.Generator, modality: Modality, *, thermal: bool) -> Camera:
@@ -118,15 +122,22 @@ def camera(rng: np.random.Generator, place: np.random.Generator, modality: Modal
     )
 
 
-def draw(who: Person, camera: Camera, width: int, height: int, rng: np.random.Generator) -> Image.Image:
-    """One image of ``who``, RGB (of equal channels in the infrared), ``width`` x ``height`` pixels."""
+def draw(
+    who: Person,
+    camera: Camera,
+    width: int,
+    height: int,
+    rng: np.random.Generator,
+    views: tuple[View, ...] = ("front", "back", "left", "right"),
+) -> Image.Image:
+    """One image of ``who`` from one of ``views``, RGB (of equal channels in the infrared), in pixels."""
     large = (width * SUPERSAMPLE, height * SUPERSAMPLE)
     canvas = _window(camera.backdrop, rng).resize(large, Image.Resampling.BILINEAR)
     paint = _paint(who, camera, rng)
     tall = large[1] * 0.9 * who.shape.height * camera.scale * rng.uniform(0.95, 1.03)
     middle = large[0] * (0.5 + rng.uniform(-0.06, 0.06))
     ground = large[1] * (0.97 + rng.uniform(-0.03, 0.02))
-    _Figure(ImageDraw.Draw(canvas), who.shape, paint, tall, middle, ground).draw(rng)
+    _Figure(ImageDraw.Draw(canvas), who.shape, paint, tall, middle, ground).draw(rng, views[rng.integers(len(views))])
     if rng.random() < OCCLUDED:
         _occlude(ImageDraw.Draw(canvas), large, camera, rng)
     canvas = canvas.filter(ImageFilter.GaussianBlur(camera.blur * SUPERSAMPLE))
@@ -153,8 +164,7 @@ class _Figure:
         self.tall, self.middle, self.ground = tall, middle, ground
         self.broad, self.hip = 0.108 * shape.build, 0.085 * shape.build * shape.hips
 
-    def draw(self, rng: np.random.Generator) -> None:
-        view = ("front", "back", "left", "right")[rng.integers(4)]
+    def draw(self, rng: np.random.Generator, view: View) -> None:
         self.turned = {"left": -1, "right": 1}.get(view, 0)
         if self.turned:
             self.broad, self.hip = 0.62 * self.broad, 0.75 * self.hip
@@ -246,7 +256,7 @@ class _Figure:
         if side == shape.side:
             self.hand = hand
 
-    def _head(self, view: str) -> None:
+    def _head(self, view: View) -> None:
         size, centre = 0.06 * self.shape.head, (0.012 * self.turned, 0.075)
         self._limb((0, 0.12), (0, 0.17), 0.026, 0.03, "skin")
         self._ellipse(centre, size * 0.82, size, "skin")
@@ -343,14 +353,14 @@ def _paint(who: Person, camera: Camera, rng: np.random.Generator) -> dict[str, C
 def _backdrop(rng: np.random.Generator, modality: Modality, *, thermal: bool) -> Image.Image:
     """Wall, ground and a few objects, larger than any image of it."""
     width, height = 160, 200
-    dark = (0.08, 0.25) if thermal else (0.2, 0.85)
+    greys = (0.08, 0.25) if thermal else PLACE_GREYS
 
     def shade() -> Colour:
         if modality is Modality.VISIBLE:
             return _colour(
-                [255 * v for v in colorsys.hsv_to_rgb(rng.random(), rng.uniform(0, 0.35), rng.uniform(0.3, 0.9))]
+                [255 * v for v in colorsys.hsv_to_rgb(rng.random(), rng.uniform(0, 0.25), rng.uniform(*PLACE_VALUES))]
             )
-        return _colour([255 * rng.uniform(*dark)] * 3)
+        return _colour([255 * rng.uniform(*greys)] * 3)
 
     image = Image.new("RGB", (width, height), shade())
     canvas = ImageDraw.Draw(image)
@@ -392,7 +402,9 @@ def _expose(image: Image.Image, camera: Camera, rng: np.random.Generator) -> Ima
 
 
 def _vivid(rng: np.random.Generator) -> Colour:
-    return _colour([255 * v for v in colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.2, 0.95), rng.uniform(0.2, 0.95))])
+    return _colour(
+        [255 * v for v in colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.3, 1.0), rng.uniform(*WORN_VALUES))]
+    )
 
 
 def _mix(a: Colour, b: Colour, share: float) -> Colour:

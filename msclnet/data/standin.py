@@ -85,6 +85,7 @@ def draw_sysu(root: Path, stand_in: StandIn, workers: int) -> None:
 def _draw_regdb_person(task: tuple[Path, int, int, int]) -> None:
     root, seed, identity, images = task
     who = people.person(np.random.default_rng((seed, REGDB, PERSON, identity)))
+    _, side = _regdb_name(seed, identity)
     for number, (folder, modality) in enumerate(
         (("Visible", Modality.VISIBLE), ("Thermal", Modality.INFRARED)), start=1
     ):
@@ -92,15 +93,21 @@ def _draw_regdb_person(task: tuple[Path, int, int, int]) -> None:
         (root / folder / str(identity)).mkdir(parents=True, exist_ok=True)
         for index, name in enumerate(_regdb_names(seed, identity, folder, images)):
             rng = np.random.default_rng((seed, REGDB, IMAGE, identity, number, index))
-            people.draw(who, camera, *REGDB_SIZE, rng).save(root / folder / str(identity) / name)
+            people.draw(who, camera, *REGDB_SIZE, rng, (side,)).save(root / folder / str(identity) / name)
 
 
 def _regdb_names(seed: int, identity: int, folder: str, images: int) -> list[str]:
-    """Names as the real ones: sex, side, modality, frame, identity. The words are only words here."""
-    rng = np.random.default_rng((seed, REGDB, PRESENCE, identity))
-    sex, side = ("male", "female")[rng.integers(2)], ("front", "back")[rng.integers(2)]
-    letter, frame = folder[0].lower(), int(rng.integers(0, 90000))
+    """Names as the real ones: sex (only a word here), side, modality, frame, identity."""
+    sex, side = _regdb_name(seed, identity)
+    letter, frame = folder[0].lower(), (identity * 97) % 90000
     return [f"{sex}_{side}_{letter}_{frame + 3 * index:05d}_{identity}.bmp" for index in range(images)]
+
+
+def _regdb_name(seed: int, identity: int) -> tuple[str, people.View]:
+    """RegDB shows each person from one side in both modalities, and names it."""
+    rng = np.random.default_rng((seed, REGDB, PRESENCE, identity))
+    sides: tuple[people.View, people.View] = ("front", "back")
+    return ("male", "female")[rng.integers(2)], sides[rng.integers(2)]
 
 
 def _draw_sysu_person(task: tuple[Path, int, int, dict[int, int]]) -> None:

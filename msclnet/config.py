@@ -97,6 +97,7 @@ class Model:
     hidden: int  # width of the Mogrifier LSTM's states
     rounds: int  # Q of the Mogrifier; 0 is a plain LSTM
     rank: int  # of the Mogrifier's factored matrices; 0 is full rank
+    heads: Literal["shared", "separate"]  # of Eq. 4: one classifier for both f hat, or one a modality
 
 
 @dataclass(frozen=True)

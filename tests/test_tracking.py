@@ -226,6 +226,7 @@ def test_sent_twice_each_point_is_there_once(tmp_path: Path, uri: str, job: sett
     assert run.data.tags["mlflow.source.git.commit"] == "abc"
     assert run.data.tags["hardware"] == "x86_64, 2 cores, 2 process(es)"
     assert len(run.data.tags["lock"]) == 64
+    assert "superseded" not in run.data.tags
     parent = client(uri).get_run(run.data.tags["mlflow.parentRunId"])
     assert (parent.info.run_name, parent.info.experiment_id) == ("msclnet", run.info.experiment_id)
     experiment = client(uri).get_experiment(run.info.experiment_id)

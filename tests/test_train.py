@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from msclnet.data.contract import Split
-from msclnet.data.pack import Pack, write_pack
 from PIL import Image
 
 from msclnet import checkpoint, train
 from msclnet.config import Config, ConfigError, TrainJob, build, read_yaml, train_job
+from msclnet.data.contract import Split
+from msclnet.data.pack import Pack, write_pack
 from msclnet.features import extract, load_model
 from msclnet.losses import objective
 from msclnet.record import NonFiniteLoss

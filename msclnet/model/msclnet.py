@@ -5,6 +5,8 @@ Shape legend: B pairs, C channels, n parts; v visible, r infrared, s synergistic
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,16 +32,14 @@ class MSCLNet(nn.Module):
         self.parts = model.parts
         self.backbone = Backbone(model.backbone, model.weights, method.nonlocal_)
         channels = self.backbone.channels
-        self.bottleneck = nn.BatchNorm1d(channels)  # BNNeck
-        self.bottleneck.bias.requires_grad_(False)
-        nn.init.normal_(self.bottleneck.weight, 1.0, 0.01)
+        self.bottleneck = _neck(channels)
         self.classifier = _head(channels, identities)
 
         losses = method.losses
         heads, encoder = bool(losses.t), uses_synergy(losses, objective)
         self.instance_norm = ModalityInstanceNorm(channels) if heads or losses.div or encoder else None  # Eq. 1
-        self.visible_head = _head(channels, identities) if heads else None  # Eq. 4
-        self.infrared_head = _head(channels, identities) if heads else None
+        self.visible_head = nn.Sequential(_neck(channels), _head(channels, identities)) if heads else None  # Eq. 4
+        self.infrared_head = copy.deepcopy(self.visible_head) if model.heads == "separate" else self.visible_head
         self.synergy = (  # Eq. 2
             SynergyEncoder(channels, model.hidden, model.rounds, model.rank) if encoder else None
         )
@@ -106,6 +106,14 @@ def uses_synergy(losses: Losses, objective: Objective) -> bool:
     """Whether a loss reads f^s: those of MC, and those of CA when it acts on f^s."""
     cascade = bool(losses.sub or losses.intra or losses.inter)
     return bool(losses.local or losses.global_) or (cascade and "synergy" in objective.cascade_on)
+
+
+def _neck(channels: int) -> nn.BatchNorm1d:
+    """BNNeck: batch normalisation whose shift stays 0; started as in AGW."""
+    neck = nn.BatchNorm1d(channels)
+    neck.bias.requires_grad_(False)
+    nn.init.normal_(neck.weight, 1.0, 0.01)
+    return neck
 
 
 def _head(channels: int, identities: int) -> nn.Linear:

@@ -18,13 +18,21 @@ try:
 except settings.ConfigError as error:
     raise WorkflowError(f"configuration: {error}") from None
 
-SCRIPTS = shlex.quote(str(ROOT / "workflow/scripts"))
+ALL_CORES = 1024  # Snakemake lowers it to the cores it was given
 FIGURES = ["cmc", "losses"]
 FORMAT = CONFIG.figures.format
 METHODS = [settings.UNTRAINED, *CONFIG.run.methods]
 
-# The scripts import msclnet from this checkout in every environment, conda's included, which nothing is installed into.
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(ROOT))}; ")
+# What every job's shell knows. The scripts import msclnet from this checkout in every environment, conda's included, which
+# it is not installed into. Where a training is mirrored to is no parameter of it: a change there retrains nothing.
+EXPORTS = {
+    "PYTHONPATH": ROOT,
+    "SCRIPTS": ROOT / "workflow/scripts",
+    "TRACKING_URI": CONFIG.tracking.uri,
+    "TRACKING_EVERY": CONFIG.tracking.live_every,
+}
+assignments = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in EXPORTS.items())
+shell.prefix(f"set -euo pipefail; export {assignments}; ")
 
 
 wildcard_constraints:
@@ -82,7 +90,9 @@ def trainings(name, methods):
 def model_of(wildcards):
     """The model whose features are wanted. The untrained network is one and the same for every split."""
     folder = f"results/{wildcards.set}/{wildcards.method}"
-    return f"{folder}/model.pt" if wildcards.method == settings.UNTRAINED else f"{folder}/split{wildcards.split}/model.pt"
+    return (
+        f"{folder}/model.pt" if wildcards.method == settings.UNTRAINED else f"{folder}/split{wildcards.split}/model.pt"
+    )
 
 
 def job(wildcards):
@@ -119,5 +129,4 @@ def processes(wildcards):
 
 def training_threads(wildcards):
     """The cores of a training: on the CPU its processes' threads; with GPUs all, so that one training has them all."""
-    cores = workflow.cores or 1
-    return cores if GPUS else min(cores, processes(wildcards) * CONFIG.train.threads)
+    return ALL_CORES if GPUS else processes(wildcards) * CONFIG.train.threads

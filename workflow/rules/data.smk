@@ -8,12 +8,12 @@ rule stand_in:
         "results/benchmarks/stand_in_{set}.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: workflow.cores
+    threads: ALL_CORES
     params:
         stand_in=lambda wildcards: inline(CONFIG.stand_in),
         code=code("msclnet/data/standin.py", "msclnet/data/people.py"),
     shell:
-        "python {SCRIPTS}/draw_stand_in.py --set {wildcards.set} --stand-in {params.stand_in:q} "
+        "python $SCRIPTS/draw_stand_in.py --set {wildcards.set} --stand-in {params.stand_in:q} "
         "--out $(dirname {output}) --workers {threads} > {log} 2>&1"
 
 
@@ -35,7 +35,7 @@ rule check_data:
         real=lambda wildcards: real_flag(wildcards.set),
         code=code("msclnet/data/contract.py", "msclnet/data/regdb.py", "msclnet/data/sysu.py"),
     shell:
-        "python {SCRIPTS}/check_data.py --set {wildcards.set} --root {params.root:q} --splits {params.splits} "
+        "python $SCRIPTS/check_data.py --set {wildcards.set} --root {params.root:q} --splits {params.splits} "
         "{params.real} --out {output} > {log} 2>&1"
 
 
@@ -44,18 +44,18 @@ rule pack:
     input:
         "results/data/{set}_check.json",
     output:
-        "data/packs/{set}/pack.json",
-        "data/packs/{set}/visible.npy",
-        "data/packs/{set}/infrared.npy",
-        "data/packs/{set}/index.csv",
-        "data/packs/{set}/splits.json",
+        manifest="data/packs/{set}/pack.json",
+        visible="data/packs/{set}/visible.npy",
+        infrared="data/packs/{set}/infrared.npy",
+        index="data/packs/{set}/index.csv",
+        splits="data/packs/{set}/splits.json",
     log:
         "results/logs/pack_{set}.log",
     benchmark:
         "results/benchmarks/pack_{set}.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: workflow.cores
+    threads: ALL_CORES
     params:
         root=lambda wildcards: root(wildcards.set),
         splits=lambda wildcards: settings.splits(CONFIG, wildcards.set),
@@ -64,5 +64,5 @@ rule pack:
         width=CONFIG.data.width,
         code=code("msclnet/data/pack.py", "msclnet/data/regdb.py", "msclnet/data/sysu.py"),
     shell:
-        "python {SCRIPTS}/pack.py --set {wildcards.set} --root {params.root:q} --splits {params.splits} {params.real} "
-        "--height {params.height} --width {params.width} --out $(dirname {output[0]}) --workers {threads} > {log} 2>&1"
+        "python $SCRIPTS/pack.py --set {wildcards.set} --root {params.root:q} --splits {params.splits} {params.real} "
+        "--height {params.height} --width {params.width} --out $(dirname {output.manifest}) --workers {threads} > {log} 2>&1"

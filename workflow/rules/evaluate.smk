@@ -13,7 +13,7 @@ rule evaluate_regdb:
     params:
         code=code("msclnet/evaluation"),
     shell:
-        "python {SCRIPTS}/evaluate.py --set regdb --features {input} > {log} 2>&1"
+        "python $SCRIPTS/evaluate.py --set regdb --features {input} > {log} 2>&1"
 
 
 rule evaluate_sysu:
@@ -35,7 +35,7 @@ rule evaluate_sysu:
         draws=CONFIG.evaluate.sysu.draws,
         code=code("msclnet/evaluation"),
     shell:
-        "python {SCRIPTS}/evaluate.py --set sysu --features {input} --modes {params.modes} --shots {params.shots} "
+        "python $SCRIPTS/evaluate.py --set sysu --features {input} --modes {params.modes} --shots {params.shots} "
         "--protocol {params.protocol} --draws {params.draws} > {log} 2>&1"
 
 
@@ -67,5 +67,5 @@ rule aggregate:
         methods=METHODS,
         code=code("msclnet/aggregate.py"),
     shell:
-        "python {SCRIPTS}/aggregate.py --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
-        "--scores {input} --trials {output.trials} --summary {output.summary} 2>&1 > {log} | tee -a {log} >&2"
+        "python $SCRIPTS/aggregate.py --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
+        "--scores {input} --trials {output.trials} --summary {output.summary} > {log} 2>&1"

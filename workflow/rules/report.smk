@@ -21,7 +21,7 @@ rule plot_cmc:
         methods=METHODS,
         code=code("msclnet/plots.py"),
     shell:
-        "python {SCRIPTS}/plot.py cmc --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
+        "python $SCRIPTS/plot.py cmc --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
         "--ranks {params.ranks} --scores {input} --out {output} > {log} 2>&1"
 
 
@@ -47,7 +47,7 @@ rule plot_losses:
         methods=CONFIG.run.methods,
         code=code("msclnet/plots.py"),
     shell:
-        "python {SCRIPTS}/plot.py losses --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
+        "python $SCRIPTS/plot.py losses --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
         "--metrics {input} --out {output} > {log} 2>&1"
 
 
@@ -65,7 +65,7 @@ rule track_prepare:
         uri=CONFIG.tracking.uri,
         code=code("msclnet/tracking.py"),
     shell:
-        "python {SCRIPTS}/track_prepare.py --uri {params.uri:q} --out {output} > {log} 2>&1"
+        "python $SCRIPTS/track_prepare.py --uri={params.uri:q} --out {output} > {log} 2>&1"
 
 
 rule track:
@@ -91,6 +91,6 @@ rule track:
         trainings=lambda wildcards: trainings(wildcards.set, METHODS),
         code=code("msclnet/tracking.py"),
     shell:
-        "python {SCRIPTS}/track.py --uri {params.uri:q} --set {wildcards.set} --data {params.data:q} "
+        "python $SCRIPTS/track.py --uri={params.uri:q} --set {wildcards.set} --data {params.data:q} "
         "--methods {params.methods} --trainings {params.trainings} --tables {input.tables} --figures {input.figures} "
         "--out {output} > {log} 2>&1"

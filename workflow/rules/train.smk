@@ -1,7 +1,4 @@
 rule train:
-    """One training: a method on a split, on as many processes as configured; continues where it was interrupted."""
-    wildcard_constraints:
-        method="|".join(map(re.escape, CONFIG.run.methods)),
     input:
         pack="data/packs/{set}/pack.json",
         tracking=ancient("results/tracking/ready.json"),
@@ -13,6 +10,9 @@ rule train:
         "results/logs/train_{set}_{method}_split{split}.log",
     benchmark:
         "results/benchmarks/train_{set}_{method}_split{split}.tsv"
+    """One training: a method on a split, on as many processes as configured; continues where it was interrupted."""
+    wildcard_constraints:
+        method="|".join(map(re.escape, CONFIG.run.methods)),
     conda:
         "../../envs/train.yaml"
     threads: training_threads
@@ -21,9 +21,9 @@ rule train:
         processes=processes,
         code=code(*NETWORK, *BATCHES, "msclnet/losses", "msclnet/schedule.py", "msclnet/distributed.py"),
     shell:
-        "torchrun --standalone --nproc-per-node {params.processes} {SCRIPTS}/train.py --job {params.job:q} "
+        "torchrun --standalone --nproc-per-node {params.processes} $SCRIPTS/train.py --job {params.job:q} "
         "--pack $(dirname {input.pack}) --out $(dirname {output.model}) "
-        "--uri {config[tracking][uri]:q} --live-every {config[tracking][live_every]} > {log} 2>&1"
+        '--uri="$TRACKING_URI" --live-every "$TRACKING_EVERY" > {log} 2>&1'
 
 
 rule untrained:
@@ -44,7 +44,7 @@ rule untrained:
         job=untrained_job,
         code=code(*NETWORK),
     shell:
-        "python {SCRIPTS}/train.py --job {params.job:q} --pack $(dirname {input.pack}) "
+        "python $SCRIPTS/train.py --job {params.job:q} --pack $(dirname {input.pack}) "
         "--out $(dirname {output.model}) > {log} 2>&1"
 
 
@@ -67,5 +67,5 @@ rule features:
         threads=CONFIG.train.threads,
         code=code("msclnet/features.py", "msclnet/model"),
     shell:
-        "python {SCRIPTS}/features.py --model {input.model} --pack $(dirname {input.pack}) --split {wildcards.split} "
+        "python $SCRIPTS/features.py --model {input.model} --pack $(dirname {input.pack}) --split {wildcards.split} "
         "--batch {params.batch} --threads {params.threads} --out {output} > {log} 2>&1"

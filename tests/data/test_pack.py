@@ -1,0 +1,177 @@
+"""Packing: to the pixel, the same on any number of workers, and never half."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from msclnet.data import regdb, sysu
+from msclnet.data.pack import Pack, decode, write_pack
+from msclnet.types import DataError, Modality
+from tests.conftest import ROOT
+from tests.data import trees
+
+SIZE = (48, 24)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trees.regdb(tmp_path_factory.mktemp("pack") / "RegDB")
+
+
+def packed(root: Path, out: Path, workers: int = 1) -> Path:
+    write_pack(regdb.read(root, (1, 3), real=False), root, out, *SIZE, workers)
+    return out
+
+
+def test_images_are_pillows_own_to_the_pixel(root: Path, tmp_path: Path) -> None:
+    pack = Pack.open(packed(root, tmp_path))
+    for modality in Modality:
+        assert len(pack.paths[modality]) == 12, "each image once, whatever the number of splits"
+        for row, path in enumerate(pack.paths[modality]):
+            image = Image.open(root / path).convert("RGB").resize(SIZE[::-1], Image.Resampling.LANCZOS)
+            assert np.array_equal(pack.images[modality][row], np.asarray(image))
+
+
+def test_rows_follow_the_index_files(root: Path, tmp_path: Path) -> None:
+    pack, splits = Pack.open(packed(root, tmp_path)), regdb.read(root, (1, 3), real=False)
+    for split in (1, 3):
+        for part in ("train", "test"):
+            for modality in Modality:
+                records = [r for r in getattr(splits[split], part) if r.modality is modality]
+                rows = pack.rows(split, part, modality)
+                assert [pack.paths[modality][row] for row in rows] == [r.path for r in records]
+                assert pack.identities[modality][rows].tolist() == [r.identity for r in records]
+                assert pack.cameras[modality][rows].tolist() == [r.camera for r in records]
+
+
+def test_workers_change_no_byte(root: Path, tmp_path: Path) -> None:
+    one, two = packed(root, tmp_path / "one"), packed(root, tmp_path / "two", workers=2)
+    for path in sorted(one.iterdir()):
+        assert path.read_bytes() == (two / path.name).read_bytes(), path.name
+    assert len(list(one.iterdir())) == 5
+
+
+def test_sysu_keeps_its_cameras(tmp_path: Path) -> None:
+    root = trees.sysu(tmp_path / "SYSU")
+    write_pack(sysu.read(root, real=False), root, tmp_path / "pack", *SIZE, 1)
+    pack = Pack.open(tmp_path / "pack")
+    for modality in Modality:
+        assert [int(path[3]) for path in pack.paths[modality]] == pack.cameras[modality].tolist()
+        assert pack.identities[modality].tolist() == sorted(pack.identities[modality].tolist())
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA", "1"])
+def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / ("image.jpg" if mode == "CMYK" else "image.png")
+    Image.fromarray(np.arange(64 * 32 * 3, dtype=np.uint8).reshape(64, 32, 3)).convert(mode).save(path)
+    expected = Image.open(path).convert("RGB").resize(SIZE[::-1], Image.Resampling.LANCZOS)
+    assert np.array_equal(decode(path, *SIZE), np.asarray(expected))
+
+
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
+    Image.fromarray(np.full((64, 32), 32768, np.uint16)).save(tmp_path / "deep.png")
+    assert set(decode(tmp_path / "deep.png", *SIZE).ravel()) == {128}
+
+
+def test_a_photographs_rotation_is_undone(tmp_path: Path) -> None:
+    upright = Image.new("RGB", (32, 64), "red")
+    upright.paste("blue", (0, 0, 32, 32))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying on its side
+    upright.rotate(90, expand=True).save(tmp_path / "rotated.png", exif=exif)
+    pixels = decode(tmp_path / "rotated.png", *SIZE).astype(int)
+    assert pixels[2, 12, 2] > 200 > pixels[2, 12, 0]
+    assert pixels[-3, 12, 0] > 200 > pixels[-3, 12, 2]
+
+
+@pytest.mark.parametrize("damage", ["half", "text", "empty", "absent"])
+def test_an_unreadable_image_stops_the_packing_by_name(root: Path, tmp_path: Path, damage: str) -> None:
+    copy = Path(shutil.copytree(root, tmp_path / "RegDB"))
+    splits = regdb.read(copy, (1, 3), real=False)
+    image = sorted((copy / "Thermal").rglob("*.bmp"))[3]
+    content = image.read_bytes()
+    image.write_bytes(
+        {"half": content[: len(content) // 2], "text": b"not an image", "empty": b"", "absent": b""}[damage]
+    )
+    if damage == "absent":
+        image.unlink()
+    with pytest.raises(DataError, match=rf"{image.name}: (not a readable image|no such image).*copy it from the set's"):
+        write_pack(splits, copy, tmp_path / "pack", *SIZE, workers=2 if damage == "half" else 1)
+    with pytest.raises(DataError, match=r"pack\.json: absent, so .* holds no finished pack; make it with"):
+        Pack.open(tmp_path / "pack")
+
+
+def test_a_repacking_that_fails_does_not_leave_the_old_manifest(root: Path, tmp_path: Path) -> None:
+    out = packed(root, tmp_path / "pack")
+    with pytest.raises(DataError):
+        write_pack(regdb.read(root, (1,), real=False), tmp_path / "elsewhere", out, *SIZE, 1)
+    assert not (out / "pack.json").exists()
+
+
+def test_a_corrupt_pack_is_named(root: Path, tmp_path: Path) -> None:
+    out = packed(root, tmp_path)
+    Pack.open(out).verify()
+    with (out / "infrared.npy").open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)[0]
+        file.seek(-1, 2)
+        file.write(bytes([last ^ 1]))
+    with pytest.raises(DataError, match=r"infrared\.npy: corrupt, its sha256 is not that in pack\.json"):
+        Pack.open(out).verify()
+
+
+def test_a_short_file_and_another_version_are_refused(root: Path, tmp_path: Path) -> None:
+    out = packed(root, tmp_path)
+    manifest = json.loads((out / "pack.json").read_text())
+    (out / "pack.json").write_text(json.dumps(manifest | {"version": 0}))
+    with pytest.raises(DataError, match="version 0, expected 1"):
+        Pack.open(out)
+    (out / "pack.json").write_text(json.dumps(manifest))
+    (out / "visible.npy").write_bytes((out / "visible.npy").read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"visible\.npy: not readable"):
+        Pack.open(out)
+
+
+def test_an_unknown_split_lists_those_there(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has no split 2; it holds 1, 3"):
+        Pack.open(packed(root, tmp_path)).rows(2, "train", Modality.VISIBLE)
+
+
+def test_the_scripts_run_by_hand(root: Path, tmp_path: Path) -> None:
+    def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "workflow/scripts" / script), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    checked = run("check_data.py", "--set", "regdb", "--root", root, "--splits", 1, 2, "--out", tmp_path / "c.json")
+    assert checked.returncode == 0, checked.stderr
+    assert json.loads((tmp_path / "c.json").read_text()) == {
+        "splits": 2, "identities": 6, "visible images": 12, "thermal images": 12,
+    }  # fmt: skip
+    made = run(
+        "pack.py",
+        "--set",
+        "regdb",
+        "--root",
+        root,
+        "--splits",
+        1,
+        "--height",
+        48,
+        "--width",
+        24,
+        "--out",
+        tmp_path / "p",
+    )
+    assert made.returncode == 0, made.stderr
+    assert Pack.open(tmp_path / "p").height == 48
+    refused = run("check_data.py", "--set", "sysu", "--root", root)
+    assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
+    assert refused.stderr.startswith("error: ")

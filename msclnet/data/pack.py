@@ -1,4 +1,4 @@
-"""A data set decoded and resized once: one uint8 memory map a modality, with identities, cameras and file names beside it.
+"""A data set decoded and resized once: one uint8 memory map a modality, identities, cameras and names beside it.
 
 Every file is written under a temporary name and renamed, pack.json last: a killed packing never looks whole.
 """

@@ -1,9 +1,9 @@
 """RegDB: 412 identities, ten visible and ten thermal images each (Nguyen et al., Sensors 2017).
 
-Layout: ``Visible/<identity>/*.bmp``, ``Thermal/<identity>/*.bmp`` and ``idx/{train,test}_{visible,thermal}_{1..10}.txt``. An
-index line is ``<relative path><space><label>``, CRLF or LF; the folder, and the last number of the name, are the
-identity 1..412; labels 0..205 count a file's identities anew. Each file has 2,060 lines. The ten splits are ten trainings: in
-each, half of the identities train and the other half test.
+Layout: ``Visible/<identity>/*.bmp``, ``Thermal/<identity>/*.bmp`` and
+``idx/{train,test}_{visible,thermal}_{1..10}.txt``. An index line is ``<relative path><space><label>``, CRLF or LF; the folder, and the last number of the name, are the
+identity 1..412; labels 0..205 count a file's identities anew. Each file has 2,060 lines. The ten splits are ten
+trainings: in each, half of the identities train and the other half test.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def _read_index(root: Path, name: str, modality: Modality, problems: Problems, *
         match = LINE.fullmatch(line.rstrip())
         if not match or match[2] != match[3] or not match[1].startswith(folder):
             problems.add(
-                f"{path}, line {number}: {line.rstrip()!r}; expected '{folder}/<identity>/<name>_<identity>.bmp <label>': "
-                "correct the line or restore the file"
+                f"{path}, line {number}: {line.rstrip()!r}; expected "
+                f"'{folder}/<identity>/<name>_<identity>.bmp <label>': correct the line or restore the file"
             )
             continue
         if not (root / match[1]).is_file():
@@ -101,8 +101,8 @@ def _read_index(root: Path, name: str, modality: Modality, problems: Problems, *
     if mixed or any(count > 1 for count in labels_of.values()):
         split = sorted(identity for identity, count in labels_of.items() if count > 1)
         problems.add(
-            f"{path}: labels {mixed} stand for several identities, identities {split} have several labels; expected one "
-            "label an identity: restore the file"
+            f"{path}: labels {mixed} stand for several identities, identities {split} have several labels; "
+            "expected one label an identity: restore the file"
         )
     if real and (len(records), len(identity_of)) != (LINES, LABELS):
         problems.add(

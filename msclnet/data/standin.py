@@ -1,7 +1,7 @@
 """Drawn stand-ins in the exact layouts of RegDB and SYSU-MM01: real code on data that anyone can have.
 
-Every image has a generator of its own, seeded by (seed, set, identity, camera, number), so the files are the same with any
-number of workers. A stand-in's number is never a result on the real set.
+Every image has a generator of its own, seeded by (seed, set, identity, camera, number), so the files are the same with
+any number of workers. A stand-in's number is never a result on the real set.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def draw_regdb(root: Path, stand_in: StandIn, workers: int) -> None:
 def draw_sysu(root: Path, stand_in: StandIn, workers: int) -> None:
     """Writes cam1..cam6 and exp/*_id.txt; as in the real set not everyone passes every camera.
 
-    Two of three identities were seen indoors (cameras 1, 2, 3) and perhaps outdoors, the third outdoors only (4, 5, 6): in
-    indoor search its queries have no match.
+    Two of three identities were seen indoors (cameras 1, 2, 3) and perhaps outdoors, the third outdoors only (4, 5, 6):
+    in indoor search its queries have no match.
     """
     sizes = {"train": stand_in.sysu.train, "val": stand_in.sysu.val, "test": stand_in.sysu.test}
     identities = np.split(np.arange(1, sum(sizes.values()) + 1), np.cumsum(list(sizes.values()))[:-1])

@@ -1,6 +1,6 @@
 """Trains one split by one method. Run by torchrun; ``python train.py ...`` is a single process.
 
-torchrun --standalone --nproc-per-node 2 workflow/scripts/train.py --job job.yaml --pack data/packs/regdb --out results/x
+torchrun --standalone --nproc-per-node 2 workflow/scripts/train.py --job job.yaml --pack data/packs/regdb --out x
 """
 
 import argparse

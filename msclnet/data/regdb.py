@@ -1,9 +1,9 @@
 """RegDB: 412 identities, ten visible and ten thermal images each (Nguyen et al., Sensors 2017).
 
 Layout: ``Visible/<identity>/*.bmp``, ``Thermal/<identity>/*.bmp`` and
-``idx/{train,test}_{visible,thermal}_{1..10}.txt``. An index line is ``<relative path><space><label>``, CRLF or LF; the folder, and the last number of the name, are the
-identity 1..412; labels 0..205 count a file's identities anew. Each file has 2,060 lines. The ten splits are ten
-trainings: in each, half of the identities train and the other half test.
+``idx/{train,test}_{visible,thermal}_{1..10}.txt``. An index line is ``<relative path><space><label>``, CRLF or LF; the
+folder, and the last number of the name, are the identity 1..412; labels 0..205 count a file's identities anew. Each
+file has 2,060 lines. The ten splits are ten trainings: in each, half of the identities train, the other half test.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """SYSU-MM01: 491 identities, four visible and two infrared cameras (Wu et al., ICCV 2017).
 
 Layout: ``cam{1..6}/<identity as %04d>/<number as %04d>.jpg`` and ``exp/{train,val,test}_id.txt``, one line of
-comma-separated unpadded integers each. Cameras 1, 2, 4, 5 are visible, 3 and 6 infrared. Training is on train + val (395 identities,
-22,258 visible and 11,909 infrared images); the queries are all 3,803 infrared images of the 96 test identities.
+comma-separated unpadded integers each. Cameras 1, 2, 4, 5 are visible, 3 and 6 infrared. Training is on train + val
+(395 identities, 22,258 visible and 11,909 infrared images); the queries are all 3,803 infrared images of the 96 test
+identities.
 """
 
 from __future__ import annotations

@@ -1,0 +1,230 @@
+"""Each loss: by hand, against a slow loop, on degenerate batches, by gradcheck."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+from msclnet.losses import baseline, cascade, complement, synergy
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+LABELS = torch.tensor([0, 0, 1, 1, 2, 2, 2])
+CAMERAS = torch.tensor([1, 2, 1, 1, 3, 3, 1])
+FEATURES = random(7, 4)
+
+
+def centre(features: Tensor, chosen: Tensor) -> Tensor:
+    return features[chosen].mean(0)
+
+
+# By hand ------------------------------------------------------------------------------------------------------------
+
+
+def test_divergence_by_hand() -> None:
+    """p = (3/4, 1/4), q = (1/2, 1/2): KL = 3/4 log 3/2 + 1/4 log 1/2."""
+    p, q = torch.tensor([[3.0, 1.0]]).log(), torch.tensor([[1.0, 1.0]]).log()
+    expected = 3 / 4 * math.log(3 / 2) + 1 / 4 * math.log(1 / 2)
+    assert synergy.divergence(p, q, None).item() == pytest.approx(-expected)
+    assert synergy.divergence(p, q, 0.1).item() == pytest.approx(-0.1)
+    assert synergy.divergence(p, p, 1.0).item() == pytest.approx(0)
+
+
+def test_modality_identity_by_hand() -> None:
+    """Equal logits over four identities cost log 4 in each modality."""
+    logits = torch.zeros(3, 4)
+    assert synergy.modality_identity(logits, logits, torch.tensor([0, 1, 3])).item() == pytest.approx(2 * math.log(4))
+
+
+def blocks_at(cosine: float) -> tuple[Tensor, Tensor]:
+    """One pair of two parts whose cosine is given."""
+    teacher = torch.tensor([[[1.0, 0.0], [0.0, 2.0]]], dtype=torch.float64)
+    sine = math.sqrt(max(0.0, 1 - cosine**2))
+    return teacher, torch.tensor([[[cosine, sine], [sine, cosine]]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(("cosine", "printed"), [(1.0, 1.0), (0.5, 1.5), (-1.0, 1.0), (0.0, math.sqrt(2))])
+def test_the_printed_eq_6_is_as_low_apart_as_together(cosine: float, printed: float) -> None:
+    assert complement.local(*blocks_at(cosine), "printed").item() == pytest.approx(2 * printed, abs=0.021)
+
+
+def test_eq_6_as_read_decreases_over_the_whole_range() -> None:
+    values = [complement.local(*blocks_at(c / 100), "decreasing").item() for c in range(-100, 101)]
+    assert all(a > b for a, b in pairwise(values))
+    assert values[0] == pytest.approx(2 * (2 + 2), abs=1e-3)
+    assert values[-1] == pytest.approx(2 * math.sqrt(complement.EPS))
+    assert max(values) <= 2 * 4.01
+
+
+def test_global_by_hand() -> None:
+    """Centres (2, 0) against (0, 0) for identity 0, equal ones for identity 1: (4 + 4 + 0) / 3."""
+    synergistic = torch.tensor([[1.0, 0.0], [3.0, 0.0], [5.0, 5.0]])
+    teacher = torch.tensor([[0.0, 1.0], [0.0, -1.0], [5.0, 5.0]])
+    assert complement.global_(synergistic, teacher, torch.tensor([0, 0, 1])).item() == pytest.approx(8 / 3)
+
+
+def test_cascade_by_hand() -> None:
+    """Identity 0: camera 1 at 0 and 2 (centre 1), camera 2 at 4; centre 2. Identity 1: one image at 10."""
+    features = torch.tensor([[0.0], [2.0], [4.0], [10.0]])
+    identities, cameras = torch.tensor([0, 0, 0, 1]), torch.tensor([1, 1, 2, 1])
+    assert cascade.sub(features, identities, cameras).item() == pytest.approx((1 + 1 + 0 + 0) / 4)
+    assert cascade.intra(features, identities, cameras).item() == pytest.approx(((1 - 2) ** 2 + (4 - 2) ** 2 + 0) / 2)
+    assert cascade.inter(features, identities).item() == pytest.approx(-2 * (10 - 2) ** 2 / 1)
+
+
+def test_batch_hard_triplet_by_hand() -> None:
+    """Points 0, 3 of one identity and 4 of another: (3 - 4)+, (3 - 1)+, (0 - 1)+ with margin 0.5."""
+    features, labels = torch.tensor([[0.0], [3.0], [4.0]]), torch.tensor([0, 0, 1])
+    assert baseline.batch_hard_triplet(features, labels, 0.5).item() == pytest.approx((0 + 2.5 + 0) / 3, abs=1e-5)
+
+
+# Against slow loops ---------------------------------------------------------------------------------------------------
+
+
+def test_wrt_against_its_formula() -> None:
+    total = 0.0
+    for i in range(7):
+        distances = [float((FEATURES[i] - FEATURES[j]).norm()) for j in range(7)]
+        positive = [distances[j] for j in range(7) if LABELS[j] == LABELS[i]]  # the anchor is among them
+        negative = [distances[j] for j in range(7) if LABELS[j] != LABELS[i]]
+        far = sum(d * math.exp(d) for d in positive) / sum(math.exp(d) for d in positive)
+        near = sum(d * math.exp(-d) for d in negative) / sum(math.exp(-d) for d in negative)
+        total += math.log(1 + math.exp(far - near)) / 7
+    assert baseline.weighted_regularised_triplet(FEATURES, LABELS).item() == pytest.approx(total, abs=1e-6)
+
+
+def test_batch_hard_triplet_against_a_loop() -> None:
+    total = 0.0
+    for i in range(7):
+        positive = max(float((FEATURES[i] - FEATURES[j]).norm()) for j in range(7) if LABELS[j] == LABELS[i])
+        negative = min(float((FEATURES[i] - FEATURES[j]).norm()) for j in range(7) if LABELS[j] != LABELS[i])
+        total += max(0.0, positive - negative + 0.3) / 7
+    assert baseline.batch_hard_triplet(FEATURES, LABELS, 0.3).item() == pytest.approx(total, abs=1e-6)
+
+
+def test_sub_against_a_loop() -> None:
+    expected = sum(
+        (FEATURES[i] - centre(FEATURES, (LABELS[i] == LABELS) & (CAMERAS[i] == CAMERAS))).square().sum()
+        for i in range(7)
+    )
+    assert cascade.sub(FEATURES, LABELS, CAMERAS).item() == pytest.approx(float(expected) / 7)
+
+
+def test_intra_against_a_loop() -> None:
+    total = 0.0
+    for y in LABELS.unique():
+        for camera in CAMERAS[y == LABELS].unique():
+            of_sub_class = centre(FEATURES, (y == LABELS) & (camera == CAMERAS))
+            total += float((of_sub_class - centre(FEATURES, y == LABELS)).square().sum())
+    assert cascade.intra(FEATURES, LABELS, CAMERAS).item() == pytest.approx(total / 3)
+
+
+def test_inter_against_a_loop() -> None:
+    centres = [centre(FEATURES, y == LABELS) for y in LABELS.unique()]
+    total = sum(float((a - b).square().sum()) for i, a in enumerate(centres) for j, b in enumerate(centres) if i != j)
+    assert cascade.inter(FEATURES, LABELS).item() == pytest.approx(-total / 3)
+
+
+def test_global_against_a_loop() -> None:
+    teacher = random(7, 4, seed=1)
+    total = sum(float((centre(FEATURES, y == LABELS) - centre(teacher, y == LABELS)).square().sum()) for y in LABELS)
+    assert complement.global_(FEATURES, teacher, LABELS).item() == pytest.approx(total / 7)
+
+
+def test_local_and_divergence_against_loops() -> None:
+    teacher, student = random(3, 2, 4), random(3, 2, 4, seed=1)
+    total = 0.0
+    for i in range(3):
+        for j in range(2):
+            cosine = float(teacher[i, j] @ student[i, j] / teacher[i, j].norm() / student[i, j].norm())
+            total += (1 - cosine) + math.sqrt(2 - 2 * cosine + complement.EPS)
+    assert complement.local(teacher, student, "decreasing").item() == pytest.approx(total / 3)
+    v, r = random(5, 6), random(5, 6, seed=2)
+    kl = sum(float((p * (p / q).log()).sum()) for p, q in zip(v.softmax(1), r.softmax(1), strict=True))
+    assert synergy.divergence(v, r, None).item() == pytest.approx(-kl / 5)
+
+
+# Bounds, degenerate batches, gradients --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3])
+def test_the_readings_are_bounded_below_and_the_printed_forms_are_not(scale: float) -> None:
+    v, r = scale * random(8, 16), scale * random(8, 16, seed=1)
+    assert -1.0 <= synergy.divergence(v, r, 1.0).item() <= 0
+    unit = torch.nn.functional.normalize(scale * FEATURES)
+    assert -8 <= cascade.inter(unit, LABELS).item() <= 0
+    if scale > 1:
+        assert synergy.divergence(v, r, None).item() < -100
+        assert cascade.inter(scale * FEATURES, LABELS).item() < -1000
+
+
+ONE = torch.zeros(6, dtype=torch.int64)
+CASES: dict[str, tuple[Callable[[Tensor], Tensor], float | None]] = {
+    "wrt, one identity": (lambda f: baseline.weighted_regularised_triplet(f, ONE), 0.0),
+    "triplet, one identity": (lambda f: baseline.batch_hard_triplet(f, ONE, 0.3), 0.0),
+    "inter, one identity": (lambda f: cascade.inter(f, ONE), 0.0),
+    "intra, one camera": (lambda f: cascade.intra(f, ONE, ONE), 0.0),
+    "sub, each alone": (lambda f: cascade.sub(f, torch.arange(6), ONE), 0.0),
+    "intra, each alone": (lambda f: cascade.intra(f, torch.arange(6), ONE), 0.0),
+    "wrt, each alone": (lambda f: baseline.weighted_regularised_triplet(f, torch.arange(6)), None),
+    "global, equal": (lambda f: complement.global_(f, f, ONE), 0.0),
+    "local, equal": (lambda f: complement.local(f[:, None], f[:, None], "decreasing"), math.sqrt(complement.EPS)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("features", ["random", "all the same"])
+def test_a_degenerate_batch_is_finite_and_zero_where_it_should_be(name: str, features: str) -> None:
+    function, expected = CASES[name]
+    values = random(6, 3) if features == "random" else torch.ones(6, 3, dtype=torch.float64)
+    values.requires_grad_()
+    loss = function(values)
+    loss.backward()
+    assert values.grad is not None
+    assert values.grad.isfinite().all()
+    assert loss.isfinite()
+    if expected is not None:
+        assert loss.item() == pytest.approx(expected, abs=1e-12)
+
+
+DIFFERENTIABLE: dict[str, Callable[[Tensor], Tensor]] = {
+    "wrt": lambda f: baseline.weighted_regularised_triplet(f, LABELS),
+    "triplet": lambda f: baseline.batch_hard_triplet(f, LABELS, 0.3),
+    "identity": lambda f: baseline.identity(f, LABELS),
+    "div": lambda f: synergy.divergence(f, f.flip(0) * 0.5, 10.0),
+    "t": lambda f: synergy.modality_identity(f, f.flip(0), LABELS),
+    "local": lambda f: complement.local(random(7, 1, 4, seed=5), f[:, None], "decreasing"),
+    "local printed": lambda f: complement.local(random(7, 1, 4, seed=5), f[:, None], "printed"),
+    "global": lambda f: complement.global_(f, random(7, 4, seed=5), LABELS),
+    "sub": lambda f: cascade.sub(f, LABELS, CAMERAS),
+    "intra": lambda f: cascade.intra(f, LABELS, CAMERAS),
+    "inter": lambda f: cascade.inter(f, LABELS),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradients_are_those_of_finite_differences(name: str) -> None:
+    assert torch.autograd.gradcheck(DIFFERENTIABLE[name], (FEATURES.clone().requires_grad_(),))
+
+
+def test_teachers_receive_no_gradient() -> None:
+    teacher, student = random(7, 2, 4).requires_grad_(), random(7, 2, 4, seed=1).requires_grad_()
+    loss = complement.local(teacher, student, "decreasing") + complement.global_(
+        student.mean(1), teacher.mean(1), LABELS
+    )
+    loss.backward()
+    assert teacher.grad is None
+    assert student.grad is not None
+
+
+def test_an_unknown_form_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected 'decreasing' or 'printed', found 'other'"):
+        complement.local(random(1, 1, 2), random(1, 1, 2), "other")  # type: ignore[arg-type]

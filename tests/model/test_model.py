@@ -1,0 +1,185 @@
+"""The network's rooms against their definitions, and the paper's configuration stepped once."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+from msclnet.config import Config, ConfigError, train_job
+from msclnet.losses import objective
+from msclnet.model.backbone import Backbone
+from msclnet.model.gem import gem, gem_parts
+from msclnet.model.instance_norm import ModalityInstanceNorm
+from msclnet.model.mogrifier import Mogrifier
+from msclnet.model.nonlocal_block import NonLocal
+from msclnet.model.synergy import SynergyEncoder
+from msclnet.train import build_network
+from msclnet.types import Batch, Modality
+
+MAPS = torch.rand(2, 5, 6, 4, generator=torch.Generator().manual_seed(0)) + 0.1
+
+
+def test_gem_is_the_mean_at_one_and_nears_the_maximum() -> None:
+    torch.testing.assert_close(gem(MAPS, 1.0), MAPS.mean((2, 3)))
+    torch.testing.assert_close(gem(MAPS, 200.0), MAPS.amax((2, 3)), rtol=0.03, atol=0)
+    torch.testing.assert_close(gem(MAPS, 3.0), (MAPS**3).mean((2, 3)) ** (1 / 3))
+
+
+def test_parts_are_stripes_from_top_to_bottom() -> None:
+    parts = gem_parts(MAPS, 3.0, 3)
+    assert parts.shape == (2, 3, 5)
+    for j in range(3):
+        torch.testing.assert_close(parts[:, j], gem(MAPS[:, :, 2 * j : 2 * j + 2], 3.0))
+    with pytest.raises(ValueError, match=r"model\.parts: the feature map has 6 rows, which 4 parts do not divide"):
+        gem_parts(MAPS, 3.0, 4)
+
+
+def test_the_spatial_mean_after_eq_1_is_the_same_for_every_image_and_gem_is_not() -> None:
+    norm = ModalityInstanceNorm(5)
+    with torch.no_grad():
+        norm.visible.bias.copy_(torch.arange(5.0))
+    visible, infrared = norm(MAPS, MAPS)
+    torch.testing.assert_close(visible.mean((2, 3)), torch.arange(5.0).expand(2, 5), atol=1e-5, rtol=0)
+    torch.testing.assert_close(infrared.std((2, 3), unbiased=False), torch.ones(2, 5), atol=1e-2, rtol=0)
+    assert (gem(infrared, 3.0)[0] - gem(infrared, 3.0)[1]).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_the_non_local_block_is_its_definition_and_starts_as_the_identity(width: int) -> None:
+    block = NonLocal(5, width).eval()
+    torch.testing.assert_close(block(MAPS), MAPS)
+    nn.init.constant_(block.W[1].weight, 0.7)
+    theta, phi, g = (f(MAPS).flatten(2) for f in (block.theta, block.phi, block.g))
+    attention = theta.transpose(1, 2) @ phi / 24  # [B, HW, HW], written out
+    y = (attention @ g.transpose(1, 2)).transpose(1, 2).reshape(2, width, 6, 4)
+    torch.testing.assert_close(block(MAPS), MAPS + block.W(y))
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_the_mogrifier_is_its_definition(rank: int) -> None:
+    mogrifier = Mogrifier(3, 4, rounds=5, rank=rank)
+    x, h = torch.rand(2, 3), torch.rand(2, 4)
+    matrices = [gate.weight if rank == 0 else gate[1].weight @ gate[0].weight for gate in mogrifier.gates]
+    a, r = matrices[0::2], matrices[1::2]
+    expected_x, expected_h = x, h
+    expected_x = 2 * torch.sigmoid(expected_h @ a[0].T) * expected_x
+    expected_h = 2 * torch.sigmoid(expected_x @ r[0].T) * expected_h
+    expected_x = 2 * torch.sigmoid(expected_h @ a[1].T) * expected_x
+    expected_h = 2 * torch.sigmoid(expected_x @ r[1].T) * expected_h
+    expected_x = 2 * torch.sigmoid(expected_h @ a[2].T) * expected_x
+    got_x, got_h = mogrifier(x, h)
+    torch.testing.assert_close(got_x, expected_x)
+    torch.testing.assert_close(got_h, expected_h)
+
+
+def test_without_rounds_the_encoder_is_two_plain_lstms() -> None:
+    encoder = SynergyEncoder(5, 4, rounds=0, rank=0)
+    visible, infrared = torch.rand(2, 3, 5), torch.rand(2, 3, 5)
+    cells = []
+    for cell, parts in ((encoder.visible_cell, visible), (encoder.infrared_cell, infrared)):
+        plain = nn.LSTM(5, 4, batch_first=True)
+        plain.load_state_dict({f"{name}_l0": value for name, value in cell.state_dict().items()})
+        cells.append(plain(parts)[0])
+    torch.testing.assert_close(encoder(visible, infrared), encoder.project(torch.cat(cells, 2)))
+
+
+def test_with_rounds_each_modality_reads_the_other() -> None:
+    encoder = SynergyEncoder(5, 4, rounds=5, rank=2)
+    visible, infrared = torch.rand(2, 3, 5), torch.rand(2, 3, 5, requires_grad=True)
+    seen: list[torch.Tensor] = []
+    encoder.visible_cell.register_forward_hook(lambda module, inputs, output: seen.append(output[0]))
+    encoder(visible, infrared)
+    (gradient,) = torch.autograd.grad(seen[-1].sum(), infrared)
+    assert gradient[:, :2].abs().max() > 0
+
+
+def step(job, identities: int, pairs: int) -> tuple:
+    network = build_network(job, identities).train()
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, pairs, 3, job.height, job.width, generator=generator)
+    ones = torch.ones(pairs, dtype=torch.int64)
+    maps: list[torch.Tensor] = []
+    network.backbone.layer4.register_forward_hook(lambda module, inputs, output: maps.append(output))
+    outputs = network(Batch(images[0], images[1], torch.arange(pairs), ones, 2 * ones))
+    total = objective.total(objective.terms(outputs, job.method.losses, job.objective), job.method.losses)
+    total.backward()
+    without = [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
+    return maps[0].shape, outputs, total, without
+
+
+def test_the_papers_configuration_steps_once_with_the_papers_shapes(paper: Config) -> None:
+    job = train_job(paper, "sysu", "msclnet", 1)
+    job = dataclasses.replace(job, model=dataclasses.replace(job.model, weights="none"))
+    shape, outputs, total, without = step(job, identities=395, pairs=2)
+    assert shape == (4, 2048, 18, 9)
+    assert outputs.synergy_blocks.shape == outputs.visible_blocks.shape == (2, 6, 2048)
+    assert outputs.visible.shape == (2, 2048)
+    assert outputs.infrared_normalised_logits.shape == (2, 395)
+    assert total.isfinite()
+    assert not without
+
+
+@pytest.mark.parametrize(("name", "channels"), [("small", 128), ("resnet18", 512)])
+@pytest.mark.parametrize("kind", ["none", "one", "half"])
+def test_the_other_backbones_keep_the_last_stride_at_one(name: str, channels: int, kind: str) -> None:
+    backbone = Backbone(name, "none", kind)
+    assert backbone.channels == channels
+    maps = backbone.shared(backbone.stem(torch.rand(1, 3, 96, 48), Modality.VISIBLE))
+    assert maps.shape == (1, channels, *{"small": (12, 6), "resnet18": (6, 3)}[name])
+    inner = {m.g.out_channels / m.g.in_channels for m in backbone.modules() if isinstance(m, NonLocal)}
+    assert (inner == {0.5}) if kind == "half" else (max(inner, default=0) < 0.1)
+    assert bool(inner) == (kind != "none")
+
+
+def test_resnet_stages_are_built_once_and_the_stems_twice() -> None:
+    backbone = Backbone("resnet18", "none", "none")
+    assert {name for name, _ in backbone.named_children()} == {
+        "visible_stem", "infrared_stem", "layer1", "layer2", "layer3", "layer4",
+    }  # fmt: skip
+    visible, infrared = (list(s.parameters()) for s in (backbone.visible_stem, backbone.infrared_stem))
+    assert all(torch.equal(a, b) and a is not b for a, b in zip(visible, infrared, strict=True))
+
+
+def test_weights_that_are_not_there_name_the_file(tmp_path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"w\.pth: no such file; expected 'none', 'imagenet', or a torchvision resnet18"
+    ):
+        Backbone("resnet18", str(tmp_path / "w.pth"), "none")
+
+
+def test_weights_from_a_file_are_loaded(tmp_path) -> None:
+    from torchvision.models import resnet18
+
+    source = resnet18()
+    torch.save(source.state_dict(), tmp_path / "w.pth")
+    backbone = Backbone("resnet18", str(tmp_path / "w.pth"), "one")
+    assert torch.equal(backbone.infrared_stem.conv1.weight, source.conv1.weight)
+    assert torch.equal(backbone.layer4[0].conv1.weight, source.layer4[0].conv1.weight)
+
+
+@pytest.mark.parametrize("heads", ["shared", "separate"])
+def test_the_heads_of_eq_4_are_shared_or_separate(default: Config, heads: str) -> None:
+    job = train_job(default, "sysu", "msclnet", 1)
+    network = build_network(dataclasses.replace(job, model=dataclasses.replace(job.model, heads=heads)), 4)
+    assert (network.visible_head is network.infrared_head) == (heads == "shared")
+
+
+def test_what_no_loss_reads_is_not_built(default: Config) -> None:
+    network = build_network(train_job(default, "sysu", "agw", 1), 4)
+    assert {name for name, _ in network.named_children()} == {"backbone", "bottleneck", "classifier"}
+
+
+def test_an_embedding_has_unit_rows_and_follows_its_own_modality(default: Config) -> None:
+    network = build_network(train_job(default, "sysu", "msclnet", 1), 4).eval()
+    images = torch.rand(3, 3, 48, 24)
+    with torch.no_grad():
+        for feature in network.embed(images, Modality.INFRARED):
+            torch.testing.assert_close(feature.norm(dim=1), torch.ones(3))
+        before = [network.embed(images, modality)[0] for modality in Modality]
+        network.backbone.visible_stem[0].weight.mul_(-1)
+        after = [network.embed(images, modality)[0] for modality in Modality]
+    assert not torch.equal(before[0], after[0])
+    assert torch.equal(before[1], after[1])

@@ -88,7 +88,7 @@ class StandIn:
 
 @dataclass(frozen=True)
 class Model:
-    """The network, shared by all methods (method.md, sections 1 and 2)."""
+    """The network, shared by all methods."""
 
     backbone: Literal["small", "resnet18", "resnet50"]
     weights: str  # "none", "imagenet", or a file of torchvision weights
@@ -139,7 +139,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Train:
-    """The recipe (method.md, section 5)."""
+    """The recipe: the paper's section 4.1 and AGW's."""
 
     identities: int  # P of the global batch
     images: int  # K per identity and modality

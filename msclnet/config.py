@@ -139,7 +139,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Train:
-    """The recipe: the paper's section 4.1 and AGW's."""
+    """The recipe of the paper, and of AGW where the paper says no more."""
 
     identities: int  # P of the global batch
     images: int  # K per identity and modality

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -37,3 +39,26 @@ def test_locks_carry_no_addresses_and_a_hash_for_each_package() -> None:
         assert "://" not in text
         pinned = re.findall(r"^[a-z0-9_.-]+==.*(?:\n    --hash=sha256:[0-9a-f]{64}.*)+", text, re.MULTILINE)
         assert len(pinned) == len(re.findall(r"^[a-z0-9_.-]+==", text, re.MULTILINE)) > 50
+
+
+ABSENT = {"data": ("torch", "torchvision", "matplotlib", "mlflow"), "report": ("torch", "torchvision")}
+ABSENT["train"] = ("matplotlib", "mlflow")
+
+
+def scripts() -> list[tuple[str, str]]:
+    """Each rule's environment and script."""
+    text = "".join(file.read_text() for file in sorted((ROOT / "workflow/rules").glob("*.smk")))
+    rules = re.split(r"(?m)^rule ", text)[1:]
+    return sorted({(re.search(r"envs/(\w+)\.yaml", r)[1], re.search(r"\$SCRIPTS/(\w+\.py)", r)[1]) for r in rules})
+
+
+@pytest.mark.parametrize(("environment", "script"), scripts())
+def test_a_rules_script_imports_only_what_its_environment_holds(environment: str, script: str) -> None:
+    code = (
+        f"import sys, runpy; sys.modules.update(dict.fromkeys({ABSENT[environment]!r})); "
+        f"sys.argv = [{script!r}, '--help']; "
+        f"runpy.run_path({str(ROOT / 'workflow/scripts' / script)!r}, run_name='__main__')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("usage: ")

@@ -1,0 +1,1 @@
+"""Data sets: readers that check them, the drawn stand-in, packing, and the batches of a training."""

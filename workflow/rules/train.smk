@@ -1,4 +1,5 @@
 rule train:
+    """One training: a method on a split, on as many processes as configured; continues where it was interrupted."""
     input:
         pack="data/packs/{set}/pack.json",
         tracking=ancient("results/tracking/ready.json"),
@@ -10,7 +11,6 @@ rule train:
         "results/logs/train_{set}_{method}_split{split}.log",
     benchmark:
         "results/benchmarks/train_{set}_{method}_split{split}.tsv"
-    """One training: a method on a split, on as many processes as configured; continues where it was interrupted."""
     wildcard_constraints:
         method="|".join(map(re.escape, CONFIG.run.methods)),
     conda:

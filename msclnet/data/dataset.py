@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from msclnet.data.pack import Pack
 from torch import Tensor
 
 from msclnet.data.augment import Draws, augment, draw
+from msclnet.data.pack import Pack
 from msclnet.data.sampling import Pairs, epoch_pairs, share, steps_per_epoch
 from msclnet.types import Batch, Modality
 

@@ -18,6 +18,14 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/studies.smk"
+
+
+rule studies:
+    """Table 1 and Figure 6 of the paper; not part of `all`, for it trains each variant anew."""
+    input:
+        expand("results/{study}.csv", study=["ablation", "sensitivity"]),
+        expand("results/figures/{study}.{format}", study=["ablation", "sensitivity"], format=FORMAT),
 
 
 rule all:

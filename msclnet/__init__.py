@@ -1,1 +1,26 @@
 """MSCLNet (Zhang et al., ECCV 2022): visible-infrared person re-identification."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from msclnet.model.saved import load_model
+    from msclnet.types import Modality
+
+__all__ = ["Modality", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports on first use: reading the configuration must not cost the import of torch."""
+    match name:
+        case "load_model":
+            from msclnet.model.saved import load_model
+
+            return load_model
+        case "Modality":
+            from msclnet.types import Modality
+
+            return Modality
+        case _:
+            raise AttributeError(f"module 'msclnet' has no attribute {name!r}")

@@ -60,7 +60,7 @@ def trials(name: SetName, data: str, methods: Sequence[str], paths: Sequence[Pat
     files = _by_training(methods, paths)
     rows: dict[tuple[object, ...], Row] = {}
     for (method, split), path in files.items():
-        for scored in _scored(name, split, path):
+        for scored in read_rows(name, split, path):
             keys = ("feature", *SETTING[name], TRIAL[name])
             place = (methods.index(method), *(_rank(path, key, scored[key]) for key in keys))
             if place in rows:
@@ -151,8 +151,8 @@ def _by_training(methods: Sequence[str], paths: Sequence[Path]) -> dict[tuple[st
     return files
 
 
-def _scored(name: SetName, split: int, path: Path) -> list[Row]:
-    """The rows of one scores.json."""
+def read_rows(name: SetName, split: int, path: Path) -> list[Row]:
+    """The rows of one scores.json; DataError when it is absent, damaged, or not of this set and split."""
     remedy = "evaluate the training again"
     needed = ("feature", *SETTING[name], TRIAL[name], *METRICS, *COUNTS)
     try:

@@ -97,7 +97,7 @@ class Model:
     hidden: int  # width of the Mogrifier LSTM's states
     rounds: int  # Q of the Mogrifier; 0 is a plain LSTM
     rank: int  # of the Mogrifier's factored matrices; 0 is full rank
-    heads: Literal["shared", "separate"]  # of Eq. 4: one classifier for both f hat, or one a modality
+    heads: Literal["baseline", "shared", "separate"]  # classifiers of Eq. 4: the baseline's, one more, one a modality
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Objective:
     margin: float  # of the batch-hard triplet
     divergence_ceiling: float | None  # of Eq. 3, in nats; null is the printed, unbounded form
     local_form: Literal["decreasing", "printed"]  # of Eq. 6
-    centre_space: Literal["normalised", "raw"]  # where Eq. 7 and 10-12 measure distances
+    centre_space: Literal["neck", "normalised", "raw"]  # where Eq. 7 and 10-12 measure distances
     cascade_on: tuple[Literal["visible", "infrared", "synergy"], ...]  # Eq. 16
 
 
@@ -176,6 +176,18 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Studies:
+    """Table 1 and Figure 6 of the paper: a method with terms left out, and with one weight varied."""
+
+    set: SetName
+    split: int
+    method: str  # what is studied
+    epochs: int  # length of each of their trainings
+    seeds: tuple[int, ...]  # each variant is trained once with each
+    weights: tuple[float, ...]  # of each lambda, for Figure 6
+
+
+@dataclass(frozen=True)
 class Tracking:
     """MLflow. ``uri: ""`` is an SQLite file in the working directory."""
 
@@ -200,6 +212,7 @@ class Config:
     methods: dict[str, Method]
     train: Train
     evaluate: Evaluate
+    studies: Studies
     tracking: Tracking
     figures: Figures
 
@@ -217,6 +230,15 @@ class Config:
         bad = [split for split in self.data.regdb.splits if not 1 <= split <= 10]
         if bad or not self.data.regdb.splits:
             raise ConfigError(f"data.regdb.splits: {list(self.data.regdb.splits)}; name some of 1..10")
+        if self.studies.method not in self.methods:
+            raise ConfigError(
+                f"studies.method: {self.studies.method!r} is not under methods ({', '.join(self.methods)})"
+            )
+        possible = range(1, 11) if self.studies.set == "regdb" else (1,)
+        if self.studies.split not in possible:
+            raise ConfigError(f"studies.split: {self.studies.split}; {self.studies.set} has {list(possible)}")
+        if not self.studies.seeds or len(set(self.studies.seeds)) < len(self.studies.seeds):
+            raise ConfigError(f"studies.seeds: {list(self.studies.seeds)}; name one or more, each once")
         if len(self.train.milestones) != len(self.train.factors):
             raise ConfigError("train.milestones and train.factors must have the same number of entries")
 

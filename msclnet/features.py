@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
-
 import numpy as np
 import torch
 
-from msclnet import checkpoint
-from msclnet.config import TrainJob, build
 from msclnet.data.augment import normalise
 from msclnet.data.pack import Pack
 from msclnet.model.msclnet import MSCLNet
-from msclnet.types import DataError, Features, Modality
-
-
-def load_model(path: Path) -> tuple[MSCLNet, TrainJob]:
-    """The network in a ``model.pt``, in evaluation mode, and the training it came from."""
-    state = checkpoint.load(path)
-    if not {"job", "identities", "network"} <= state.keys():
-        raise DataError(
-            f"{path}: holds {', '.join(map(str, state))}; expected a model.pt written by msclnet's training"
-        )
-    job = build(TrainJob, state["job"])
-    unfetched = dataclasses.replace(job.model, weights="none")  # the file's own take their place
-    network = MSCLNet(state["identities"], unfetched, job.method, job.objective)
-    network.load_state_dict(state["network"])
-    return network.eval(), job
+from msclnet.types import Features, Modality
 
 
 @torch.inference_mode()

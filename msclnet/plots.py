@@ -1,4 +1,6 @@
-"""Figures of a data set: CMC curves, and the terms of the objective over a training. Their numbers lie beside as CSV.
+"""Figures: CMC curves, the terms of the objective over a training, and the paper's two studies.
+
+The numbers of the first two lie beside them as CSV; a study's are its table.
 
 The same numbers give the same bytes. Colours are Okabe and Ito's, told apart by colour-blind eyes; line styles differ
 as well, for a print without colour. The format, SVG or PNG, is the ending of the file to write.
@@ -46,6 +48,7 @@ METADATA: dict[str, dict[str, Any]] = {
 }
 TITLE: dict[SetName, str] = {"regdb": "RegDB", "sysu": "SYSU-MM01"}
 TIMING = ("seconds", "images_per_second")  # what an epoch's line holds beside the terms
+PAPER_LAMBDA = {"div": 0.5, "t": 1.25, "local": 0.8, "global": 1.5}  # Eq. 17
 FIRST = {"rate": "learning rate", "total": "total, weighted"}  # before the terms
 
 
@@ -151,6 +154,80 @@ def plot_losses(name: SetName, data: str, methods: Sequence[str], paths: Sequenc
     return points
 
 
+def plot_ablation(name: SetName, table: Path, out: Path) -> None:
+    """Table 1: the rows of ``ablation.csv``, mean and standard deviation over the seeds, beside the paper's numbers.
+
+    A panel of ours and one of the paper's, each with its own scale: the images are not the same. Writes ``out``. Raises
+    DataError for an unusable table.
+    """
+    rows = _table(
+        table, ("data", "losses", "seeds", "rank1", "rank1_std", "mAP", "mAP_std", "paper_rank1", "paper_mAP")
+    )
+    labels = [row["losses"] for row in rows]
+    with style.context(["default", LAYOUT]):
+        figure = Figure(figsize=(10.5, 6.6), layout="constrained")
+        ours, paper = figure.subplots(1, 2, sharey=True)
+        for column, label, colour, marker in (("rank1", "Rank-1", COLOURS[0], "o"), ("mAP", "mAP", COLOURS[1], "s")):
+            look = {"color": colour, "marker": marker, "linestyle": "none", "label": label, "markersize": 7}
+            spread = [float(row[f"{column}_std"] or 0) for row in rows]
+            ours.errorbar([float(row[column]) for row in rows], labels, xerr=spread, capsize=3, **look)
+            paper.plot([float(row[f"paper_{column}"]) for row in rows], labels, **look)
+        ours.invert_yaxis()
+        seeds = f"mean and standard deviation over {rows[0]['seeds']} seeds"
+        ours.set(title=f"{_title(name, rows[0]['data'])}\n{seeds}", xlabel="percent")
+        paper.set(title=f"the paper, on the real {TITLE['sysu']}\none run", xlabel="percent")
+        figure.suptitle("Table 1: terms added to the baseline B")
+        handles, names = paper.get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
+        _save(figure, out)
+
+
+def plot_sensitivity(name: SetName, table: Path, out: Path) -> None:
+    """Figure 6: Rank-1 and mAP of ``sensitivity.csv`` against each lambda; the paper's choice is a dotted line.
+
+    Bars are standard deviations over the seeds. Writes ``out``. Raises DataError for an unusable table.
+    """
+    rows = _table(table, ("data", "term", "weight", "configured", "seeds", "rank1", "rank1_std", "mAP", "mAP_std"))
+    terms = list(dict.fromkeys(row["term"] for row in rows))
+    with style.context(["default", LAYOUT]):
+        figure = Figure(figsize=(9.5, 7.4), layout="constrained")
+        grid = list(figure.subplots(2, 2, sharex=True, sharey=True).flat)
+        for axes, term in zip(grid, terms, strict=True):
+            curve = [row for row in rows if row["term"] == term]
+            at = [float(row["weight"]) for row in curve]
+            for place, (column, label) in enumerate((("rank1", "Rank-1"), ("mAP", "mAP"))):
+                values = [float(row[column]) for row in curve]
+                spread = [float(row[f"{column}_std"] or 0) for row in curve]
+                look = {"color": COLOURS[place], "linestyle": STYLES[place], "marker": "os"[place]}
+                axes.errorbar(at, values, yerr=spread, capsize=3, label=label, **look)
+            axes.axvline(PAPER_LAMBDA[term], color="#808080", linestyle=":", label="the paper's choice")
+            axes.set_title(f"$\\lambda_{{{term}}}$")
+            axes.set(xlabel="weight", ylabel="percent")
+            axes.label_outer()
+        figure.suptitle(f"Figure 6: {_title(name, rows[0]['data'])}, mean over {rows[0]['seeds']} seeds")
+        handles, names = grid[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
+        _save(figure, out)
+
+
+def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; expected the table of a study: make it with study.py") from None
+    if missing := [column for column in columns if not rows or column not in rows[0]]:
+        raise DataError(f"{path}: {len(rows)} rows without {', '.join(missing)}; expected the table study.py writes")
+    return rows
+
+
+def _save(figure: Figure, out: Path) -> None:
+    if out.suffix not in METADATA:
+        raise DataError(f"{out}: figures are written as {' or '.join(METADATA)}; name one of these")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=150, metadata=METADATA[out.suffix])
+
+
 def _draw(
     points: Sequence[Point],
     title: str,
@@ -165,8 +242,6 @@ def _draw(
 
     ``share``: all panels have the same axes. ``finish`` labels a panel's; ``x`` names them in the CSV.
     """
-    if out.suffix not in METADATA:
-        raise DataError(f"{out}: figures are written as {' or '.join(METADATA)}; name one of these")
     panels = list(dict.fromkeys(point.panel for point in points))
     methods = list(dict.fromkeys(point.method for point in points))
     columns = min(columns, len(panels))
@@ -185,8 +260,7 @@ def _draw(
             axes.remove()
         lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
         figure.legend([lines[m] for m in methods], methods, loc="outside lower center", ncols=4, frameon=False)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(out, dpi=150, metadata=METADATA[out.suffix])
+        _save(figure, out)
     with out.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["panel", "method", x, "mean", "min", "max", "trials"])

@@ -23,6 +23,7 @@ from msclnet.data.pack import Pack
 from msclnet.distributed import Processes, gather, processes
 from msclnet.losses import objective
 from msclnet.model.msclnet import MSCLNet
+from msclnet.model.saved import save_model
 from msclnet.record import Live, Record
 from msclnet.schedule import rate
 from msclnet.types import Batch, DataError
@@ -39,7 +40,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, live: Live | None = No
     NonFiniteLoss.
     """
     with processes(job.train.threads) as process:
-        images = TrainingImages(Pack.open(pack_folder), _recipe(job), process.rank, process.world)
+        images = TrainingImages(Pack.open(pack_folder), recipe(job), process.rank, process.world)
         network = build_network(job, len(images.identities)).to(process.device).to(memory_format=torch.channels_last)
         optimiser = build_optimiser(network, job)
         model = parallel(network, job, process)
@@ -53,7 +54,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, live: Live | None = No
                 live.upload(folder)
         record.end()
         if process.first:
-            _finish(folder, job, network, len(images.identities))
+            _finish(folder, job, network)
 
 
 def train_epoch(
@@ -127,17 +128,17 @@ def parallel(network: MSCLNet, job: TrainJob, process: Processes) -> nn.Module:
     return nn.parallel.DistributedDataParallel(network, device_ids=devices)
 
 
-def _recipe(job: TrainJob) -> Recipe:
-    recipe = job.train
+def recipe(job: TrainJob) -> Recipe:
+    """What of a training's configuration decides its batches."""
     return Recipe(
         seed=job.seed,
         split=job.split,
-        identities=recipe.identities,
-        images=recipe.images,
-        padding=recipe.padding,
-        flip=recipe.flip,
+        identities=job.train.identities,
+        images=job.train.images,
+        padding=job.train.padding,
+        flip=job.train.flip,
         erasing=job.method.erasing,
-        erasing_area=recipe.erasing_area,
+        erasing_area=job.train.erasing_area,
     )
 
 
@@ -161,9 +162,9 @@ def _resume(job: TrainJob, path: Path, network: MSCLNet, optimiser: torch.optim.
     return {"epoch": state["epoch"], "step": state["step"]}
 
 
-def _finish(folder: Path, job: TrainJob, network: MSCLNet, identities: int) -> None:
+def _finish(folder: Path, job: TrainJob, network: MSCLNet) -> None:
     """The outputs, in an order that lets a kill between any two be finished by the next run."""
     (folder / CONFIG).write_text(yaml.safe_dump(plain(job), sort_keys=False))
-    checkpoint.save(folder / MODEL, {"job": plain(job), "identities": identities, "network": network.state_dict()})
+    save_model(folder / MODEL, network, job.model, job.method, job.objective, plain(job))
     shutil.copyfile(folder / WORK / METRICS, folder / METRICS)
     shutil.rmtree(folder / WORK)

@@ -32,6 +32,14 @@ class Modality(IntEnum):
     VISIBLE = 0
     INFRARED = 1
 
+    @classmethod
+    def of(cls, value: Modality | int | str) -> Modality:
+        """The modality of that name or number; ValueError for another."""
+        for modality in cls:
+            if value in (modality, modality.name.lower()):
+                return modality
+        raise ValueError(f"modality: expected 'visible' (0) or 'infrared' (1), found {value!r}")
+
 
 class Record(NamedTuple):
     """One image of a data set: ``path`` is relative to the set's root, with forward slashes."""
@@ -69,6 +77,8 @@ class Outputs:
     infrared_cameras: Tensor  # [B] int64
     visible: Tensor  # [B, C] f^v, pooled
     infrared: Tensor  # [B, C] f^r, pooled
+    visible_neck: Tensor  # [B, C] f^v after the BN neck
+    infrared_neck: Tensor  # [B, C]
     visible_logits: Tensor  # [B, identities], of the BN feature
     infrared_logits: Tensor  # [B, identities]
     visible_normalised: Tensor | None = None  # [B, C] f^v after Eq. 1, pooled
@@ -77,6 +87,7 @@ class Outputs:
     infrared_normalised_logits: Tensor | None = None  # [B, identities]
     visible_blocks: Tensor | None = None  # [B, n, C] b^v
     synergy_blocks: Tensor | None = None  # [B, n, C] b^s, Eq. 2
+    synergy_neck: Tensor | None = None  # [B, C] f^s, the mean of its blocks, after a BN neck of its own
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from msclnet import checkpoint, train
 from msclnet.config import Config, ConfigError, TrainJob, build, read_yaml, train_job
 from msclnet.data.contract import Split
 from msclnet.data.pack import Pack, write_pack
-from msclnet.features import extract, load_model
+from msclnet.features import extract
 from msclnet.losses import objective
+from msclnet.model.saved import load_model
 from msclnet.record import NonFiniteLoss
 from msclnet.types import DataError, Modality, Record
 
@@ -63,7 +64,7 @@ def test_msclnet_overfits_a_handful_of_identities(job: TrainJob, pack: Path, tmp
     epochs = lines(tmp_path / "metrics.jsonl", "epoch")
     assert epochs[0]["identity"] > 1.2, "begins at log 4"
     assert epochs[-1]["identity"] < 0.2
-    network, _ = load_model(tmp_path / "model.pt")
+    network = load_model(tmp_path / "model.pt")
     features = extract(network, Pack.open(pack), 1, batch=5, device=torch.device("cpu"))
     visible, infrared = (features.modality == m for m in Modality)
     nearest = (features.bn[infrared] @ features.bn[visible].T).argmax(1)
@@ -159,7 +160,7 @@ def test_more_identities_than_the_pack_has_are_refused(job: TrainJob, pack: Path
 
 def test_untrained_is_the_network_before_its_first_step(job: TrainJob, pack: Path, tmp_path: Path) -> None:
     train.train(dataclasses.replace(job, epochs=0), pack, tmp_path)
-    network, _ = load_model(tmp_path / "model.pt")
+    network = load_model(tmp_path / "model.pt")
     fresh = train.build_network(job, IDENTITIES).state_dict()
     assert all(torch.equal(value, fresh[name]) for name, value in network.state_dict().items())
 

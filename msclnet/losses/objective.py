@@ -41,8 +41,7 @@ def terms(outputs: Outputs, losses: Losses, readings: Objective) -> dict[str, Te
     if losses.local:
         result["local"] = complement.local(_present(o.visible_blocks), _present(o.synergy_blocks), readings.local_form)
     if losses.global_:
-        f_s, f_r = _space(_present(o.synergy_blocks).mean(1), readings), _space(o.infrared, readings)
-        result["global"] = complement.global_(f_s, f_r, o.labels)
+        result["global"] = complement.global_(_synergy(o, readings), _infrared(o, readings), o.labels)
     if losses.sub or losses.intra or losses.inter:
         features, identities, cameras = _cascade_features(o, readings)
         if losses.sub:
@@ -64,19 +63,46 @@ def _cascade_features(o: Outputs, readings: Objective) -> tuple[Tensor, Tensor, 
     """Eq. 16: the features CA acts on ``[N, C]`` with their identities and cameras ``[N]``."""
     parts: list[tuple[Tensor, Tensor]] = []
     if "visible" in readings.cascade_on:
-        parts.append((o.visible, o.visible_cameras))
+        parts.append((_visible(o, readings), o.visible_cameras))
     if "infrared" in readings.cascade_on:
-        parts.append((o.infrared, o.infrared_cameras))
+        parts.append((_infrared(o, readings), o.infrared_cameras))
     if "synergy" in readings.cascade_on:
         camera = torch.full_like(o.visible_cameras, SYNERGY_CAMERA)
-        parts.append((_present(o.synergy_blocks).mean(1), camera))
-    features = torch.cat([_space(feature, readings) for feature, _ in parts])
+        parts.append((_synergy(o, readings), camera))
+    features = torch.cat([feature for feature, _ in parts])
     return features, o.labels.repeat(len(parts)), torch.cat([cameras for _, cameras in parts])
 
 
-def _space(features: Tensor, readings: Objective) -> Tensor:
-    """Where centres are taken: on the unit sphere, so that Eq. 12 is bounded, or on the raw features."""
-    return F.normalize(features) if readings.centre_space == "normalised" else features
+def _visible(o: Outputs, readings: Objective) -> Tensor:
+    """f^v where its centres are taken, ``[B, C]``; so for f^r and f^s below."""
+    return _space(o.visible, o.visible_neck, readings)
+
+
+def _infrared(o: Outputs, readings: Objective) -> Tensor:
+    return _space(o.infrared, o.infrared_neck, readings)
+
+
+def _synergy(o: Outputs, readings: Objective) -> Tensor:
+    return _space(_present(o.synergy_blocks).mean(1), o.synergy_neck, readings)
+
+
+def _space(pooled: Tensor, neck: Tensor | None, readings: Objective) -> Tensor:
+    """Where centres are taken: on the unit sphere, of features before or after the BN neck, or in the raw features.
+
+    On the sphere Eq. 12 is bounded. Before the neck features are pooled activations, never negative, and fill a narrow
+    cone of it: all distances, and with them the gradients, are small.
+    """
+    match readings.centre_space:
+        case "neck":
+            return F.normalize(_present(neck))
+        case "normalised":
+            return F.normalize(pooled)
+        case "raw":
+            return pooled
+        case _:
+            raise ValueError(
+                f"objective.centre_space: expected 'neck', 'normalised' or 'raw', found {readings.centre_space!r}"
+            )
 
 
 def _at_least_float32(outputs: Outputs) -> Outputs:

@@ -21,8 +21,9 @@ def divergence(visible: Tensor, infrared: Tensor, ceiling: float | None) -> Tens
 
 
 def modality_identity(visible_logits: Tensor, infrared_logits: Tensor, labels: Tensor) -> Tensor:
-    """Eq. 4, L_t: cross-entropy of the identity logits ``[B, identities]`` of f^v hat plus that of f^r hat, >= 0.
+    """Eq. 4, L_t: cross-entropy of the identity logits ``[B, identities]`` of f^v hat and of f^r hat, >= 0.
 
-    Each modality has a head of its own. An addition to the baseline's identity loss, not in place of it (Table 1).
+    An addition to the baseline's identity loss, not in place of it (Table 1), and like it the mean over all 2B images,
+    so that lambda_t weighs one against the other.
     """
-    return F.cross_entropy(visible_logits, labels) + F.cross_entropy(infrared_logits, labels)
+    return (F.cross_entropy(visible_logits, labels) + F.cross_entropy(infrared_logits, labels)) / 2

@@ -5,7 +5,7 @@ Shape legend: B pairs, C channels, n parts; v visible, r infrared, s synergistic
 
 from __future__ import annotations
 
-import copy
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,13 @@ from msclnet.model.gem import gem, gem_parts
 from msclnet.model.instance_norm import ModalityInstanceNorm
 from msclnet.model.synergy import SynergyEncoder
 from msclnet.types import Batch, Modality, Outputs
+
+
+class Embedding(NamedTuple):
+    """The features of B images ``[B, C]``, each row of unit length, to be compared by cosine."""
+
+    bn: Tensor  # after the BN neck: the headline
+    pooled: Tensor  # before it
 
 
 class MSCLNet(nn.Module):
@@ -38,11 +45,18 @@ class MSCLNet(nn.Module):
         losses = method.losses
         heads, encoder = bool(losses.t), uses_synergy(losses, objective)
         self.instance_norm = ModalityInstanceNorm(channels) if heads or losses.div or encoder else None  # Eq. 1
-        self.visible_head = nn.Sequential(_neck(channels), _head(channels, identities)) if heads else None  # Eq. 4
-        self.infrared_head = copy.deepcopy(self.visible_head) if model.heads == "separate" else self.visible_head
+        self.visible_head: nn.Module | None = None
+        self.infrared_head: nn.Module | None = None
+        if heads:  # Eq. 4
+            visible = self.classifier if model.heads == "baseline" else _head(channels, identities)
+            infrared = _head(channels, identities) if model.heads == "separate" else visible
+            self.visible_head = nn.Sequential(_neck(channels), visible)
+            self.infrared_head = nn.Sequential(_neck(channels), infrared)
         self.synergy = (  # Eq. 2
             SynergyEncoder(channels, model.hidden, model.rounds, model.rank) if encoder else None
         )
+        centres = objective.centre_space == "neck" and reads_synergy_feature(losses, objective)
+        self.synergy_neck = _neck(channels) if centres else None
 
     def forward(self, batch: Batch) -> Outputs:
         """Everything the losses read of B pairs."""
@@ -52,9 +66,11 @@ class MSCLNet(nn.Module):
         )
         maps = self.backbone.shared(torch.cat(stems))  # [2B, C, h, w]
         pooled = gem(maps, self.gem_p)  # [2B, C]
-        logits = self.classifier(self.bottleneck(pooled))  # [2B, identities]
+        necks = self.bottleneck(pooled)  # [2B, C]
+        logits = self.classifier(necks)  # [2B, identities]
         maps_v, maps_r = maps.chunk(2)
         visible, infrared = pooled.chunk(2)
+        visible_neck, infrared_neck = necks.chunk(2)
         visible_logits, infrared_logits = logits.chunk(2)
         return Outputs(
             labels=batch.labels,
@@ -62,6 +78,8 @@ class MSCLNet(nn.Module):
             infrared_cameras=batch.infrared_cameras,
             visible=visible,
             infrared=infrared,
+            visible_neck=visible_neck,
+            infrared_neck=infrared_neck,
             visible_logits=visible_logits,
             infrared_logits=infrared_logits,
             **self._synergy(maps_v, maps_r),
@@ -84,16 +102,19 @@ class MSCLNet(nn.Module):
             fields["synergy_blocks"] = self.synergy(
                 gem_parts(normal_v, self.gem_p, self.parts), gem_parts(normal_r, self.gem_p, self.parts)
             )
+        if self.synergy_neck is not None:
+            fields["synergy_neck"] = self.synergy_neck(fields["synergy_blocks"].mean(1))
         return fields
 
-    def embed(self, images: Tensor, modality: Modality) -> tuple[Tensor, Tensor]:
+    def embed(self, images: Tensor, modality: Modality | str) -> Embedding:
         """Normalised float images ``[B, 3, H, W]`` of one modality -> the ``bn`` and ``pooled`` features ``[B, C]``.
 
-        Both have rows of unit length; ``bn`` is the headline. The stream is chosen by ``modality``, never by position.
+        Both have rows of unit length; ``bn`` is the headline. The stream is chosen by ``modality`` (or its name,
+        ``"visible"`` or ``"infrared"``), never by position. Raises ValueError for another one.
         """
-        maps = self.backbone.shared(self.backbone.stem(images, modality))
+        maps = self.backbone.shared(self.backbone.stem(images, Modality.of(modality)))
         pooled = gem(maps, self.gem_p)
-        return F.normalize(self.bottleneck(pooled)), F.normalize(pooled)
+        return Embedding(bn=F.normalize(self.bottleneck(pooled)), pooled=F.normalize(pooled))
 
     def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """Trainable parameters of the backbone, and of the layers that start from nothing."""
@@ -103,9 +124,14 @@ class MSCLNet(nn.Module):
 
 
 def uses_synergy(losses: Losses, objective: Objective) -> bool:
-    """Whether a loss reads f^s: those of MC, and those of CA when it acts on f^s."""
+    """Whether a loss reads f^s or its blocks: those of MC, and those of CA when it acts on f^s."""
+    return bool(losses.local) or reads_synergy_feature(losses, objective)
+
+
+def reads_synergy_feature(losses: Losses, objective: Objective) -> bool:
+    """Whether a loss reads f^s as one vector: Eq. 7, and those of CA when it acts on f^s."""
     cascade = bool(losses.sub or losses.intra or losses.inter)
-    return bool(losses.local or losses.global_) or (cascade and "synergy" in objective.cascade_on)
+    return bool(losses.global_) or (cascade and "synergy" in objective.cascade_on)
 
 
 def _neck(channels: int) -> nn.BatchNorm1d:

@@ -82,7 +82,7 @@ def test_the_teachers_own_path_carries_nothing(default: Config) -> None:
     assert outputs.visible.grad is None
 
 
-@pytest.mark.parametrize("space", ["normalised", "raw"])
+@pytest.mark.parametrize("space", ["neck", "normalised", "raw"])
 def test_the_order_of_the_pairs_does_not_matter(default: Config, space: str) -> None:
     losses = dataclasses.replace(BASE, triplet=1.0, **(MS | MC | CA))
     network, reading = network_of(default, losses, centre_space=space)

@@ -160,11 +160,14 @@ def test_weights_from_a_file_are_loaded(tmp_path) -> None:
     assert torch.equal(backbone.layer4[0].conv1.weight, source.layer4[0].conv1.weight)
 
 
-@pytest.mark.parametrize("heads", ["shared", "separate"])
-def test_the_heads_of_eq_4_are_shared_or_separate(default: Config, heads: str) -> None:
+@pytest.mark.parametrize("heads", ["baseline", "shared", "separate"])
+def test_the_classifier_of_eq_4_is_the_baselines_or_one_more_or_two(default: Config, heads: str) -> None:
     job = train_job(default, "sysu", "msclnet", 1)
     network = build_network(dataclasses.replace(job, model=dataclasses.replace(job.model, heads=heads)), 4)
-    assert (network.visible_head is network.infrared_head) == (heads == "shared")
+    visible, infrared = network.visible_head, network.infrared_head
+    assert visible[0] is not infrared[0], "each modality has a BN neck of its own"
+    assert (visible[1] is infrared[1]) == (heads != "separate")
+    assert (visible[1] is network.classifier) == (heads == "baseline")
 
 
 def test_what_no_loss_reads_is_not_built(default: Config) -> None:

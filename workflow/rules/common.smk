@@ -12,6 +12,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from msclnet import config as settings
+from msclnet import studies
 
 try:
     CONFIG = settings.build(settings.Config, config)
@@ -22,6 +23,8 @@ ALL_CORES = 1024  # Snakemake lowers it to the cores it was given
 FIGURES = ["cmc", "losses"]
 FORMAT = CONFIG.figures.format
 METHODS = [settings.UNTRAINED, *CONFIG.run.methods]
+STUDIED = CONFIG.methods[CONFIG.studies.method].losses
+VARIANTS = studies.variants(CONFIG.studies, STUDIED)
 
 # What every job's shell knows. The scripts import msclnet from this checkout in every environment, conda's included, which
 # it is not installed into. Where a training is mirrored to is no parameter of it: a change there retrains nothing.
@@ -38,6 +41,8 @@ shell.prefix(f"set -euo pipefail; export {assignments}; ")
 wildcard_constraints:
     set="regdb|sysu",
     method="|".join(map(re.escape, METHODS)),
+    variant="|".join(map(re.escape, VARIANTS)),
+    seed=r"[0-9]+",
     split=r"[0-9]+",
 
 
@@ -87,6 +92,12 @@ def trainings(name, methods):
     return [f"results/{name}/{method}/split{split}" for method in methods for split in settings.splits(CONFIG, name)]
 
 
+def studied(variant, file):
+    """A file of each of a variant's trainings, one a seed."""
+    folders = (studies.method_name(variant, seed) for seed in CONFIG.studies.seeds)
+    return [f"results/{CONFIG.studies.set}/{folder}/split{CONFIG.studies.split}/{file}" for folder in folders]
+
+
 def model_of(wildcards):
     """The model whose features are wanted. The untrained network is one and the same for every split."""
     folder = f"results/{wildcards.set}/{wildcards.method}"
@@ -97,7 +108,13 @@ def model_of(wildcards):
 
 def job(wildcards):
     """The section of the configuration that one training reads."""
-    return inline(settings.train_job(CONFIG, wildcards.set, wildcards.method, int(wildcards.split)))
+    return inline(train_job(wildcards))
+
+
+def train_job(wildcards):
+    if wildcards.method.startswith(f"{studies.FOLDER}/"):
+        return studies.train_job(CONFIG, wildcards.method)
+    return settings.train_job(CONFIG, wildcards.set, wildcards.method, int(wildcards.split))
 
 
 def untrained_job(wildcards):
@@ -123,7 +140,7 @@ GPUS = gpus()
 
 def processes(wildcards):
     """DDP processes of a training: as configured, or one per GPU given to it, or 1."""
-    wanted = settings.train_job(CONFIG, wildcards.set, wildcards.method, int(wildcards.split)).processes
+    wanted = train_job(wildcards).processes
     return max(1, GPUS) if wanted == "auto" else wanted
 
 

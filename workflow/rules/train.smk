@@ -12,7 +12,7 @@ rule train:
     benchmark:
         "results/benchmarks/train_{set}_{method}_split{split}.tsv"
     wildcard_constraints:
-        method="|".join(map(re.escape, CONFIG.run.methods)),
+        method="|".join([*map(re.escape, CONFIG.run.methods), f"{studies.FOLDER}/[^/]+/seed[0-9]+"]),
     conda:
         "../../envs/train.yaml"
     threads: training_threads

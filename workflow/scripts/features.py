@@ -1,4 +1,4 @@
-"""Embeds each test image of a split once with a trained model.
+"""Embeds each test image of a split once with each of some trained models.
 
 python workflow/scripts/features.py --model results/x/model.pt --pack data/packs/regdb --split 1 --out features.npz
 """
@@ -10,23 +10,26 @@ from pathlib import Path
 from msclnet.data.pack import Pack
 from msclnet.distributed import processes
 from msclnet.evaluation.store import save_features
-from msclnet.features import extract, load_model
+from msclnet.features import extract
+from msclnet.model.saved import load_model
 from msclnet.types import UserError
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, type=Path, help="model.pt of a training")
+    parser.add_argument("--model", required=True, nargs="+", type=Path, help="model.pt of a training, or of an import")
     parser.add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
     parser.add_argument("--split", required=True, type=int, help="whose test images are embedded")
     parser.add_argument("--batch", default=128, type=int, help="images embedded at once (default: 128)")
     parser.add_argument("--threads", default=1, type=int, help="CPU threads (default: 1)")
-    parser.add_argument("--out", required=True, type=Path, help="the .npz to write")
+    parser.add_argument("--out", required=True, nargs="+", type=Path, help="the .npz to write, one a model")
     args = parser.parse_args()
-    network, _ = load_model(args.model)
+    if len(args.model) != len(args.out):
+        parser.error(f"{len(args.model)} files after --model and {len(args.out)} after --out; expected as many")
     with processes(args.threads) as process:
-        features = extract(network, Pack.open(args.pack), args.split, args.batch, process.device)
-    save_features(args.out, features, args.split)
+        for model, out in zip(args.model, args.out, strict=True):
+            features = extract(load_model(model), Pack.open(args.pack), args.split, args.batch, process.device)
+            save_features(out, features, args.split)
 
 
 if __name__ == "__main__":

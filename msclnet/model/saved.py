@@ -1,0 +1,52 @@
+"""A network on disk, ``model.pt``: its weights and all that is needed to build it again, whoever trained it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from msclnet import checkpoint
+from msclnet.config import Method, Model, Objective, build, plain
+from msclnet.model.msclnet import MSCLNet
+from msclnet.types import DataError
+
+KEYS = ("identities", "model", "method", "objective", "origin", "network")
+
+
+def save_model(
+    path: Path, network: MSCLNet, model: Model, method: Method, objective: Objective, origin: dict[str, Any]
+) -> None:
+    """Writes the network and the sections it was built from; ``origin`` says where its weights come from.
+
+    ``origin`` holds plain values: the resolved configuration of a training, or what an import knows of its file.
+    """
+    sections = {"model": plain(model), "method": plain(method), "objective": plain(objective)}
+    identities = network.classifier.out_features
+    state = {"identities": identities, **sections, "origin": origin, "network": network.state_dict()}
+    checkpoint.save(path, state)
+
+
+def load_model(path: str | Path) -> MSCLNet:
+    """The network in a ``model.pt``, in evaluation mode, on the CPU; nothing in the file is executed.
+
+    ``embed(images, modality)`` of what is returned takes normalised float images ``[B, 3, H, W]`` and gives the ``bn``
+    and the ``pooled`` features, ``[B, C]`` each, with rows of unit length. Raises DataError naming a file that is
+    absent, damaged or no model.
+    """
+    state = checkpoint.load(Path(path))
+    if not set(KEYS) <= state.keys():
+        raise DataError(
+            f"{path}: holds {', '.join(map(str, state))}; expected a model.pt with {', '.join(KEYS)}, as training or "
+            "`msclnet import-agw` writes it"
+        )
+    model = build(Model, state["model"], "model")
+    unfetched = dataclasses.replace(model, weights="none")  # the file's own take their place
+    network = MSCLNet(
+        state["identities"],
+        unfetched,
+        build(Method, state["method"], "method"),
+        build(Objective, state["objective"], "objective"),
+    )
+    network.load_state_dict(state["network"])
+    return network.eval()

@@ -1,0 +1,43 @@
+"""Says what each term of the objective does to a model: its size, its gradient's norm and cosine, and the spread.
+
+python workflow/scripts/diagnose.py --job results/regdb/msclnet/split1/config.yaml --pack data/packs/regdb \\
+    --model results/regdb/msclnet/split1/model.pt
+
+Without --model the network is the one before its first step.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from msclnet.aggregate import readable
+from msclnet.config import TrainJob, build, read_yaml
+from msclnet.data.dataset import TrainingImages
+from msclnet.data.pack import Pack
+from msclnet.diagnose import diagnose
+from msclnet.model.saved import load_model
+from msclnet.train import build_network, recipe
+from msclnet.types import UserError
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--job", required=True, help="the config.yaml beside a training's model, or {...} inline")
+    parser.add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
+    parser.add_argument("--model", type=Path, help="model.pt of that training (default: before its first step)")
+    parser.add_argument("--batches", type=int, default=8, help="looked at (default: 8)")
+    args = parser.parse_args()
+    job = build(TrainJob, read_yaml(args.job))
+    images = TrainingImages(Pack.open(args.pack), recipe(job))
+    network = load_model(args.model) if args.model else build_network(job, len(images.identities))
+    pulls, geometry = diagnose(network, images, job, args.batches)
+    print(f"Gradients of theta, each term's times its weight; mean over {args.batches} batches.")
+    print(readable([pull._asdict() for pull in pulls]))
+    print(readable([line._asdict() for line in geometry]))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

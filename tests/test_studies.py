@@ -48,7 +48,7 @@ def test_figure_6_varies_one_weight_and_shares_the_complete_method(default: Conf
 
 def test_a_variants_training_is_the_methods_with_its_own_losses_and_seed(default: Config) -> None:
     job = studies.train_job(default, studies.method_name("B+MC", 7))
-    assert (job.seed, job.set, job.method_name) == (7, "sysu", "studies/B+MC/seed7")
+    assert (job.seed, job.set, job.method_name) == (7, "regdb", "studies/B+MC/seed7")
     assert job.method == dataclasses.replace(default.methods["msclnet"], losses=job.method.losses)
     assert (job.method.losses.local, job.method.losses.t, job.epochs) == (0.8, 0, default.studies.epochs)
 
@@ -57,7 +57,8 @@ def test_a_variants_training_is_the_methods_with_its_own_losses_and_seed(default
     ("changes", "message"),
     [
         ({"method": "mscl"}, r"studies\.method: 'mscl' is not under methods"),
-        ({"split": 2}, r"studies\.split: 2; sysu has \[1\]"),
+        ({"set": "sysu", "split": 2}, r"studies\.split: 2; sysu has \[1\]"),
+        ({"split": 11}, r"studies\.split: 11; regdb has \[1, 2, 3"),
         ({"seeds": ()}, r"studies\.seeds: \[\]; name one or more"),
         ({"seeds": (1, 1)}, r"studies\.seeds: \[1, 1\]; name one or more, each once"),
     ],
@@ -124,6 +125,27 @@ def test_the_sensitivitys_table_has_a_row_a_point(default: Config, scores: list[
     write_csv(tmp_path / "sensitivity.csv", rows)
     plot_sensitivity("sysu", tmp_path / "sensitivity.csv", tmp_path / "s.svg")
     assert "Figure 6: SYSU-MM01 (stand-in), mean over 2 seeds" in (tmp_path / "s.svg").read_text()
+
+
+def test_of_regdb_both_directions_count(default: Config, tmp_path: Path) -> None:
+    counts = {"queries": 9, "queries_without_match": 0, "gallery": 9}
+    paths = []
+    for name in studies.ablation_variants():
+        path = tmp_path / f"regdb/studies/{name}/seed0/split3/scores.json"
+        path.parent.mkdir(parents=True)
+        rows = [
+            {"feature": feature, "direction": direction, "split": 3, **counts}
+            | dict.fromkeys(("rank1", "rank5", "rank10", "rank20", "mAP", "mINP"), value)
+            for feature, direction, value in (
+                ("bn", "visible-to-infrared", 10.0),
+                ("bn", "infrared-to-visible", 14.0),
+                ("pooled", "visible-to-infrared", 90.0),
+            )
+        ]
+        path.write_text(json.dumps({"split": 3, "rows": rows}))
+        paths.append(path)
+    rows = studies.ablation("regdb", "stand-in", paths)
+    assert {(row["rank1"], row["rank1_std"], row["direction"], row["seeds"]) for row in rows} == {(12, None, "both", 1)}
 
 
 def test_what_does_not_fit_is_refused(scores: list[Path], tmp_path: Path) -> None:

@@ -173,6 +173,31 @@ def test_a_second_run_gives_the_same_tables_byte_for_byte(done: Path, tmp_path: 
         assert (tmp_path / target).read_bytes() == (done / target).read_bytes()
 
 
+def test_table_1_trains_its_fifteen_rows_once_a_seed(done: Path, tmp_path: Path) -> None:
+    two = changed(tmp_path, "studies: {seeds: [0, 1]}")
+    plan = planned(snakemake(done, "--dry-run", "results/ablation.csv", configs=two))
+    assert (plan["train"], plan["score_study"], plan["ablation"], plan["pack"]) == (30, 15, 1, 0)
+
+
+def test_figure_6_is_really_run(done: Path) -> None:
+    """Each lambda left out, and the complete method: five trainings, their table and figure."""
+    snakemake(done, "results/sensitivity.csv", "results/figures/sensitivity.svg")
+    table = rows(done / "results/sensitivity.csv")
+    assert [(row["term"], row["configured"]) for row in table] == [
+        (term, configured) for term in ("div", "t", "local", "global") for configured in ("0", "1")
+    ]
+    assert {row["data"] for row in table} == {"stand-in"}
+    assert len({row["rank1"] for row in table if row["configured"] == "1"}) == 1
+    job = yaml.safe_load((done / "results/sysu/studies/t=0/seed0/split1/config.yaml").read_text())
+    assert (job["method"]["losses"]["t"], job["method"]["losses"]["global"], job["seed"]) == (0, 1.5, 0)
+    scores = json.loads((done / "results/sysu/studies/t=0/seed0/split1/scores.json").read_text())["rows"]
+    mean = np.mean([row["rank1"] for row in scores if row["feature"] == "bn"])
+    assert float(next(row["rank1"] for row in table if row["term"] == "t" and row["weight"] == "0")) == pytest.approx(
+        mean, abs=0.0051
+    )
+    assert "Nothing to be done" in snakemake(done, "--dry-run", "results/sensitivity.csv")
+
+
 def test_tracking_mirrors_every_training(done: Path) -> None:
     for name, count in {"regdb": 4, "sysu": 2}.items():
         record = json.loads((done / f"results/tracking/{name}.json").read_text())

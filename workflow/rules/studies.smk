@@ -97,12 +97,12 @@ rule plot_study:
             category="Studies",
             labels={"data set": CONFIG.studies.set, "study": "{study}"},
         ),
-    wildcard_constraints:
-        study="ablation|sensitivity",
     log:
         "results/logs/plot_{study}.log",
     benchmark:
         "results/benchmarks/plot_{study}.tsv"
+    wildcard_constraints:
+        study="ablation|sensitivity",
     conda:
         "../../envs/report.yaml"
     params:

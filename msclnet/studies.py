@@ -74,10 +74,10 @@ def sensitivity_points(studies: Studies, losses: Losses) -> list[Point]:
 def variants(studies: Studies, losses: Losses) -> dict[str, Losses]:
     """The losses of every variant of both studies, by name; ``losses`` are the complete method's."""
     full = settings.plain(losses)
-    terms = {term for part in PARTS.values() for term in part}
+    terms = _terms(COMPLETE)
     named = {}
     for name, (added, _, _) in zip(ablation_variants(), TABLE_1, strict=True):
-        on = {term for part in added for term in PARTS.get(part, (part,))}
+        on = _terms(added)
         named[name] = {key: weight if key in on or key not in terms else 0.0 for key, weight in full.items()}
     for point in sensitivity_points(studies, losses):
         named.setdefault(point.variant, full | {point.term: point.weight})
@@ -113,7 +113,7 @@ def ablation(name: SetName, data: str, paths: Sequence[Path]) -> list[Row]:
     scores = _by_variant(name, paths, ablation_variants())
     table = []
     for variant, (added, rank1, mean_ap) in zip(ablation_variants(), TABLE_1, strict=True):
-        on = {term for part in added for term in PARTS.get(part, (part,))}
+        on = _terms(added)
         marks = {term: int(term in on) for part in PARTS.values() for term in part}
         row: Row = {"data": data, "losses": variant.replace("+", " + "), **marks, **_setting(name)}
         table.append(row | _statistics(scores[variant]) | {"paper_rank1": rank1, "paper_mAP": mean_ap})
@@ -128,6 +128,11 @@ def sensitivity(name: SetName, data: str, points: Sequence[Point], paths: Sequen
         | _statistics(scores[p.variant])
         for p in points
     ]
+
+
+def _terms(added: Sequence[str]) -> set[str]:
+    """The single terms that a row of Table 1 adds to the baseline."""
+    return {term for part in added for term in PARTS.get(part, (part,))}
 
 
 def _setting(name: SetName) -> Row:

@@ -42,7 +42,6 @@ wildcard_constraints:
     set="regdb|sysu",
     method="|".join(map(re.escape, METHODS)),
     variant="|".join(map(re.escape, VARIANTS)),
-    seed=r"[0-9]+",
     split=r"[0-9]+",
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from msclnet.evaluation.scoring import evaluate
     from msclnet.model.saved import load_model
     from msclnet.types import Modality
 
-__all__ = ["Modality", "load_model"]
+__all__ = ["Modality", "evaluate", "load_model"]
 
 
 def __getattr__(name: str) -> Any:
     """Imports on first use: reading the configuration must not cost the import of torch."""
     match name:
+        case "evaluate":
+            from msclnet.evaluation.scoring import evaluate
+
+            return evaluate
         case "load_model":
             from msclnet.model.saved import load_model
 

@@ -1,7 +1,7 @@
 """From the scores of single trainings to the tables of a data set: every trial, and the summary over trials.
 
-A trial is a split of RegDB (a training each) or a gallery draw of SYSU-MM01 (of one training). Reads and writes text;
-imports neither torch nor MLflow.
+A trial is a split of RegDB (a training each) or a gallery draw of SYSU-MM01 or LLCM (of one training). Reads and writes
+text; imports neither torch nor MLflow.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ Row = dict[str, Any]
 METRICS = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
 COUNTS = ("queries", "queries_without_match", "gallery")
 SPREAD = ("rank1", "mAP", "mINP")  # the metrics whose standard deviation the summary gives
-SETTING: dict[SetName, tuple[str, ...]] = {"regdb": ("direction",), "sysu": ("mode", "shots", "protocol")}
-TRIAL: dict[SetName, str] = {"regdb": "split", "sysu": "draw"}
+HOW = ("feature", "flip", "rerank", "protocol")  # what is compared, and how: a column each of every table
+SETTING: dict[SetName, tuple[str, ...]] = {"regdb": ("direction",), "sysu": ("mode", "shots"), "llcm": ("direction",)}
+TRIAL: dict[SetName, str] = {"regdb": "split", "sysu": "draw", "llcm": "draw"}
 ORDER = {  # of the tables' rows; the other keys are ordered by value
     "feature": ("bn", "pooled"),
     "direction": ("visible-to-infrared", "infrared-to-visible"),
@@ -48,7 +49,7 @@ PAPER: dict[tuple[SetName, str, tuple[str | int, ...]], tuple[float, float]] = {
 
 
 def trials(name: SetName, data: str, methods: Sequence[str], paths: Sequence[Path]) -> list[Row]:
-    """A row for each method, feature, setting (direction, or mode, shots and protocol) and split or draw.
+    """A row for each method, feature, setting (direction, or mode and shots) and split or draw.
 
     ``paths`` end in ``<method>/split<N>/scores.json``; ``data`` is the real set's name or ``stand-in``. Percentages
     are as exact as in the files. Methods in the order given, then the headline feature ``bn`` first, then the settings
@@ -61,7 +62,7 @@ def trials(name: SetName, data: str, methods: Sequence[str], paths: Sequence[Pat
     rows: dict[tuple[object, ...], Row] = {}
     for (method, split), path in files.items():
         for scored in read_rows(name, split, path):
-            keys = ("feature", *SETTING[name], TRIAL[name])
+            keys = (*HOW, *SETTING[name], TRIAL[name])
             place = (methods.index(method), *(_rank(path, key, scored[key]) for key in keys))
             if place in rows:
                 what = ", ".join(f"{key} {scored[key]}" for key in keys)
@@ -75,25 +76,24 @@ def trials(name: SetName, data: str, methods: Sequence[str], paths: Sequence[Pat
 def summary(name: SetName, rows: Sequence[Row]) -> list[Row]:
     """Mean, and sample standard deviation (n - 1; none of one trial), over the trials of each method and setting.
 
-    ``paper_rank1`` and ``paper_mAP`` stand beside the ``bn`` rows alone, the feature that the paper reports; they are
-    None where nothing is in print.
+    ``paper_rank1`` and ``paper_mAP`` stand beside the ``bn`` rows alone, the feature that the paper reports, without
+    flip averaging and re-ranking; they are None where nothing is in print.
     """
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[row["data"], row["method"], row["feature"], *(row[key] for key in SETTING[name])].append(row)
+        groups[tuple(row[key] for key in ("data", "method", *HOW, *SETTING[name]))].append(row)
     table = []
     for group, members in groups.items():
-        data, method, feature, *setting = group
-        line: Row = {"data": data, "method": method, "feature": feature}
-        line |= dict(zip(SETTING[name], setting, strict=True))
+        line: Row = dict(zip(("data", "method", *HOW, *SETTING[name]), group, strict=True))
         line["trials"] = len(members)
         for metric in METRICS:
             values = [row[metric] for row in members]
             line[metric] = statistics.fmean(values)
             if metric in SPREAD:
                 line[f"{metric}_std"] = statistics.stdev(values) if len(values) > 1 else None
-        compared = tuple(setting[:2])  # mode and shots: whatever the draws, print knows no better
-        printed = PAPER.get((name, method, compared)) if feature == "bn" else None
+        as_printed = (line["feature"], line["flip"], line["rerank"]) == ("bn", "no", "no")
+        compared = tuple(line[key] for key in SETTING[name])  # whatever the protocol: print does not say it
+        printed = PAPER.get((name, line["method"], compared)) if as_printed else None
         line["paper_rank1"], line["paper_mAP"] = printed or (None, None)
         table.append(line)
     return table
@@ -154,7 +154,7 @@ def _by_training(methods: Sequence[str], paths: Sequence[Path]) -> dict[tuple[st
 def read_rows(name: SetName, split: int, path: Path) -> list[Row]:
     """The rows of one scores.json; DataError when it is absent, damaged, or not of this set and split."""
     remedy = "evaluate the training again"
-    needed = ("feature", *SETTING[name], TRIAL[name], *METRICS, *COUNTS)
+    needed = (*HOW, *SETTING[name], TRIAL[name], *METRICS, *COUNTS)
     try:
         content = json.loads(path.read_text())
         found, rows = content["split"], content["rows"]

@@ -3,43 +3,155 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from msclnet.types import UserError
+
+SETS = ("regdb", "sysu", "llcm")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status: 0, or 1 with a message for what the user can mend."""
     parser = argparse.ArgumentParser(prog="msclnet", description="Visible-infrared person re-identification.")
     commands = parser.add_subparsers(dest="command", required=True)
-    agw = commands.add_parser(
+    _check_data(commands)
+    _export_npy(commands)
+    _evaluate(commands)
+    _import_agw(commands)
+    args = parser.parse_args(arguments)
+    try:
+        return args.run(args)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _check_data(commands: Any) -> None:
+    parser = commands.add_parser(
+        "check-data",
+        help="hold a data set against its contract",
+        description="Prints what is found in a data set's folder beside the real set's numbers, and lists what is "
+        "amiss, with its remedy. Exits 1 if anything is.",
+    )
+    parser.add_argument("set", metavar="SET", choices=SETS, help="regdb, sysu or llcm")
+    parser.add_argument("root", metavar="ROOT", type=Path, help="the set's folder")
+    parser.add_argument("--splits", type=int, nargs="+", default=[], help="of RegDB (default: 1..10)")
+    parser.add_argument("--any-size", action="store_true", help="the numbers need not be the real set's: a stand-in")
+
+    def run(args: argparse.Namespace) -> int:
+        from msclnet.data.sets import readable, survey
+
+        found = survey(args.set, args.root, tuple(args.splits), real=not args.any_size)
+        print(readable(found))
+        return 1 if found.problems else 0
+
+    parser.set_defaults(run=run)
+
+
+def _export_npy(commands: Any) -> None:
+    parser = commands.add_parser(
+        "export-npy",
+        help="write the arrays that other training code reads",
+        description="Writes train_{rgb,ir}_resized_{img,label,cam}.npy of SYSU-MM01's training images, as the field's "
+        "preprocessing scripts do.",
+    )
+    parser.add_argument("set", metavar="SET", choices=("sysu",), help="sysu")
+    parser.add_argument("root", metavar="ROOT", type=Path, help="the set's folder")
+    parser.add_argument("out", metavar="OUT", type=Path, help="the folder to write")
+    parser.add_argument("--height", type=int, default=288, help="pixels (default: 288)")
+    parser.add_argument("--width", type=int, default=144, help="pixels (default: 144)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument("--any-size", action="store_true", help="the numbers need not be the real set's: a stand-in")
+
+    def run(args: argparse.Namespace) -> int:
+        from msclnet.data.export_npy import export_sysu
+
+        images = export_sysu(args.root, args.out, args.height, args.width, args.workers, real=not args.any_size)
+        print(f"{args.out}: " + ", ".join(f"{count:,} {name}" for name, count in images.items()))
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _evaluate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="score the features of any model by a data set's protocol",
+        description="Scores stored features. FILE holds features [N, D] (compared by cosine), identities, cameras, "
+        "modality (0 visible, 1 infrared) and paths, each [N]; or it is a features.npz of this project.",
+    )
+    parser.add_argument("--features", metavar="FILE", required=True, type=Path, help="an .npz, see above")
+    parser.add_argument("--data", required=True, choices=SETS, help="whose protocol")
+    parser.add_argument("--feature", choices=("bn", "pooled"), default="bn", help="of a features.npz (default: bn)")
+    parser.add_argument(
+        "--direction", choices=("visible-to-infrared", "infrared-to-visible"), help="of RegDB and LLCM: the query first"
+    )
+    parser.add_argument("--mode", choices=("all", "indoor"), default="all", help="of SYSU-MM01 (default: all)")
+    parser.add_argument("--shots", type=int, choices=(1, 10), default=1, help="of SYSU-MM01 (default: 1)")
+    parser.add_argument(
+        "--protocol", choices=("community", "official"), default="community", help="of SYSU-MM01 (default: community)"
+    )
+    parser.add_argument(
+        "--permutations", metavar="MAT", type=Path, help="exp/rand_perm_cam.mat, for the official protocol"
+    )
+    parser.add_argument("--draws", type=int, default=10, help="galleries of SYSU-MM01 and LLCM (default: 10)")
+    parser.add_argument("--rerank", action="store_true", help="k-reciprocal re-ranking")
+    parser.add_argument("--json", action="store_true", help="print JSON with every draw")
+
+    def run(args: argparse.Namespace) -> int:
+        from msclnet.data.permutations import load_permutations
+        from msclnet.evaluation.scoring import evaluate, readable
+        from msclnet.evaluation.store import load_anybodys
+
+        arrays = load_anybodys(args.features, args.feature)
+        found = evaluate(
+            **arrays,
+            data=args.data,
+            direction=args.direction,
+            mode=args.mode,
+            shots=args.shots,
+            protocol=args.protocol,
+            draws=args.draws,
+            permutations=load_permutations(args.permutations) if args.permutations else None,
+            rerank=args.rerank,
+        )
+        print(json.dumps(found, indent=2) if args.json else readable(found))
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _import_agw(commands: Any) -> None:
+    parser = commands.add_parser(
         "import-agw",
         help="read a checkpoint of the public AGW code",
         description="Reads a checkpoint (.t) of the public AGW code and writes it as a model.pt of this project, with "
         "the same features. Nothing in the file is executed.",
     )
-    agw.add_argument("file", metavar="FILE", type=Path, help="the checkpoint, e.g. sysu_agw_p4_n8_lr_0.1_seed_0_best.t")
-    agw.add_argument("--out", metavar="MODEL", required=True, type=Path, help="the model.pt to write")
-    agw.add_argument(
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="the checkpoint, e.g. sysu_agw_p4_n8_lr_0.1_seed_0_best.t"
+    )
+    parser.add_argument("--out", metavar="MODEL", required=True, type=Path, help="the model.pt to write")
+    parser.add_argument(
         "--method",
         choices=("agw", "base"),
         default="agw",
         help="the --method it was trained by: agw (default), or base, without non-local blocks and GeM pooling",
     )
-    args = parser.parse_args(arguments)
-    try:
-        match args.command:
-            case "import-agw":
-                from msclnet.model.public_agw import import_agw  # imports torch
 
-                network = import_agw(args.file, args.out, args.method)
-                print(f"{args.out}: {args.method}, {network.classifier.out_features} training identities")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    def run(args: argparse.Namespace) -> int:
+        from msclnet.model.public_agw import import_agw
+
+        network = import_agw(args.file, args.out, args.method)
+        print(f"{args.out}: {args.method}, {network.classifier.out_features} training identities")
+        return 0
+
+    parser.set_defaults(run=run)
 
 
 if __name__ == "__main__":

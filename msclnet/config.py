@@ -23,7 +23,7 @@ from msclnet.types import UserError
 
 STAND_IN = "stand-in"
 UNTRAINED = "untrained"  # reserved method name: the last method's network before its first step
-SetName = Literal["regdb", "sysu"]
+SetName = Literal["regdb", "sysu", "llcm"]
 
 
 class ConfigError(UserError):
@@ -54,25 +54,44 @@ class SYSU:
 
 
 @dataclass(frozen=True)
+class LLCM:
+    root: str
+    epochs: int
+    processes: int | Literal["auto"]
+
+
+@dataclass(frozen=True)
 class Data:
     """Where the images lie and the size they are resized to, in pixels."""
 
     height: int
     width: int
+    on_bad_image: Literal["stop", "skip"]  # what packing does with an image that cannot be read
     regdb: RegDB
     sysu: SYSU
+    llcm: LLCM
 
 
 @dataclass(frozen=True)
 class RegDBStandIn:
+    like: str  # a folder with the real set's idx/: drawn as that says; "" draws what follows
     identities: int  # half of them train, half test, in each of the ten splits
     images: int  # per identity and modality
 
 
 @dataclass(frozen=True)
 class SYSUStandIn:
+    like: str  # a folder with the real set's exp/
     train: int  # identities
     val: int
+    test: int
+    images: int  # the most per identity and camera
+
+
+@dataclass(frozen=True)
+class LLCMStandIn:
+    like: str  # a folder with the real set's idx/
+    train: int  # identities
     test: int
     images: int  # the most per identity and camera
 
@@ -84,6 +103,7 @@ class StandIn:
     seed: int
     regdb: RegDBStandIn
     sysu: SYSUStandIn
+    llcm: LLCMStandIn
 
 
 @dataclass(frozen=True)
@@ -165,14 +185,22 @@ class Train:
 class SYSUEvaluation:
     modes: tuple[Literal["all", "indoor"], ...]
     shots: tuple[Literal[1, 10], ...]
-    protocol: Literal["community"]
+    protocol: Literal["official", "community"]  # galleries of exp/rand_perm_cam.mat, or drawn as by AGW's public code
+    draws: int
+
+
+@dataclass(frozen=True)
+class LLCMEvaluation:
     draws: int
 
 
 @dataclass(frozen=True)
 class Evaluate:
     batch: int  # images embedded at once
+    flip: bool  # features averaged over an image and its mirror image
+    rerank: bool  # k-reciprocal re-ranking
     sysu: SYSUEvaluation
+    llcm: LLCMEvaluation
 
 
 @dataclass(frozen=True)
@@ -360,12 +388,12 @@ def load(*paths: str) -> Config:
 
 def data_label(config: Config, name: SetName) -> str:
     """What the tables say the images are: ``stand-in``, or the real set's name."""
-    real = {"regdb": "RegDB", "sysu": "SYSU-MM01"}[name]
+    real = {"regdb": "RegDB", "sysu": "SYSU-MM01", "llcm": "LLCM"}[name]
     return STAND_IN if getattr(config.data, name).root == STAND_IN else real
 
 
 def splits(config: Config, name: SetName) -> tuple[int, ...]:
-    """The trainings of a data set: RegDB's splits; SYSU-MM01 has the one, called 1."""
+    """The trainings of a data set: RegDB's splits; SYSU-MM01 and LLCM have the one, called 1."""
     return config.data.regdb.splits if name == "regdb" else (1,)
 
 

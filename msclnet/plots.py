@@ -46,7 +46,7 @@ METADATA: dict[str, dict[str, Any]] = {
     ".svg": {"Date": None, "Creator": None},
     ".png": {"Software": None},
 }
-TITLE: dict[SetName, str] = {"regdb": "RegDB", "sysu": "SYSU-MM01"}
+TITLE: dict[SetName, str] = {"regdb": "RegDB", "sysu": "SYSU-MM01", "llcm": "LLCM"}
 TIMING = ("seconds", "images_per_second")  # what an epoch's line holds beside the terms
 PAPER_LAMBDA = {"div": 0.5, "t": 1.25, "local": 0.8, "global": 1.5}  # Eq. 17
 FIRST = {"rate": "learning rate", "total": "total, weighted"}  # before the terms
@@ -328,9 +328,9 @@ def _point(panel: str, method: str, x: int, values: Sequence[float]) -> Point:
 
 
 def _panel(name: SetName, row: dict[str, Any]) -> str:
-    if name == "regdb":
-        return row["direction"].replace("-", " ")
-    return f"{row['mode']} search, {'single' if row['shots'] == 1 else 'multi'}-shot"
+    if name == "sysu":
+        return f"{row['mode']} search, {'single' if row['shots'] == 1 else 'multi'}-shot"
+    return row["direction"].replace("-", " ")
 
 
 def _title(name: SetName, data: str) -> str:

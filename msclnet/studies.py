@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from msclnet import config as settings
-from msclnet.aggregate import METRICS, Row, read_rows
+from msclnet.aggregate import HOW, METRICS, Row, read_rows
 from msclnet.config import Config, Losses, SetName, Studies, TrainJob
 from msclnet.types import DataError
 
@@ -40,8 +40,8 @@ TABLE_1: tuple[tuple[tuple[str, ...], float, float], ...] = (
     (("MC", "CA"), 72.81, 67.66),
     (COMPLETE, 76.99, 71.64),
 )
-# Where a study measures: as the paper's Table 1 does for SYSU-MM01; for RegDB the mean of its two directions.
-SETTING: dict[SetName, dict[str, str | int]] = {"sysu": {"mode": "all", "shots": 1}, "regdb": {}}
+# Where a study measures: as the paper's Table 1 does for SYSU-MM01; elsewhere the mean of the two directions.
+SETTING: dict[SetName, dict[str, str | int]] = {"sysu": {"mode": "all", "shots": 1}, "regdb": {}, "llcm": {}}
 FEATURE = "bn"
 
 
@@ -115,7 +115,7 @@ def ablation(name: SetName, data: str, paths: Sequence[Path]) -> list[Row]:
     for variant, (added, rank1, mean_ap) in zip(ablation_variants(), TABLE_1, strict=True):
         on = _terms(added)
         marks = {term: int(term in on) for part in PARTS.values() for term in part}
-        row: Row = {"data": data, "losses": variant.replace("+", " + "), **marks, **_setting(name)}
+        row: Row = {"data": data, "losses": variant.replace("+", " + "), **marks, **_setting(name, scores[variant])}
         table.append(row | _statistics(scores[variant]) | {"paper_rank1": rank1, "paper_mAP": mean_ap})
     return table
 
@@ -124,7 +124,8 @@ def sensitivity(name: SetName, data: str, points: Sequence[Point], paths: Sequen
     """A row for each of ``points``; otherwise as ``ablation``. The paper draws its curves and prints no numbers."""
     scores = _by_variant(name, paths, [point.variant for point in points])
     return [
-        {"data": data, "term": p.term, "weight": f"{p.weight:g}", "configured": int(p.configured), **_setting(name)}
+        {"data": data, "term": p.term, "weight": f"{p.weight:g}", "configured": int(p.configured)}
+        | _setting(name, scores[p.variant])
         | _statistics(scores[p.variant])
         for p in points
     ]
@@ -135,8 +136,10 @@ def _terms(added: Sequence[str]) -> set[str]:
     return {term for part in added for term in PARTS.get(part, (part,))}
 
 
-def _setting(name: SetName) -> Row:
-    return {"feature": FEATURE, **(SETTING[name] or {"direction": "both"})}
+def _setting(name: SetName, seeds: dict[int, Row]) -> Row:
+    """What was compared, and how, in every seed's training."""
+    first = seeds[min(seeds)]
+    return {key: first[key] for key in HOW} | (SETTING[name] or {"direction": "both"})
 
 
 def _by_variant(name: SetName, paths: Sequence[Path], wanted: Sequence[str]) -> dict[str, dict[int, Row]]:
@@ -149,10 +152,9 @@ def _by_variant(name: SetName, paths: Sequence[Path], wanted: Sequence[str]) -> 
         rows = read_rows(name, int(match[3]), path)
         here = [r for r in rows if r["feature"] == FEATURE and all(r[k] == v for k, v in SETTING[name].items())]
         if not here:
-            raise DataError(f"{path}: no row of {_setting(name)}; evaluate that setting, too")
-        scores.setdefault(match[1], {})[int(match[2])] = {
-            metric: statistics.fmean(float(row[metric]) for row in here) for metric in METRICS
-        }
+            raise DataError(f"{path}: no row of {SETTING[name]}, feature {FEATURE}; evaluate that setting, too")
+        means = {metric: statistics.fmean(float(row[metric]) for row in here) for metric in METRICS}
+        scores.setdefault(match[1], {})[int(match[2])] = {key: here[0][key] for key in HOW} | means
     for variant in wanted:
         seeds = sorted(scores.get(variant, {}))
         if not seeds or seeds != sorted(scores[wanted[0]]):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 METRICS = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
-TITLE: dict[SetName, str] = {"regdb": "RegDB", "sysu": "SYSU-MM01"}
+TITLE: dict[SetName, str] = {"regdb": "RegDB", "sysu": "SYSU-MM01", "llcm": "LLCM"}
 MEASURED = ("epoch/seconds", "epoch/images_per_second")  # of the machine: a repeated epoch gives other values
 PER_BATCH = 1000  # metrics in one request: MLflow's limit
 LOCK_FILE = Path(__file__).parents[1] / "requirements.lock"
@@ -368,9 +368,9 @@ def _facts(training: Training) -> dict[str, str]:
 
 
 def _setting(name: SetName, row: dict[str, Any]) -> str:
-    if name == "regdb":
-        return row["direction"]
-    return f"{row['mode']}/{'single' if row['shots'] == 1 else 'multi'}-shot"
+    if name == "sysu":
+        return f"{row['mode']}/{'single' if row['shots'] == 1 else 'multi'}-shot"
+    return row["direction"]
 
 
 def _home(folder: Path) -> Path:

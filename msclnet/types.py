@@ -91,15 +91,22 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class Features:
-    """Every needed image of a split, embedded once.
+class Images:
+    """What is known of ``N`` images; every array is ``[N]``."""
 
-    ``bn`` (after the BN neck) and ``pooled`` are float32 ``[N, D]``, each row of unit length; the rest are ``[N]``.
-    """
-
-    bn: np.ndarray
-    pooled: np.ndarray
     identities: np.ndarray  # int64
     cameras: np.ndarray  # int64
     modality: np.ndarray  # int64, see Modality
     paths: np.ndarray  # str, relative to the set's root
+
+
+@dataclass(frozen=True)
+class Features(Images):
+    """Every needed image of a split, embedded once: after the BN neck, and pooled.
+
+    Both are float32 ``[N, D]``, each row of unit length. ``flip``: the mean of an image's and its mirror image's.
+    """
+
+    bn: np.ndarray
+    pooled: np.ndarray
+    flip: bool

@@ -28,6 +28,9 @@ def row(rank1: float, **where: object) -> dict[str, Any]:
     return {**where, **scores, "mAP": rank1 / 2, "mINP": rank1 / 3, **counts, "cmc": [rank1]}
 
 
+HOW = {"flip": "no", "rerank": "no", "protocol": "standard"}
+
+
 def write(folder: Path, method: str, split: int, rows: list[dict[str, Any]]) -> Path:
     path = folder / method / f"split{split}" / "scores.json"
     path.parent.mkdir(parents=True)
@@ -44,7 +47,7 @@ def regdb(tmp_path: Path) -> list[Path]:
             method,
             split,
             [
-                row(base + 20 * i + 3 * (split == 10), feature=feature, direction=direction, split=split)
+                row(base + 20 * i + 3 * (split == 10), **HOW, feature=feature, direction=direction, split=split)
                 for i, (feature, direction) in enumerate((f, d) for f in ("bn", "pooled") for d in DIRECTIONS)
             ],
         )
@@ -56,7 +59,7 @@ def regdb(tmp_path: Path) -> list[Path]:
 def sysu_rows(rank1s: list[float], feature: str = "bn") -> list[dict[str, Any]]:
     """Every mode and shot with the same Rank-1 in each draw."""
     return [
-        row(rank1, feature=feature, mode=mode, shots=shots, protocol="community", draw=draw, split=1)
+        row(rank1, **HOW | {"protocol": "community"}, feature=feature, mode=mode, shots=shots, draw=draw, split=1)
         for mode in ("all", "indoor")
         for shots in (1, 10)
         for draw, rank1 in enumerate(rank1s)
@@ -69,24 +72,26 @@ def test_regdb_tables_to_the_letter(tmp_path: Path, regdb: list[Path]) -> None:
     write_csv(tmp_path / "trials.csv", rows)
     lines = (tmp_path / "trials.csv").read_bytes().decode().split("\n")
     assert lines[0] == (
-        "data,method,feature,direction,split,rank1,rank5,rank10,rank20,mAP,mINP,queries,queries_without_match,gallery"
+        "data,method,feature,flip,rerank,protocol,direction,split,rank1,rank5,rank10,rank20,mAP,mINP,queries,queries_without_match,gallery"
     )
-    assert lines[1] == "RegDB,base,bn,visible-to-infrared,2,0.12,1.12,2.12,3.12,0.06,0.04,20,2,30"
-    assert lines[9] == "RegDB,agw,bn,visible-to-infrared,2,10.00,11.00,12.00,13.00,5.00,3.33,20,2,30"
-    assert lines[10] == "RegDB,agw,bn,visible-to-infrared,10,13.00,14.00,15.00,16.00,6.50,4.33,20,2,30"
+    assert lines[1] == "RegDB,base,bn,no,no,standard,visible-to-infrared,2,0.12,1.12,2.12,3.12,0.06,0.04,20,2,30"
+    assert lines[9] == "RegDB,agw,bn,no,no,standard,visible-to-infrared,2,10.00,11.00,12.00,13.00,5.00,3.33,20,2,30"
+    assert lines[10] == "RegDB,agw,bn,no,no,standard,visible-to-infrared,10,13.00,14.00,15.00,16.00,6.50,4.33,20,2,30"
     assert len(lines) == 1 + 2 * 2 * 2 * 2 + 1
 
     write_csv(tmp_path / "summary.csv", summary("regdb", rows))
     lines = (tmp_path / "summary.csv").read_bytes().decode().split("\n")
     assert lines[0] == (
-        "data,method,feature,direction,trials,rank1,rank1_std,rank5,rank10,rank20,mAP,mAP_std,mINP,mINP_std,"
+        "data,method,feature,flip,rerank,protocol,direction,trials,rank1,rank1_std,rank5,rank10,rank20,mAP,mAP_std,mINP,mINP_std,"
         "paper_rank1,paper_mAP"
     )
     assert lines[5] == (
-        "RegDB,agw,bn,visible-to-infrared,2,11.50,2.12,12.50,13.50,14.50,5.75,1.06,3.83,0.71,70.05,66.37"
+        "RegDB,agw,bn,no,no,standard,visible-to-infrared,2,11.50,2.12,12.50,13.50,14.50,5.75,1.06,3.83,0.71,70.05,66.37"
     )
-    assert lines[7] == ("RegDB,agw,pooled,visible-to-infrared,2,51.50,2.12,52.50,53.50,54.50,25.75,1.06,17.17,0.71,,")
-    assert [line.split(",")[1:4] for line in lines[1:-1]] == [
+    assert lines[7] == (
+        "RegDB,agw,pooled,no,no,standard,visible-to-infrared,2,51.50,2.12,52.50,53.50,54.50,25.75,1.06,17.17,0.71,,"
+    )
+    assert [line.split(",")[1:3] + line.split(",")[6:7] for line in lines[1:-1]] == [
         [method, feature, direction]
         for method in ("base", "agw")
         for feature in ("bn", "pooled")
@@ -101,19 +106,19 @@ def test_sysu_tables_to_the_letter(tmp_path: Path) -> None:
     write_csv(tmp_path / "trials.csv", rows)
     lines = (tmp_path / "trials.csv").read_text().splitlines()
     assert lines[0] == (
-        "data,method,feature,mode,shots,protocol,draw,rank1,rank5,rank10,rank20,mAP,mINP,"
+        "data,method,feature,flip,rerank,protocol,mode,shots,draw,rank1,rank5,rank10,rank20,mAP,mINP,"
         "queries,queries_without_match,gallery"
     )
-    assert lines[2] == "stand-in,msclnet,bn,all,1,community,1,6.00,7.00,8.00,9.00,3.00,2.00,20,2,30"
+    assert lines[2] == "stand-in,msclnet,bn,no,no,community,all,1,1,6.00,7.00,8.00,9.00,3.00,2.00,20,2,30"
 
     write_csv(tmp_path / "summary.csv", summary("sysu", rows))
     assert (tmp_path / "summary.csv").read_text().splitlines() == [
-        "data,method,feature,mode,shots,protocol,trials,rank1,rank1_std,rank5,rank10,rank20,mAP,mAP_std,mINP,mINP_std,"
+        "data,method,feature,flip,rerank,protocol,mode,shots,trials,rank1,rank1_std,rank5,rank10,rank20,mAP,mAP_std,mINP,mINP_std,"
         "paper_rank1,paper_mAP",
-        "stand-in,msclnet,bn,all,1,community,3,6.00,3.00,7.00,8.00,9.00,3.00,1.50,2.00,1.00,76.99,71.64",
-        "stand-in,msclnet,bn,all,10,community,3,6.00,3.00,7.00,8.00,9.00,3.00,1.50,2.00,1.00,,",
-        "stand-in,msclnet,bn,indoor,1,community,3,6.00,3.00,7.00,8.00,9.00,3.00,1.50,2.00,1.00,78.49,81.17",
-        "stand-in,msclnet,bn,indoor,10,community,3,6.00,3.00,7.00,8.00,9.00,3.00,1.50,2.00,1.00,,",
+        "stand-in,msclnet,bn,no,no,community,all,1,3,6.00,3.00,7.00,8.00,9.00,3.00,1.50,2.00,1.00,76.99,71.64",
+        "stand-in,msclnet,bn,no,no,community,all,10,3,6.00,3.00,7.00,8.00,9.00,3.00,1.50,2.00,1.00,,",
+        "stand-in,msclnet,bn,no,no,community,indoor,1,3,6.00,3.00,7.00,8.00,9.00,3.00,1.50,2.00,1.00,78.49,81.17",
+        "stand-in,msclnet,bn,no,no,community,indoor,10,3,6.00,3.00,7.00,8.00,9.00,3.00,1.50,2.00,1.00,,",
     ]
 
 
@@ -195,12 +200,13 @@ def test_a_training_given_twice_is_refused(regdb: list[Path]) -> None:
 def test_a_second_training_of_sysu_is_refused(tmp_path: Path) -> None:
     """Its draws are the trials of one training: two would be mixed into one mean."""
     paths = [write(tmp_path, "agw", split, sysu_rows([3])) for split in (1, 2)]
-    message = "split2/scores.json: agw has a second row of feature bn, mode all, shots 1, protocol community, draw 0"
+    what = "feature bn, flip no, rerank no, protocol community, mode all, shots 1, draw 0"
+    message = f"split2/scores.json: agw has a second row of {what}"
     with pytest.raises(DataError, match=re.escape(message)):
         trials("sysu", "SYSU-MM01", ["agw"], paths)
 
 
-REGDB_ROW = row(3, feature="bn", direction=DIRECTIONS[0], split=1)
+REGDB_ROW = row(3, **HOW, feature="bn", direction=DIRECTIONS[0], split=1)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +253,7 @@ def test_the_script(
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) == 2 * (2 + 8)
     figures = "2 1.62 2.12 2.62 3.62 4.62 0.81 1.06 0.54 0.71 - -"
-    assert " ".join(shown[2].split()) == f"stand-in base bn visible-to-infrared {figures}"
+    assert " ".join(shown[2].split()) == f"stand-in base bn no no standard visible-to-infrared {figures}"
 
 
 def test_the_script_imports_no_torch_and_ends_with_a_message(tmp_path: Path) -> None:
@@ -268,3 +274,27 @@ def test_help() -> None:
     run = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True)
     assert run.returncode == 0
     assert "--summary" in run.stdout
+
+
+@pytest.mark.parametrize("switched", ["flip", "rerank"])
+def test_numbers_with_flip_averaging_or_reranking_stand_alone(tmp_path: Path, switched: str) -> None:
+    """They are rows of their own, and no number in print stands beside them."""
+    rows = sysu_rows([3]) + [row | {switched: "yes", "rank1": 50.0} for row in sysu_rows([3])]
+    path = write(tmp_path, "msclnet", 1, rows)
+    table = summary("sysu", trials("sysu", "SYSU-MM01", ["msclnet"], [path]))
+    found = [
+        (line[switched], line["rank1"], line["paper_rank1"])
+        for line in table
+        if (line["mode"], line["shots"]) == ("all", 1)
+    ]
+    assert found == [("no", 3, 76.99), ("yes", 50, None)]
+
+
+def test_llcm_has_directions_and_draws(tmp_path: Path) -> None:
+    rows = [
+        row(10 * draw, **HOW, feature="bn", direction=direction, draw=draw, split=1)
+        for direction in DIRECTIONS
+        for draw in (0, 1)
+    ]
+    table = summary("llcm", trials("llcm", "LLCM", ["agw"], [write(tmp_path, "agw", 1, rows)]))
+    assert [(line["direction"], line["trials"], line["rank1"]) for line in table] == [(d, 2, 5) for d in DIRECTIONS]

@@ -20,7 +20,7 @@ LAYERS = [
 ]
 WITHIN_TOP = {("train", "record")}
 STDLIB_AND_CORE = {"numpy", "PIL", "yaml", "torch", "torchvision", "msclnet", *sys.stdlib_module_names}
-HEAVY = {"tracking": {"mlflow", "sqlalchemy"}, "plots": {"matplotlib"}}
+HEAVY = {"data": {"scipy"}, "tracking": {"mlflow", "sqlalchemy"}, "plots": {"matplotlib"}}
 
 
 def modules() -> list[tuple[str, ast.Module]]:
@@ -59,7 +59,7 @@ def test_imports_point_down(name: str, tree: ast.Module) -> None:
             assert other == room or below or config_layer or (room, other) in WITHIN_TOP, f"{name} imports {target}"
 
 
-@pytest.mark.parametrize("library", ["mlflow", "matplotlib"])
+@pytest.mark.parametrize("library", ["mlflow", "matplotlib", "scipy"])
 def test_heavy_libraries_are_imported_late(library: str) -> None:
     """Importing any module of msclnet loads neither MLflow nor (plots aside) matplotlib."""
     names = [name.replace("/", ".").removesuffix(".__init__") for name, _ in modules()]

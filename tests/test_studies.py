@@ -68,6 +68,9 @@ def test_a_wrong_study_is_named(default: Config, changes: dict, message: str) ->
         dataclasses.replace(default, studies=dataclasses.replace(default.studies, **changes))
 
 
+HOW = {"flip": "no", "rerank": "no", "protocol": "community"}
+
+
 def write(folder: Path, variant: str, seed: int, rank1: tuple[float, float]) -> Path:
     """Scores of two draws; the other settings and feature must not count."""
     path = folder / f"sysu/studies/{variant}/seed{seed}/split1/scores.json"
@@ -79,7 +82,7 @@ def write(folder: Path, variant: str, seed: int, rank1: tuple[float, float]) -> 
             metrics = dict.fromkeys(("rank1", "rank5", "rank10", "rank20", "mINP"), value + add) | {
                 "mAP": value + 10 + add
             }
-            where = {"feature": feature, "mode": mode, "shots": shots, "protocol": "community", "draw": draw}
+            where = {"feature": feature, "mode": mode, "shots": shots, "draw": draw} | HOW
             rows.append({**where, **metrics, **counts})
     path.write_text(json.dumps({"split": 1, "rows": rows}))
     return path
@@ -134,7 +137,7 @@ def test_of_regdb_both_directions_count(default: Config, tmp_path: Path) -> None
         path = tmp_path / f"regdb/studies/{name}/seed0/split3/scores.json"
         path.parent.mkdir(parents=True)
         rows = [
-            {"feature": feature, "direction": direction, "split": 3, **counts}
+            {"feature": feature, "direction": direction, "split": 3, **HOW, **counts}
             | dict.fromkeys(("rank1", "rank5", "rank10", "rank20", "mAP", "mINP"), value)
             for feature, direction, value in (
                 ("bn", "visible-to-infrared", 10.0),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from msclnet.types import DataError, Record
 
 SHOWN = 20  # problems printed before "and N more"
 STRAY = {"thumbs.db", ".ds_store", "desktop.ini"}  # what file managers leave behind
+IDENTITY = re.compile(r"[0-9]{1,9}")
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp"}
 
 
@@ -18,6 +21,22 @@ class Split:
 
     train: tuple[Record, ...]
     test: tuple[Record, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a reader found in a data set's folder."""
+
+    title: str
+    splits: dict[int, Split]
+    counts: dict[str, int]
+    expected: dict[str, int]  # of the same names, in the real set
+    problems: list[str]  # each with its remedy
+
+    def require(self) -> dict[int, Split]:
+        """The splits; raises DataError listing the problems, if there are any."""
+        Problems(self.problems).raise_any(self.title)
+        return self.splits
 
 
 @dataclass
@@ -34,6 +53,35 @@ class Problems:
         if self.lines:
             more = [f"... and {len(self.lines) - SHOWN} more"] if len(self.lines) > SHOWN else []
             raise DataError(f"{what}: {len(self.lines)} problems\n  " + "\n  ".join(self.lines[:SHOWN] + more))
+
+
+def compare(counts: dict[str, int], expected: dict[str, int], root: Path, problems: Problems) -> None:
+    """Adds a problem for each count that is not the real set's."""
+    for name, found in counts.items():
+        if found != expected[name]:
+            problems.add(f"{root}: {found} {name}, expected {expected[name]}; unpack the set again")
+
+
+def read_lines(path: Path, problems: Problems) -> list[str]:
+    """The lines of an index file, without CR and LF; none, and a problem, where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        problems.add(f"{path}: no such file; expected one of the set's own index files: copy it from its archive")
+    except OSError as error:
+        problems.add(f"{path}: not readable ({error.strerror}); make it readable, or copy it from the set's archive")
+    return []
+
+
+def read_identities(path: Path, problems: Problems) -> list[int]:
+    """A file's comma-separated identities, sorted."""
+    words = [word.strip() for line in read_lines(path, problems) for word in line.split(",") if word.strip()]
+    if wrong := [word for word in words if not IDENTITY.fullmatch(word)]:
+        problems.add(f"{path}: {wrong[0]!r} is no identity; expected integers separated by commas: restore the file")
+    identities = [int(word) for word in words if IDENTITY.fullmatch(word)]
+    if twice := sorted(identity for identity, count in Counter(identities).items() if count > 1):
+        problems.add(f"{path}: names the identity {twice[0]} twice; expected each once: restore the file")
+    return sorted(set(identities))
 
 
 def require_layout(root: Path, folders: tuple[str, ...], key: str) -> None:

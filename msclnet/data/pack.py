@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,29 +24,40 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from msclnet.data.contract import Split
 from msclnet.types import DataError, Modality, Record
 
-VERSION = 1
+VERSION = 2
 CHUNK = 64  # images a worker takes at once
 FILES = {Modality.VISIBLE: "visible.npy", Modality.INFRARED: "infrared.npy"}
 INDEX, SPLITS, MANIFEST = "index.csv", "splits.json", "pack.json"
 REMEDY = "make it with workflow/scripts/pack.py, or let snakemake"
 
 
-def write_pack(splits: dict[int, Split], root: Path, out: Path, height: int, width: int, workers: int) -> None:
+def write_pack(
+    splits: dict[int, Split],
+    root: Path,
+    out: Path,
+    height: int,
+    width: int,
+    workers: int,
+    on_bad_image: Literal["stop", "skip"] = "stop",
+) -> None:
     """Packs every image of ``splits`` once, as RGB resized by LANCZOS to ``height`` x ``width`` pixels.
 
-    The bytes do not depend on ``workers``; each worker holds one image at a time. Raises DataError naming an image that
-    cannot be read.
+    The bytes do not depend on ``workers``; each worker holds one image at a time. An image that cannot be read stops
+    the packing with its name, or, ``skip``, is left out and listed under ``skipped`` in pack.json.
+
+    Raises DataError for the first such image, or when skipping leaves an identity without images of a modality.
     """
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
     records = {record for split in splits.values() for record in (*split.train, *split.test)}
-    packed = {
-        m: sorted((r for r in records if r.modality is m), key=lambda r: (r.identity, r.camera, r.path))
-        for m in Modality
-    }
+    packed = {m: in_order(record for record in records if record.modality is m) for m in Modality}
+    skipped: dict[Record, str] = {}
     for modality, ordered in packed.items():
         with _renamed(out / FILES[modality]) as partial:
-            _write_images(ordered, root, partial, height, width, workers)
+            bad = write_images(ordered, root, partial, height, width, workers, on_bad_image)
+            skipped |= {ordered[row]: reason for row, reason in bad.items()}
+        packed[modality] = [record for record in ordered if record not in skipped]
+    splits = {number: _without(split, skipped) for number, split in splits.items()}
     with _renamed(out / INDEX) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("modality", "row", "identity", "camera", "path"))
@@ -61,6 +72,7 @@ def write_pack(splits: dict[int, Split], root: Path, out: Path, height: int, wid
         "height": height,
         "width": width,
         "images": {m.name.lower(): len(ordered) for m, ordered in packed.items()},
+        "skipped": {record.path: reason for record, reason in skipped.items()},
         "sha256": {name: _sha256(out / name) for name in (*FILES.values(), INDEX, SPLITS)},
     }
     with _renamed(out / MANIFEST) as partial:
@@ -133,40 +145,83 @@ def decode(path: Path, height: int, width: int) -> np.ndarray:
         raise DataError(f"{path}: not a readable image ({error}); copy it from the set's archive again") from None
 
 
-def _write_images(records: list[Record], root: Path, out: Path, height: int, width: int, workers: int) -> None:
-    if not records:
-        np.lib.format.open_memmap(out, "w+", np.uint8, (0, height, width, 3))
-        return
+def in_order(records: Iterable[Record]) -> list[Record]:
+    """By identity, then camera, then path: the order of the rows of a pack, and of the field's own arrays."""
+    return sorted(records, key=lambda record: (record.identity, record.camera, record.path))
+
+
+def write_images(
+    records: Sequence[Record],
+    root: Path,
+    out: Path,
+    height: int,
+    width: int,
+    workers: int,
+    on_bad_image: Literal["stop", "skip"] = "stop",
+) -> dict[int, str]:
+    """Writes the images as one uint8 array ``[N, height, width, 3]`` to the .npy file ``out``.
+
+    Returns the rows left out for an image that cannot be read, each with the reason: see ``write_pack``. Raises
+    DataError for the first of them, unless they are skipped.
+    """
     target = np.lib.format.open_memmap(out, "w+", np.uint8, (len(records), height, width, 3))
     del target  # the workers write into the file, each its own rows
     chunks = [
-        (out, start, [root / record.path for record in records[start : start + CHUNK]], height, width)
+        (out, start, [root / record.path for record in records[start : start + CHUNK]], height, width, on_bad_image)
         for start in range(0, len(records), CHUNK)
     ]
+    bad: dict[int, str] = {}
+    name = out.name.split(".")[0]
     shown, done = time.monotonic(), 0
-    with _mapper(workers) as mapper:
-        for count in mapper(_write_chunk, chunks):
-            done += count
+    with _mapper(min(workers, len(chunks))) as mapper:
+        for count, unreadable in mapper(_write_chunk, chunks):
+            done, bad = done + count, bad | unreadable
             if time.monotonic() - shown > 5:
                 shown = time.monotonic()
-                print(f"packed {done}/{len(records)} of {out.name.split('.')[0]}", file=sys.stderr, flush=True)
+                print(f"packed {done}/{len(records)} of {name}", file=sys.stderr, flush=True)
+    if bad:
+        print(f"{name}: {len(bad)} images left out", *bad.values(), sep="\n  ", file=sys.stderr, flush=True)
+        _leave_out(out, sorted(bad))
+    return bad
 
 
 @contextmanager
 def _mapper(workers: int) -> Iterator[Callable]:
-    if workers == 1:
+    """``map`` in as many processes, which share the memory of what they import."""
+    if workers <= 1:
         yield map
         return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with context.Pool(workers) as pool:
         yield pool.imap_unordered
 
 
-def _write_chunk(task: tuple[Path, int, list[Path], int, int]) -> int:
-    out, start, paths, height, width = task
+def _write_chunk(task: tuple[Path, int, list[Path], int, int, str]) -> tuple[int, dict[int, str]]:
+    out, start, paths, height, width, on_bad_image = task
     target = np.lib.format.open_memmap(out, "r+")
+    bad: dict[int, str] = {}
     for row, path in enumerate(paths, start=start):
-        target[row] = decode(path, height, width)
-    return len(paths)
+        try:
+            target[row] = decode(path, height, width)
+        except DataError as error:
+            if on_bad_image == "stop":
+                raise
+            bad[row] = str(error)
+    return len(paths), bad
+
+
+def _leave_out(path: Path, rows: list[int]) -> None:
+    """Rewrites the array without some rows, a block at a time."""
+    shorter = path.with_name(path.name + ".shorter")
+    images = np.lib.format.open_memmap(path, "r")
+    kept = np.delete(np.arange(len(images)), rows)
+    if len(kept):
+        target = np.lib.format.open_memmap(shorter, "w+", np.uint8, (len(kept), *images.shape[1:]))
+        for start in range(0, len(kept), CHUNK):
+            target[start : start + CHUNK] = images[kept[start : start + CHUNK]]
+        del target
+        shorter.replace(path)
 
 
 @contextmanager
@@ -177,6 +232,22 @@ def _renamed(path: Path) -> Iterator[Path]:
     with partial.open("rb+") as file:
         os.fsync(file.fileno())
     partial.replace(path)
+
+
+def _without(split: Split, skipped: Mapping[Record, str]) -> Split:
+    """A split without the images that were left out."""
+    if not skipped:
+        return split
+    for part, records in (("train", split.train), ("test", split.test)):
+        for modality in Modality:
+            before = {record.identity for record in records if record.modality is modality}
+            after = {r.identity for r in records if r.modality is modality and r not in skipped}
+            if lost := sorted(before - after):
+                raise DataError(
+                    f"identity {lost[0]} of the {part} half: none of its {modality.name.lower()} images can be read; "
+                    "expected one at least: copy them from the set's archive again"
+                )
+    return Split(*(tuple(record for record in part if record not in skipped) for part in (split.train, split.test)))
 
 
 def _rows(split: Split, row_of: dict[Record, int]) -> dict[str, dict[str, list[int]]]:

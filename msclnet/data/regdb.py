@@ -8,55 +8,67 @@ file has 2,060 lines. The ten splits are ten trainings: in each, half of the ide
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from msclnet.data.contract import Problems, Split, require_layout
+from msclnet.data.contract import Problems, Split, Survey, compare, read_lines, require_layout
 from msclnet.types import Modality, Record
 
 ROOT_KEY = "data.regdb.root"
 FOLDERS = ("Visible", "Thermal", "idx")
-LINES, LABELS, IDENTITIES = 2060, 206, 412
-LINE = re.compile(r"((?:Visible|Thermal)/(\d+)/[^/]*?(\d+)\.\w+) (\d+)")
+LINES = 2060
+LINE = re.compile(r"((?:Visible|Thermal)/([0-9]{1,9})/[^/]*?([0-9]{1,9})\.\w+) ([0-9]{1,9})")
 NAMES = {Modality.VISIBLE: "visible", Modality.INFRARED: "thermal"}
 CAMERAS = {Modality.VISIBLE: 1, Modality.INFRARED: 2}
 
 
-def read(root: Path, splits: tuple[int, ...], *, real: bool) -> dict[int, Split]:
+EXPECTED = {
+    "identities": 412,
+    "visible images": 4120,
+    "thermal images": 4120,
+    "lines of the shortest index file": LINES,
+    "lines of the longest index file": LINES,
+}
+
+
+def survey(root: Path, splits: tuple[int, ...], *, real: bool) -> Survey:
     """The images of each split; ``real`` also holds the counts against the real set's.
 
-    Raises DataError listing what is amiss, each with its remedy.
+    Raises DataError where ``root`` has not the set's folders.
     """
     require_layout(root, FOLDERS, ROOT_KEY)
     problems = Problems()
-    result = {split: _read_split(root, split, problems, real=real) for split in splits}
+    files: dict[str, int] = {}
+    result = {split: _read_split(root, split, problems, files) for split in splits}
+    counts = _counts(result) | {
+        "lines of the shortest index file": min(files.values()),
+        "lines of the longest index file": max(files.values()),
+    }
     if real:
-        found = {record.identity for split in result.values() for record in (*split.train, *split.test)}
-        if len(found) != IDENTITIES:
-            problems.add(f"{root / 'idx'}: {len(found)} identities, expected {IDENTITIES}; unpack the set again")
-    problems.raise_any(f"RegDB in {root}")
-    return result
+        compare(counts, EXPECTED, root, problems)
+        for name, lines in files.items():
+            if lines != LINES:
+                problems.add(f"{root / 'idx' / name}: {lines} lines, expected {LINES}; restore the file")
+    return Survey(f"RegDB in {root}", result, counts, EXPECTED, problems.lines)
 
 
-def summary(splits: dict[int, Split]) -> dict[str, int]:
-    """What was found, for the check's table."""
+def _counts(splits: dict[int, Split]) -> dict[str, int]:
     records = {record for split in splits.values() for record in (*split.train, *split.test)}
     return {
-        "splits": len(splits),
         "identities": len({record.identity for record in records}),
         "visible images": sum(record.modality is Modality.VISIBLE for record in records),
         "thermal images": sum(record.modality is Modality.INFRARED for record in records),
     }
 
 
-EXPECTED = {"splits": 10, "identities": IDENTITIES, "visible images": 4120, "thermal images": 4120}
-
-
-def _read_split(root: Path, split: int, problems: Problems, *, real: bool) -> Split:
+def _read_split(root: Path, split: int, problems: Problems, files: dict[str, int]) -> Split:
+    """The lines of each index file go into ``files``."""
     halves: dict[str, list[Record]] = {}
     for half in ("train", "test"):
-        by_modality = {m: _read_index(root, f"{half}_{NAMES[m]}_{split}.txt", m, problems, real=real) for m in Modality}
+        by_modality = {m: _read_index(root, f"{half}_{NAMES[m]}_{split}.txt", m, problems) for m in Modality}
+        files |= {f"{half}_{NAMES[m]}_{split}.txt": len(records) for m, records in by_modality.items()}
         visible, infrared = ({record.identity for record in by_modality[m]} for m in Modality)
         for identity in sorted(visible ^ infrared):
             has, lacks = ("visible", "thermal") if identity in visible else ("thermal", "visible")
@@ -74,15 +86,12 @@ def _read_split(root: Path, split: int, problems: Problems, *, real: bool) -> Sp
     return Split(tuple(halves["train"]), tuple(halves["test"]))
 
 
-def _read_index(root: Path, name: str, modality: Modality, problems: Problems, *, real: bool) -> list[Record]:
+def _read_index(root: Path, name: str, modality: Modality, problems: Problems) -> list[Record]:
     path = root / "idx" / name
-    if not path.is_file():
-        problems.add(f"{path}: no such file; expected the split's index: copy idx/ from the set's archive")
-        return []
     folder = "Visible" if modality is Modality.VISIBLE else "Thermal"
     records: list[Record] = []
     identity_of: dict[str, set[int]] = defaultdict(set)
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path, problems), start=1):
         if not line.strip():
             continue
         match = LINE.fullmatch(line.rstrip())
@@ -92,7 +101,7 @@ def _read_index(root: Path, name: str, modality: Modality, problems: Problems, *
                 f"'{folder}/<identity>/<name>_<identity>.bmp <label>': correct the line or restore the file"
             )
             continue
-        if not (root / match[1]).is_file():
+        if not os.path.isfile(root / match[1]):  # False, where Path.is_file raises, for a name no file can have
             problems.add(f"{path}, line {number}: {root / match[1]} does not exist; copy it from the set's archive")
         records.append(Record(match[1], int(match[2]), CAMERAS[modality], modality))
         identity_of[match[4]].add(int(match[2]))
@@ -104,8 +113,6 @@ def _read_index(root: Path, name: str, modality: Modality, problems: Problems, *
             f"{path}: labels {mixed} stand for several identities, identities {split} have several labels; "
             "expected one label an identity: restore the file"
         )
-    if real and (len(records), len(identity_of)) != (LINES, LABELS):
-        problems.add(
-            f"{path}: {len(records)} lines of {len(identity_of)} labels, expected {LINES} of {LABELS}; restore the file"
-        )
+    if twice := sorted(path for path, count in Counter(record.path for record in records).items() if count > 1):
+        problems.add(f"{path}: lists {twice[0]} twice; expected each image once: restore the file")
     return records

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from msclnet.data.contract import Problems, Split, images_in, require_layout
+from msclnet.data.contract import Problems, Split, Survey, compare, images_in, read_identities, require_layout
 from msclnet.types import Modality, Record
 
 ROOT_KEY = "data.sysu.root"
@@ -24,18 +24,22 @@ EXPECTED = {
     "training visible images": 22258,
     "training infrared images": 11909,
     "query images": 3803,
+    "gallery images, all-search, single-shot": 301,
+    "gallery images, all-search, multi-shot": 3010,
+    "gallery images, indoor, single-shot": 112,
+    "gallery images, indoor, multi-shot": 1120,
 }
 
 
-def read(root: Path, *, real: bool) -> dict[int, Split]:
+def survey(root: Path, *, real: bool) -> Survey:
     """The one split, called 1: train + val identities, and the test identities, in every camera.
 
-    Sorted by identity, camera, file. ``real`` also holds the counts against the real set's. Raises DataError listing
-    what is amiss, each with its remedy.
+    Sorted by identity, camera, file. ``real`` also holds the counts against the real set's. Raises DataError where
+    ``root`` has not the set's folders.
     """
     require_layout(root, FOLDERS, ROOT_KEY)
     problems = Problems()
-    lists = {name: _read_ids(root / "exp" / f"{name}_id.txt", problems) for name in ("train", "val", "test")}
+    lists = {name: read_identities(root / "exp" / f"{name}_id.txt", problems) for name in ("train", "val", "test")}
     for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
         if shared := sorted(set(lists[a]) & set(lists[b])):
             problems.add(
@@ -52,37 +56,31 @@ def read(root: Path, *, real: bool) -> dict[int, Split]:
                     f"training identity {identity:04d} has no {modality.name.lower()} image in {', '.join(cameras)}; "
                     "expected both modalities: copy its folders or remove it from exp/"
                 )
-    result = {1: Split(train, test)}
+    split = Split(train, test)
+    counts = _counts(split)
     if real:
-        for name, found in summary(result).items():
-            if found != EXPECTED[name]:
-                problems.add(f"{root}: {found} {name}, expected {EXPECTED[name]}; unpack the set again")
-    problems.raise_any(f"SYSU-MM01 in {root}")
-    return result
+        compare(counts, EXPECTED, root, problems)
+    return Survey(f"SYSU-MM01 in {root}", {1: split}, counts, EXPECTED, problems.lines)
 
 
-def summary(splits: dict[int, Split]) -> dict[str, int]:
-    """What was found, for the check's table."""
-    split = splits[1]
+def _counts(split: Split) -> dict[str, int]:
     images = Counter(record.modality for record in split.train)
+    places = Counter((r.identity, r.camera) for r in split.test if r.modality is Modality.VISIBLE)
+    galleries = {
+        f"gallery images, {mode}, {name}": sum(
+            min(shots, count) for (_, camera), count in places.items() if camera in cameras
+        )
+        for mode, cameras in (("all-search", (1, 2, 4, 5)), ("indoor", (1, 2)))
+        for name, shots in (("single-shot", 1), ("multi-shot", 10))
+    }
     return {
         "training identities": len({record.identity for record in split.train}),
         "test identities": len({record.identity for record in split.test}),
         "training visible images": images[Modality.VISIBLE],
         "training infrared images": images[Modality.INFRARED],
         "query images": sum(record.modality is Modality.INFRARED for record in split.test),
+        **galleries,
     }
-
-
-def _read_ids(path: Path, problems: Problems) -> list[int]:
-    if not path.is_file():
-        problems.add(f"{path}: no such file; expected the set's list of identities: copy exp/ from its archive")
-        return []
-    text = path.read_text(encoding="utf-8", errors="replace")
-    words = [word.strip() for word in text.replace("\n", ",").split(",") if word.strip()]
-    if wrong := [word for word in words if not (word.isascii() and word.isdigit())]:
-        problems.add(f"{path}: {wrong[0]!r} is no identity; expected integers separated by commas: restore the file")
-    return [int(word) for word in words if word.isascii() and word.isdigit()]
 
 
 def _records(root: Path, identities: list[int]) -> tuple[Record, ...]:

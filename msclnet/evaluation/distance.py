@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-Distances = Callable[[slice], Tensor]  # the rows of some queries -> their distances to the gallery, [rows, G]
+Distances = Callable[[Tensor], Tensor]  # the rows of some queries (int64) -> their distances to the gallery, [rows, G]
 
 
 def cosine(query: Tensor, gallery: Tensor) -> Distances:
@@ -19,4 +19,4 @@ def cosine(query: Tensor, gallery: Tensor) -> Distances:
 
 def columns(matrix: Tensor, chosen: Tensor) -> Distances:
     """The distances to the gallery images ``chosen`` (int64 ``[G]``) out of a matrix that holds them all."""
-    return lambda rows: matrix[rows, chosen]
+    return lambda rows: matrix[rows][:, chosen]

@@ -13,7 +13,7 @@ from msclnet.evaluation.distance import Distances
 from msclnet.types import DataError
 
 RANKS = 50  # of the CMC
-BUFFER = 2**22  # distances ranked at once; ranking takes some 50 bytes for each
+BUFFER = 2**22  # distances ranked at once; ranking takes some 20 bytes for each
 
 
 class Labels(NamedTuple):
@@ -28,10 +28,12 @@ class Rule:
     """How a data set's protocol departs from comparing everything with everything.
 
     A query of the first camera of an ``ignored`` pair does not see the gallery images of the second, whosever they
-    are. With ``identity_unique`` the CMC counts each gallery identity once, where it first occurs in the list.
+    are; with ``same_camera_ignored`` no query sees its own identity in its own camera. With ``identity_unique`` the CMC
+    counts each gallery identity once, where it first occurs in the list.
     """
 
     ignored: tuple[tuple[int, int], ...] = ()
+    same_camera_ignored: bool = False
     identity_unique: bool = False
 
 
@@ -59,50 +61,140 @@ def score(distances: Distances, query: Labels, gallery: Labels, rule: Rule, buff
     Raises DataError when no query has a match.
     """
     queries, size = len(query.identities), len(gallery.identities)
-    step = max(1, buffer // max(1, size))
-    blocks = [
-        _ranked(distances(rows), Labels(query.identities[rows], query.cameras[rows]), gallery, rule)
-        for rows in (slice(start, start + step) for start in range(0, queries, step) if size)
-    ]
-    matched = sum(len(rank) for rank, _, _ in blocks)
-    if not matched:
+    matches = _matches(query, gallery, rule)
+    if not len(matches.query):
         raise DataError(
             f"none of {queries} query images has a match among {size} gallery images; expected shared identities: "
             "check that both modalities of the split's test images were embedded, and their cameras"
         )
+    found = matches.query.unique()  # the queries with a match, ascending, as the matches themselves are
+    blocks = [
+        _ranked(distances(rows), rows, matches.of(rows), query, gallery, rule)
+        for rows in found.split(max(1, buffer // size))
+    ]
     rank, precision, penalty = (torch.cat(column) for column in zip(*blocks, strict=True))
     ranks = min(RANKS, size)
     within = torch.bincount(rank.clamp(max=ranks), minlength=ranks + 1)[:ranks].cumsum(0)
     return Scores(
-        cmc=(within.double() / matched).cpu().numpy(),
+        cmc=(within.double() / len(found)).cpu().numpy(),
         mAP=precision.mean().item(),
         mINP=penalty.mean().item(),
         queries=queries,
-        queries_without_match=queries - matched,
+        queries_without_match=queries - len(found),
         gallery=size,
     )
 
 
-def _ranked(distances: Tensor, query: Labels, gallery: Labels, rule: Rule) -> tuple[Tensor, Tensor, Tensor]:
-    """``[q, G]`` distances -> CMC rank (int64, from 0), AP and INP (float64) of those queries that have a match."""
-    order = distances.argsort(dim=1, stable=True)
-    kept = torch.ones_like(order, dtype=torch.bool)
-    for query_camera, gallery_camera in rule.ignored:
-        kept &= ~((query.cameras == query_camera)[:, None] & (gallery.cameras == gallery_camera)[order])
-    hits = kept & (gallery.identities[order] == query.identities[:, None])
-    matches = hits.sum(1)
-    found = matches > 0
-    order, kept, hits, matches = order[found], kept[found], hits[found], matches[found]
+class _Matches(NamedTuple):
+    """Every pair of a query and a gallery image of its identity, by query, then in the gallery's order: int64 ``[M]``.
 
-    size = order.shape[1]
-    position = kept.cumsum(1)  # from 1, in the list that the rule leaves; meaningless where not kept
-    first = position.masked_fill(~hits, size + 1).amin(1)
-    last = position.masked_fill(~hits, 0).amax(1)
-    precision = (hits.cumsum(1).double() / position).masked_fill(~hits, 0).sum(1) / matches
-    rank = first - 1
+    ``hidden`` are those pairs that the rule takes away again.
+    """
+
+    query: Tensor
+    image: Tensor
+    hidden: tuple[Tensor, Tensor]
+
+    def of(self, rows: Tensor) -> _Matches:
+        """Those of the ascending queries ``rows``, which are numbered anew from 0."""
+        within = slice(
+            int(torch.searchsorted(self.query, rows[0])), int(torch.searchsorted(self.query, rows[-1], right=True))
+        )
+        query, image = self.hidden
+        inside = torch.isin(query, rows)
+        hidden = torch.searchsorted(rows, query[inside]), image[inside]
+        return _Matches(torch.searchsorted(rows, self.query[within]), self.image[within], hidden)
+
+
+def _matches(query: Labels, gallery: Labels, rule: Rule) -> _Matches:
+    """Found by the sorted identities of the gallery, so without a ``[Q, G]`` matrix."""
+    identities, by_identity = gallery.identities.sort(stable=True)
+    wanted = query.identities.contiguous()
+    start = torch.searchsorted(identities, wanted)
+    count = torch.searchsorted(identities, wanted, right=True) - start
+    row = torch.repeat_interleave(count)  # 0 count[0] times, 1 count[1] times, ...
+    slot = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
+    image = by_identity[start[row] + slot]
+    hidden = torch.zeros_like(row, dtype=torch.bool)
+    if rule.same_camera_ignored:
+        hidden |= query.cameras[row] == gallery.cameras[image]
+    gone = row[hidden], image[hidden]
+    for query_camera, gallery_camera in rule.ignored:
+        hidden |= (query.cameras[row] == query_camera) & (gallery.cameras[image] == gallery_camera)
+    return _Matches(row[~hidden], image[~hidden], gone)
+
+
+def _ranked(
+    distances: Tensor, rows: Tensor, matches: _Matches, query: Labels, gallery: Labels, rule: Rule
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``[q, G]`` distances of the queries ``rows`` -> their CMC rank (int64, from 0), AP and INP (float64).
+
+    Nothing but the matches needs a place in the list, and a place is a count of what is nearer. So the distances are
+    sorted as bare numbers, which is several times faster than sorting the images by them, and the matches looked up.
+    """
+    distances = _without_hidden(distances, rows, matches, query, gallery, rule)
+    row, image, _ = matches
+    count = torch.bincount(row, minlength=len(rows))  # of each query's matches, 1 or more
+    start = count.cumsum(0) - count
+    slot = torch.arange(len(row), device=row.device) - start[row]
+    value = distances.new_full((len(rows), int(count.max())), torch.inf)
+    value[row, slot] = distances[row, image]
+
+    ascending = _sorted(distances)
+    nearer = torch.searchsorted(ascending, value)
+    following = ascending.gather(1, (nearer + 1).clamp(max=distances.shape[1] - 1))
+    tied = ((following == value) & (nearer + 1 < distances.shape[1]))[row, slot]
+    place = torch.full_like(nearer, distances.shape[1])  # from 0; past the end where a query has fewer matches
+    place[row, slot] = nearer[row, slot] + _tied_before(distances, row, image, tied)
+
+    first, nearest = place.min(1)
+    places, _ = place.sort(1)
+    number = torch.arange(1, places.shape[1] + 1, device=places.device)
+    precision = (number / (places + 1).double()).masked_fill(number > count[:, None], 0).sum(1) / count
+    penalty = count.double() / (places.gather(1, count[:, None] - 1)[:, 0] + 1)
     if rule.identity_unique:
-        people, person = gallery.identities.unique(return_inverse=True)
-        met = position.new_full((len(order), len(people)), size + 1)  # where each identity is first met
-        met.scatter_reduce_(1, person[order], position.masked_fill(~kept, size + 1), "amin")
-        rank = (met < first[:, None]).sum(1)
-    return rank, precision, matches.double() / last
+        first = _people_before(distances, image[start + nearest], tied[start + nearest], gallery.identities)
+    return first, precision, penalty
+
+
+def _without_hidden(
+    distances: Tensor, rows: Tensor, matches: _Matches, query: Labels, gallery: Labels, rule: Rule
+) -> Tensor:
+    """The distances with what the rule hides at infinity, behind all that is seen; a copy where it hides anything."""
+    if rule.ignored or len(matches.hidden[0]):
+        distances = distances.clone()
+        distances[matches.hidden] = torch.inf
+    for query_camera, gallery_camera in rule.ignored:
+        blind = (query.cameras[rows] == query_camera).nonzero()
+        distances[blind, (gallery.cameras == gallery_camera).nonzero()[:, 0]] = torch.inf
+    return distances
+
+
+def _sorted(distances: Tensor) -> Tensor:
+    """Each row in ascending order. On a CPU by NumPy, whose vectorised sort takes a sixth of torch's time."""
+    if distances.device.type == "cpu":
+        return torch.from_numpy(np.sort(distances.numpy(), axis=1))
+    return distances.sort(1).values
+
+
+def _tied_before(distances: Tensor, row: Tensor, image: Tensor, tied: Tensor) -> Tensor:
+    """For every match, how many equally near images the gallery has before it, int64; ``tied`` says where any are."""
+    before = torch.zeros_like(row)
+    index = torch.arange(distances.shape[1], device=row.device)
+    for some in tied.nonzero()[:, 0].split(len(distances)):
+        equal = distances[row[some]] == distances[row[some], image[some]][:, None]
+        before[some] = (equal & (index < image[some][:, None])).sum(1)
+    return before
+
+
+def _people_before(distances: Tensor, image: Tensor, tied: Tensor, identities: Tensor) -> Tensor:
+    """How many identities each list has before ``image`` (``[q]``), int64; ``tied`` says where others are as near."""
+    value = distances.gather(1, image[:, None])
+    before = distances < value
+    index = torch.arange(distances.shape[1], device=image.device)
+    before[tied] |= (distances[tied] == value[tied]) & (index < image[tied, None])
+    people, person = identities.unique(return_inverse=True)
+    met = torch.zeros(len(distances), len(people), dtype=torch.bool, device=image.device)
+    row, seen = before.nonzero(as_tuple=True)
+    met[row, person[seen]] = True
+    return met.sum(1)

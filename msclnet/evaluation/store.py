@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,16 @@ TYPES: dict[str, type[np.generic]] = {
     "modality": np.int64,
     "paths": np.str_,
     "split": np.int64,
+    "flip": np.bool_,
 }
+ANYBODYS: dict[str, Any] = {
+    "features": np.floating,
+    "identities": np.integer,
+    "cameras": np.integer,
+    "modality": np.integer,
+    "paths": np.str_,
+}
+MATRICES, SCALARS = ("bn", "pooled", "features"), ("split", "flip")  # the other arrays are vectors
 UNIT = 1e-3  # how far from 1 the length of a feature may be: beyond it the product of two is no cosine
 
 
@@ -43,24 +53,7 @@ def load_features(path: Path) -> tuple[Features, int]:
     Raises DataError when the file is absent or damaged, an array is missing, of another type or length, or a feature
     is not finite or not of unit length.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such feature file; {REMEDY}")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in TYPES if name in file}
-    except Exception as error:  # numpy and zipfile name a damaged file by half a dozen exception types
-        raise DataError(f"{path}: not a readable .npz of features ({error}); {REMEDY}") from error
-    if missing := [name for name in TYPES if name not in arrays]:
-        raise DataError(f"{path}: has no {', '.join(missing)}; expected {', '.join(TYPES)}; {REMEDY}")
-
-    images = len(arrays["paths"]) if arrays["paths"].ndim else 0
-    for name, array in arrays.items():
-        shape = () if name == "split" else (images, *array.shape[-1:]) if name in ("bn", "pooled") else (images,)
-        if array.shape != shape or not np.issubdtype(array.dtype, TYPES[name]):
-            raise DataError(
-                f"{path}: {name} is {array.dtype} of shape {list(array.shape)}; expected {TYPES[name].__name__} of "
-                f"shape {list(shape)}, a row for each of {images} paths; {REMEDY}"
-            )
+    arrays = _read(path, TYPES)
     for name in ("bn", "pooled"):
         lengths = np.linalg.norm(arrays[name], axis=1)
         if bad := np.flatnonzero(~(np.abs(lengths - 1) <= UNIT)).tolist():  # NaN is bad, too
@@ -68,8 +61,19 @@ def load_features(path: Path) -> tuple[Features, int]:
                 f"{path}: {name} has {len(bad)} rows that are not of unit length, the first of length "
                 f"{lengths[bad[0]]:.4g} ({arrays['paths'][bad[0]]}); expected finite rows of length 1; {REMEDY}"
             )
-    split = int(arrays.pop("split"))
-    return Features(**arrays), split
+    split, flip = int(arrays.pop("split")), bool(arrays.pop("flip"))
+    return Features(**arrays, flip=flip), split
+
+
+def load_anybodys(path: Path, feature: str = "bn") -> dict[str, np.ndarray]:
+    """The arrays that ``msclnet.evaluate`` takes, of a file of any model: those of ``ANYBODYS``.
+
+    Of a file of this project, which holds two features, ``feature`` says which: ``bn`` or ``pooled``. Raises DataError
+    as ``load_features`` does, except that the features' lengths are free.
+    """
+    own = "features" not in _names(path) and "bn" in _names(path)
+    arrays = _read(path, TYPES if own else ANYBODYS)
+    return {"features": arrays[feature]} | {name: arrays[name] for name in list(ANYBODYS)[1:]} if own else arrays
 
 
 def load_split(path: Path, split: int) -> Features:
@@ -78,6 +82,37 @@ def load_split(path: Path, split: int) -> Features:
     if found != split:
         raise DataError(f"{path}: features of split {found}, expected split {split}; {REMEDY} with that split's model")
     return features
+
+
+def _names(path: Path) -> list[str]:
+    """What the arrays in the file are called."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such feature file; {REMEDY}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return list(file.files)
+    except Exception as error:  # numpy and zipfile name a damaged file by half a dozen exception types
+        raise DataError(f"{path}: not a readable .npz of features ({error}); {REMEDY}") from error
+
+
+def _read(path: Path, types: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of ``types``, each with as many rows as there are paths."""
+    if missing := [name for name in types if name not in _names(path)]:
+        raise DataError(f"{path}: has no {', '.join(missing)}; expected {', '.join(types)}; {REMEDY}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in types}
+    except Exception as error:
+        raise DataError(f"{path}: not a readable .npz of features ({error}); {REMEDY}") from error
+    images = len(arrays["paths"]) if arrays["paths"].ndim else 0
+    for name, array in arrays.items():
+        shape = () if name in SCALARS else (images, *array.shape[-1:]) if name in MATRICES else (images,)
+        if array.shape != shape or not np.issubdtype(array.dtype, types[name]):
+            raise DataError(
+                f"{path}: {name} is {array.dtype} of shape {list(array.shape)}; expected {types[name].__name__} of "
+                f"shape {list(shape)}, a row for each of {images} paths; {REMEDY}"
+            )
+    return arrays
 
 
 def split_of(path: Path) -> int:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from msclnet.cli import main
 from msclnet.data import regdb, sysu
 from msclnet.data.pack import Pack, decode, write_pack
 from msclnet.types import DataError, Modality
@@ -27,7 +32,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def packed(root: Path, out: Path, workers: int = 1) -> Path:
-    write_pack(regdb.read(root, (1, 3), real=False), root, out, *SIZE, workers)
+    write_pack(regdb.survey(root, (1, 3), real=False).require(), root, out, *SIZE, workers)
     return out
 
 
@@ -41,7 +46,7 @@ def test_images_are_pillows_own_to_the_pixel(root: Path, tmp_path: Path) -> None
 
 
 def test_rows_follow_the_index_files(root: Path, tmp_path: Path) -> None:
-    pack, splits = Pack.open(packed(root, tmp_path)), regdb.read(root, (1, 3), real=False)
+    pack, splits = Pack.open(packed(root, tmp_path)), regdb.survey(root, (1, 3), real=False).require()
     for split in (1, 3):
         for part in ("train", "test"):
             for modality in Modality:
@@ -61,7 +66,7 @@ def test_workers_change_no_byte(root: Path, tmp_path: Path) -> None:
 
 def test_sysu_keeps_its_cameras(tmp_path: Path) -> None:
     root = trees.sysu(tmp_path / "SYSU")
-    write_pack(sysu.read(root, real=False), root, tmp_path / "pack", *SIZE, 1)
+    write_pack(sysu.survey(root, real=False).require(), root, tmp_path / "pack", *SIZE, 1)
     pack = Pack.open(tmp_path / "pack")
     for modality in Modality:
         assert [int(path[3]) for path in pack.paths[modality]] == pack.cameras[modality].tolist()
@@ -95,7 +100,7 @@ def test_a_photographs_rotation_is_undone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["half", "text", "empty", "absent"])
 def test_an_unreadable_image_stops_the_packing_by_name(root: Path, tmp_path: Path, damage: str) -> None:
     copy = Path(shutil.copytree(root, tmp_path / "RegDB"))
-    splits = regdb.read(copy, (1, 3), real=False)
+    splits = regdb.survey(copy, (1, 3), real=False).require()
     image = sorted((copy / "Thermal").rglob("*.bmp"))[3]
     content = image.read_bytes()
     image.write_bytes(
@@ -112,7 +117,7 @@ def test_an_unreadable_image_stops_the_packing_by_name(root: Path, tmp_path: Pat
 def test_a_repacking_that_fails_does_not_leave_the_old_manifest(root: Path, tmp_path: Path) -> None:
     out = packed(root, tmp_path / "pack")
     with pytest.raises(DataError):
-        write_pack(regdb.read(root, (1,), real=False), tmp_path / "elsewhere", out, *SIZE, 1)
+        write_pack(regdb.survey(root, (1,), real=False).require(), tmp_path / "elsewhere", out, *SIZE, 1)
     assert not (out / "pack.json").exists()
 
 
@@ -132,7 +137,7 @@ def test_a_short_file_and_another_version_are_refused(root: Path, tmp_path: Path
     out = packed(root, tmp_path)
     manifest = json.loads((out / "pack.json").read_text())
     (out / "pack.json").write_text(json.dumps(manifest | {"version": 0}))
-    with pytest.raises(DataError, match="version 0, expected 1"):
+    with pytest.raises(DataError, match="version 0, expected 2"):
         Pack.open(out)
     (out / "pack.json").write_text(json.dumps(manifest))
     (out / "visible.npy").write_bytes((out / "visible.npy").read_bytes()[:-100])
@@ -153,7 +158,8 @@ def test_the_scripts_run_by_hand(root: Path, tmp_path: Path) -> None:
     checked = run("check_data.py", "--set", "regdb", "--root", root, "--splits", 1, 2, "--out", tmp_path / "c.json")
     assert checked.returncode == 0, checked.stderr
     assert json.loads((tmp_path / "c.json").read_text()) == {
-        "splits": 2, "identities": 6, "visible images": 12, "thermal images": 12,
+        "identities": 6, "visible images": 12, "thermal images": 12,
+        "lines of the shortest index file": 6, "lines of the longest index file": 6,
     }  # fmt: skip
     made = run(
         "pack.py",
@@ -175,3 +181,98 @@ def test_the_scripts_run_by_hand(root: Path, tmp_path: Path) -> None:
     refused = run("check_data.py", "--set", "sysu", "--root", root)
     assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
     assert refused.stderr.startswith("error: ")
+
+
+def broken(root: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A copy of the set, and its image that cannot be read."""
+    copy = Path(shutil.copytree(root, tmp_path / "RegDB"))
+    image = sorted((copy / "Thermal").rglob("*.bmp"))[3]
+    image.write_bytes(image.read_bytes()[:100])
+    return copy, image
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_skipped_image_is_listed_and_leaves_the_others_as_they_are(root: Path, tmp_path: Path, workers: int) -> None:
+    copy, image = broken(root, tmp_path)
+    splits = regdb.survey(copy, (1, 3), real=False).require()
+    write_pack(splits, copy, tmp_path / "pack", *SIZE, workers, on_bad_image="skip")
+    whole, pack = Pack.open(packed(root, tmp_path / "whole")), Pack.open(tmp_path / "pack")
+    pack.verify()
+    name = str(image.relative_to(copy))
+    skipped = json.loads((tmp_path / "pack/pack.json").read_text())["skipped"]
+    assert list(skipped) == [name]
+    assert f"{image}: not a readable image" in skipped[name]
+    kept = [row for row, path in enumerate(whole.paths[Modality.INFRARED]) if path != name]
+    assert pack.paths[Modality.INFRARED] == [whole.paths[Modality.INFRARED][row] for row in kept]
+    assert np.array_equal(pack.images[Modality.INFRARED], whole.images[Modality.INFRARED][kept])
+    for split in (1, 3):
+        for part in ("train", "test"):
+            rows = whole.rows(split, part, Modality.INFRARED).tolist()
+            expected = [kept.index(row) for row in rows if row in kept]
+            assert pack.rows(split, part, Modality.INFRARED).tolist() == expected
+    assert sorted(p.name for p in (tmp_path / "pack").iterdir()) == sorted(
+        p.name for p in (tmp_path / "whole").iterdir()
+    )
+
+
+def test_skipping_the_last_image_of_an_identity_is_refused(root: Path, tmp_path: Path) -> None:
+    copy, image = broken(root, tmp_path)
+    for other in image.parent.iterdir():
+        other.write_bytes(b"")
+    splits = regdb.survey(copy, (1,), real=False).require()
+    with pytest.raises(DataError, match=rf"identity {image.parent.name} of the \w+ half: none of its infrared images"):
+        write_pack(splits, copy, tmp_path / "pack", *SIZE, 1, on_bad_image="skip")
+    assert not (tmp_path / "pack/pack.json").exists()
+
+
+def test_a_killed_packing_never_looks_whole_and_starts_again(root: Path, tmp_path: Path) -> None:
+    """Killed as soon as the first array lies there, and run again: the bytes of an undisturbed packing."""
+    command = [sys.executable, str(ROOT / "workflow/scripts/pack.py"), "--set", "regdb", "--root", str(root)]
+    command += ["--splits", "1", "3", "--height", "48", "--width", "24", "--workers", "2", "--out", str(tmp_path / "p")]
+    process = subprocess.Popen(command, start_new_session=True)
+    while not (tmp_path / "p/visible.npy").exists():
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if not (tmp_path / "p/pack.json").exists():
+        with pytest.raises(DataError, match="holds no finished pack"):
+            Pack.open(tmp_path / "p")
+    subprocess.run(command, check=True)
+    whole = packed(root, tmp_path / "whole")
+    for path in whole.iterdir():
+        assert path.read_bytes() == (tmp_path / "p" / path.name).read_bytes()
+
+
+def test_the_fields_arrays(tmp_path: Path) -> None:
+    """Against the preprocessing of the field, done by hand: sorted identities, cameras, files; labels by identity."""
+    root = trees.sysu(tmp_path / "SYSU")
+    assert main(["export-npy", "sysu", str(root), str(tmp_path / "out"), "--any-size", "--workers", "2"]) == 0
+    for name, cameras in (("rgb", (1, 2, 4, 5)), ("ir", (3, 6))):
+        images, labels, seen = [], [], []
+        for label, identity in enumerate((1, 2, 3, 4)):
+            for camera in cameras:
+                for path in sorted((root / f"cam{camera}/{identity:04d}").glob("*.jpg")):
+                    images.append(np.array(Image.open(path).resize((144, 288), Image.Resampling.LANCZOS)))
+                    labels.append(label)
+                    seen.append(camera)
+        img, label, cam = (
+            np.load(tmp_path / f"out/train_{name}_resized_{what}.npy") for what in ("img", "label", "cam")
+        )
+        assert np.array_equal(img, np.array(images))
+        assert img.dtype == np.uint8
+        assert (label.tolist(), cam.tolist()) == (labels, seen)
+
+
+def test_check_data_prints_counts_and_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = trees.sysu(tmp_path / "SYSU")
+    assert main(["check-data", "sysu", str(root), "--any-size"]) == 0
+    out = capsys.readouterr().out
+    assert "no problems" in out
+    assert re.search(r"query images +\d+ +3,803  differs", out)
+    assert main(["check-data", "sysu", str(root)]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"training identities +4 +395  differs", out)
+    assert f"{root}: 4 training identities, expected 395; unpack the set again" in out
+    assert main(["check-data", "llcm", str(root)]) == 1
+    assert "has no vis, nir, test_vis, test_nir, idx" in capsys.readouterr().err

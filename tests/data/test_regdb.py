@@ -17,7 +17,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_a_split_has_the_files_lines_in_their_order(root: Path) -> None:
-    splits = regdb.read(root, (1, 2), real=False)
+    splits = regdb.survey(root, (1, 2), real=False).require()
     assert list(splits) == [1, 2]
     lines = (root / "idx/test_thermal_2.txt").read_text().split("\n")
     paths = [line.split(" ")[0] for line in lines if line.strip()]
@@ -25,19 +25,25 @@ def test_a_split_has_the_files_lines_in_their_order(root: Path) -> None:
     for record in splits[1].train:
         assert record.identity == int(record.path.split("/")[1])
         assert record.camera == {Modality.VISIBLE: 1, Modality.INFRARED: 2}[record.modality]
-    assert regdb.summary(splits)["identities"] == 6
+    assert regdb.survey(root, (1, 2), real=False).counts == {
+        "identities": 6,
+        "visible images": 12,
+        "thermal images": 12,
+        "lines of the shortest index file": 6,
+        "lines of the longest index file": 6,
+    }
 
 
 def test_lf_lines_and_blank_ones_are_fine(root: Path) -> None:
     path = root / "idx/train_visible_1.txt"
-    before = regdb.read(root, (1,), real=False)
+    before = regdb.survey(root, (1,), real=False).require()
     path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n") + b"\n\n")
-    assert regdb.read(root, (1,), real=False) == before
+    assert regdb.survey(root, (1,), real=False).require() == before
 
 
 def failing(root: Path, *, real: bool = False) -> str:
     with pytest.raises(DataError) as error:
-        regdb.read(root, (1,), real=real)
+        regdb.survey(root, (1,), real=real).require()
     return str(error.value)
 
 
@@ -97,7 +103,7 @@ def test_halves_that_overlap_are_refused(root: Path) -> None:
 
 def test_the_real_sets_counts_are_asked_for(root: Path) -> None:
     message = failing(root, real=True)
-    assert "6 lines of 3 labels, expected 2060 of 206" in message
+    assert "train_visible_1.txt: 6 lines, expected 2060; restore the file" in message
     assert "6 identities, expected 412" in message
 
 

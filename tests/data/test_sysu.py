@@ -19,12 +19,12 @@ def root(tmp_path: Path) -> Path:
 
 def failing(root: Path, *, real: bool = False) -> str:
     with pytest.raises(DataError) as error:
-        sysu.read(root, real=real)
+        sysu.survey(root, real=real).require()
     return str(error.value)
 
 
 def test_training_is_on_train_and_val_and_the_test_on_the_rest(root: Path) -> None:
-    split = sysu.read(root, real=False)[1]
+    split = sysu.survey(root, real=False).require()[1]
     assert {record.identity for record in split.train} == {1, 2, 3, 4}
     assert {record.identity for record in split.test} == {5, 6, 7}
     for record in (*split.train, *split.test):
@@ -37,14 +37,14 @@ def test_training_is_on_train_and_val_and_the_test_on_the_rest(root: Path) -> No
 
 
 def test_strays_and_upper_case_extensions_are_handled(root: Path) -> None:
-    before = sysu.read(root, real=False)[1]
+    before = sysu.survey(root, real=False).require()[1]
     folder = next(path for path in sorted(root.glob("cam3/*")))
     for stray in ("Thumbs.db", ".DS_Store", "._0001.jpg"):
         (folder / stray).touch()
-    assert sysu.read(root, real=False)[1] == before
+    assert sysu.survey(root, real=False).require()[1] == before
     first = folder / "0001.jpg"
     first.rename(folder / "0001.JPG")
-    split = sysu.read(root, real=False)[1]
+    split = sysu.survey(root, real=False).require()[1]
     assert str((folder / "0001.JPG").relative_to(root)) in {record.path for record in (*split.train, *split.test)}
 
 

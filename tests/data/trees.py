@@ -1,13 +1,18 @@
-"""Tiny trees in the layouts of RegDB and SYSU-MM01, drawn by the stand-in."""
+"""Tiny trees in the layouts of RegDB, SYSU-MM01 and LLCM, drawn by the stand-in."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from msclnet.config import RegDBStandIn, StandIn, SYSUStandIn
-from msclnet.data.standin import draw_regdb, draw_sysu
+from msclnet.config import LLCMStandIn, RegDBStandIn, StandIn, SYSUStandIn
+from msclnet.data.standin import draw_llcm, draw_regdb, draw_sysu
 
-TINY = StandIn(seed=3, regdb=RegDBStandIn(identities=6, images=2), sysu=SYSUStandIn(train=3, val=1, test=3, images=2))
+TINY = StandIn(
+    seed=3,
+    regdb=RegDBStandIn(like="", identities=6, images=2),
+    sysu=SYSUStandIn(like="", train=3, val=1, test=3, images=2),
+    llcm=LLCMStandIn(like="", train=4, test=3, images=2),
+)
 
 
 def regdb(root: Path, stand_in: StandIn = TINY, workers: int = 1) -> Path:
@@ -17,6 +22,11 @@ def regdb(root: Path, stand_in: StandIn = TINY, workers: int = 1) -> Path:
 
 def sysu(root: Path, stand_in: StandIn = TINY, workers: int = 1) -> Path:
     draw_sysu(root, stand_in, workers)
+    return root
+
+
+def llcm(root: Path, stand_in: StandIn = TINY, workers: int = 1) -> Path:
+    draw_llcm(root, stand_in, workers)
     return root
 
 

@@ -18,7 +18,7 @@ def made_up(seed: int, visible: list[tuple[int, int]], infrared: list[tuple[int,
     order = rng.permutation(len(rows))
     identities, cameras, modality = np.array(rows, dtype=np.int64)[order].T
     bn, pooled = rng.choice(np.float32([-0.25, 0.25]), (2, len(rows), 16))
-    return Features(bn, pooled, identities, cameras, modality, np.array(paths)[order])
+    return Features(identities, cameras, modality, np.array(paths)[order], bn, pooled, flip=False)
 
 
 def sysu_like(seed: int) -> Features:

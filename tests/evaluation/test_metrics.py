@@ -18,6 +18,8 @@ from tests.evaluation.reference import literal
 
 REGDB = Rule()
 SYSU = Rule(ignored=((3, 2),), identity_unique=True)
+LLCM = Rule(same_camera_ignored=True, identity_unique=True)
+RULES = {REGDB: "regdb", SYSU: "sysu", LLCM: "llcm"}
 
 
 def scored(
@@ -72,7 +74,7 @@ def test_an_ignored_camera_can_hide_an_identity_from_the_cmc() -> None:
     assert s.mAP == 1
 
 
-@pytest.mark.parametrize("rule", [REGDB, SYSU])
+@pytest.mark.parametrize("rule", list(RULES))
 def test_ties_keep_the_order_of_the_gallery(rule: Rule) -> None:
     assert scored([[7, 7, 7]], [(1, 6)], [(1, 1), (2, 1), (3, 1)], rule).mAP == 1
     assert scored([[7, 7, 7]], [(1, 6)], [(2, 1), (3, 1), (1, 1)], rule).mAP == pytest.approx(1 / 3)
@@ -113,8 +115,8 @@ def test_agrees_with_the_text(
 ) -> None:
     """Random galleries with absent identities; with 3 distances to choose from nearly all are tied."""
     distances = np.random.default_rng(seed).integers(levels, size=(len(query), len(gallery))) / levels
-    for rule in (REGDB, SYSU):
-        expected = literal(distances.astype(np.float32), query, gallery, sysu=rule is SYSU)
+    for rule in RULES:
+        expected = literal(distances.astype(np.float32), query, gallery, RULES[rule])
         if expected is None:
             with pytest.raises(DataError):
                 scored(distances, query, gallery, rule, buffer=buffer)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from msclnet.evaluation.protocols import evaluate_regdb, evaluate_sysu
+from msclnet.evaluation.protocols import regdb_comparisons, sysu_comparisons
+from msclnet.evaluation.scoring import split_rows
 from msclnet.evaluation.store import save_features
 from tests.conftest import ROOT
 from tests.evaluation.people import made_up, sysu_like
@@ -39,7 +40,8 @@ def test_several_splits_at_once(tmp_path: Path, evaluate) -> None:
     evaluate("--set", "regdb", "--features", *files)
     for split, file in enumerate(files, start=1):
         found = json.loads(file.with_name("scores.json").read_text())
-        assert found == {"split": split, "rows": evaluate_regdb(made_up(split, PEOPLE, PEOPLE), split)}
+        features = made_up(split, PEOPLE, PEOPLE)
+        assert found == {"split": split, "rows": split_rows(features, split, regdb_comparisons(features))}
 
 
 def test_sysu_to_a_named_file(tmp_path: Path, evaluate) -> None:
@@ -47,7 +49,8 @@ def test_sysu_to_a_named_file(tmp_path: Path, evaluate) -> None:
     save_features(features, sysu_like(0), 1)
     options = ["--modes", "indoor", "--shots", 10, "--protocol", "community", "--draws", 2]
     evaluate("--set", "sysu", "--features", features, "--split", 1, *options, "--out", out)
-    assert json.loads(out.read_text())["rows"] == evaluate_sysu(sysu_like(0), ["indoor"], [10], "community", 2)
+    comparisons = sysu_comparisons(sysu_like(0), ["indoor"], [10], "community", 2)
+    assert json.loads(out.read_text())["rows"] == split_rows(sysu_like(0), 1, comparisons)
 
 
 def test_another_split_ends_with_a_message_and_no_file(tmp_path: Path) -> None:

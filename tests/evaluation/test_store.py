@@ -37,7 +37,8 @@ def test_there_and_back(tmp_path: Path, features: Features) -> None:
     for field in dataclasses.fields(Features):
         one, other = getattr(features, field.name), getattr(loaded, field.name)
         np.testing.assert_array_equal(one, other)
-        assert one.dtype == other.dtype
+        assert type(one) is type(other)
+        assert np.asarray(one).dtype == np.asarray(other).dtype
     assert [p.name for p in tmp_path.iterdir()] == ["features.npz"]
 
 

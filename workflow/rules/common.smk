@@ -39,7 +39,7 @@ shell.prefix(f"set -euo pipefail; export {assignments}; ")
 
 
 wildcard_constraints:
-    set="regdb|sysu",
+    set="regdb|sysu|llcm",
     method="|".join(map(re.escape, METHODS)),
     variant="|".join(map(re.escape, VARIANTS)),
     split=r"[0-9]+",
@@ -50,6 +50,7 @@ def inline(section):
     return json.dumps(settings.plain(section))
 
 
+READERS = [f"msclnet/data/{name}.py" for name in ("contract", "sets", "regdb", "sysu", "llcm")]
 NETWORK = ["msclnet/model", "msclnet/train.py"]
 BATCHES = ["msclnet/data/dataset.py", "msclnet/data/sampling.py", "msclnet/data/augment.py"]
 
@@ -78,7 +79,9 @@ def root(name):
 
 
 def real_flag(name):
-    return "" if getattr(CONFIG.data, name).root == settings.STAND_IN else "--real"
+    """Whether the counts are to be the real set's: also those of a stand-in drawn like it."""
+    free = getattr(CONFIG.data, name).root == settings.STAND_IN and not getattr(CONFIG.stand_in, name).like
+    return "" if free else "--real"
 
 
 def drawn(name):

@@ -11,7 +11,7 @@ rule stand_in:
     threads: ALL_CORES
     params:
         stand_in=lambda wildcards: inline(CONFIG.stand_in),
-        code=code("msclnet/data/standin.py", "msclnet/data/people.py"),
+        code=code(*(f"msclnet/data/{name}.py" for name in ("standin", "people", "permutations"))),
     shell:
         "python $SCRIPTS/draw_stand_in.py --set {wildcards.set} --stand-in {params.stand_in:q} "
         "--out $(dirname {output}) --workers {threads} > {log} 2>&1"
@@ -33,7 +33,7 @@ rule check_data:
         root=lambda wildcards: root(wildcards.set),
         splits=lambda wildcards: settings.splits(CONFIG, wildcards.set),
         real=lambda wildcards: real_flag(wildcards.set),
-        code=code("msclnet/data/contract.py", "msclnet/data/regdb.py", "msclnet/data/sysu.py"),
+        code=code(*READERS),
     shell:
         "python $SCRIPTS/check_data.py --set {wildcards.set} --root {params.root:q} --splits {params.splits} "
         "{params.real} --out {output} > {log} 2>&1"
@@ -62,7 +62,8 @@ rule pack:
         real=lambda wildcards: real_flag(wildcards.set),
         height=CONFIG.data.height,
         width=CONFIG.data.width,
-        code=code("msclnet/data/pack.py", "msclnet/data/regdb.py", "msclnet/data/sysu.py"),
+        on_bad_image=CONFIG.data.on_bad_image,
+        code=code("msclnet/data/pack.py", *READERS),
     shell:
         "python $SCRIPTS/pack.py --set {wildcards.set} --root {params.root:q} --splits {params.splits} {params.real} "
-        "--height {params.height} --width {params.width} --out $(dirname {output.manifest}) --workers {threads} > {log} 2>&1"
+        "--height {params.height} --width {params.width} --on-bad-image {params.on_bad_image} --out $(dirname {output.manifest}) --workers {threads} > {log} 2>&1"

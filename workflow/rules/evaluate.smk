@@ -1,3 +1,8 @@
+RERANK = "--rerank" if CONFIG.evaluate.rerank else ""
+OFFICIAL = CONFIG.evaluate.sysu.protocol == "official"
+PERMUTATIONS = f"--permutations {shlex.quote(root('sysu'))}/exp/rand_perm_cam.mat" if OFFICIAL else ""
+
+
 rule evaluate_regdb:
     """Scores a method's splits, each model on its own split only, in both directions."""
     input:
@@ -11,15 +16,17 @@ rule evaluate_regdb:
     conda:
         "../../envs/train.yaml"
     params:
+        rerank=RERANK,
         code=code("msclnet/evaluation"),
     shell:
-        "python $SCRIPTS/evaluate.py --set regdb --features {input} > {log} 2>&1"
+        "python $SCRIPTS/evaluate.py --set regdb --features {input} {params.rerank} > {log} 2>&1"
 
 
 rule evaluate_sysu:
     """Scores a method in every mode and number of shots, over the gallery draws."""
     input:
-        "results/sysu/{method}/split1/features.npz",
+        features="results/sysu/{method}/split1/features.npz",
+        checked="results/data/sysu_check.json",
     output:
         "results/sysu/{method}/split1/scores.json",
     log:
@@ -32,11 +39,33 @@ rule evaluate_sysu:
         modes=CONFIG.evaluate.sysu.modes,
         shots=CONFIG.evaluate.sysu.shots,
         protocol=CONFIG.evaluate.sysu.protocol,
+        permutations=PERMUTATIONS,
         draws=CONFIG.evaluate.sysu.draws,
+        rerank=RERANK,
+        code=code("msclnet/evaluation", "msclnet/data/permutations.py"),
+    shell:
+        "python $SCRIPTS/evaluate.py --set sysu --features {input.features} --modes {params.modes} --shots {params.shots} "
+        "--protocol {params.protocol} {params.permutations} --draws {params.draws} {params.rerank} > {log} 2>&1"
+
+
+rule evaluate_llcm:
+    """Scores a method in both directions, over the gallery draws."""
+    input:
+        "results/llcm/{method}/split1/features.npz",
+    output:
+        "results/llcm/{method}/split1/scores.json",
+    log:
+        "results/logs/evaluate_llcm_{method}.log",
+    benchmark:
+        "results/benchmarks/evaluate_llcm_{method}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    params:
+        draws=CONFIG.evaluate.llcm.draws,
+        rerank=RERANK,
         code=code("msclnet/evaluation"),
     shell:
-        "python $SCRIPTS/evaluate.py --set sysu --features {input} --modes {params.modes} --shots {params.shots} "
-        "--protocol {params.protocol} --draws {params.draws} > {log} 2>&1"
+        "python $SCRIPTS/evaluate.py --set llcm --features {input} --draws {params.draws} {params.rerank} > {log} 2>&1"
 
 
 rule aggregate:

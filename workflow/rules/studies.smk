@@ -17,7 +17,7 @@ rule score_study:
         set=CONFIG.studies.set,
         split=CONFIG.studies.split,
         batch=CONFIG.evaluate.batch,
-        protocol=f"--protocol {CONFIG.evaluate.sysu.protocol} --draws {CONFIG.evaluate.sysu.draws}",
+        protocol=f"--protocol {CONFIG.evaluate.sysu.protocol} {PERMUTATIONS} --draws {CONFIG.evaluate.sysu.draws}",
         code=code("msclnet/features.py", "msclnet/model", "msclnet/evaluation"),
     shell:
         "python $SCRIPTS/features.py --model {input.models} --pack $(dirname {input.pack}) --split {params.split} "

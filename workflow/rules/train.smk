@@ -65,7 +65,8 @@ rule features:
     params:
         batch=CONFIG.evaluate.batch,
         threads=CONFIG.train.threads,
+        flip="--flip" if CONFIG.evaluate.flip else "",
         code=code("msclnet/features.py", "msclnet/model"),
     shell:
         "python $SCRIPTS/features.py --model {input.model} --pack $(dirname {input.pack}) --split {wildcards.split} "
-        "--batch {params.batch} --threads {params.threads} --out {output} > {log} 2>&1"
+        "--batch {params.batch} --threads {params.threads} {params.flip} --out {output} > {log} 2>&1"

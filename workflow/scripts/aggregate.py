@@ -14,7 +14,7 @@ from msclnet.types import UserError
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", required=True, choices=("regdb", "sysu"))
+    parser.add_argument("--set", required=True, choices=("regdb", "sysu", "llcm"))
     parser.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
     parser.add_argument("--methods", required=True, nargs="+", help="in the order of the tables' rows")
     parser.add_argument("--scores", required=True, nargs="+", type=Path, help=".../<method>/split<N>/scores.json")

@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
     parser.add_argument("--split", required=True, type=int, help="whose test images are embedded")
     parser.add_argument("--batch", default=128, type=int, help="images embedded at once (default: 128)")
+    parser.add_argument("--flip", action="store_true", help="average the features of an image and its mirror image")
     parser.add_argument("--threads", default=1, type=int, help="CPU threads (default: 1)")
     parser.add_argument("--out", required=True, nargs="+", type=Path, help="the .npz to write, one a model")
     args = parser.parse_args()
@@ -28,7 +29,8 @@ def main() -> None:
         parser.error(f"{len(args.model)} files after --model and {len(args.out)} after --out; expected as many")
     with processes(args.threads) as process:
         for model, out in zip(args.model, args.out, strict=True):
-            features = extract(load_model(model), Pack.open(args.pack), args.split, args.batch, process.device)
+            network, pack = load_model(model), Pack.open(args.pack)
+            features = extract(network, pack, args.split, args.batch, process.device, args.flip)
             save_features(out, features, args.split)
 
 

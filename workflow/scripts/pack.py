@@ -8,27 +8,25 @@ import os
 import sys
 from pathlib import Path
 
-from msclnet.data import regdb, sysu
 from msclnet.data.pack import write_pack
+from msclnet.data.sets import survey
 from msclnet.types import UserError
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", required=True, choices=["regdb", "sysu"])
+    parser.add_argument("--set", required=True, choices=["regdb", "sysu", "llcm"])
     parser.add_argument("--root", required=True, type=Path, help="the set's folder")
-    parser.add_argument("--splits", type=int, nargs="+", default=list(range(1, 11)), help="of RegDB (default: 1..10)")
+    parser.add_argument("--splits", type=int, nargs="+", default=[], help="of RegDB (default: 1..10)")
     parser.add_argument("--real", action="store_true", help="hold the counts against the real set's")
     parser.add_argument("--height", required=True, type=int, help="pixels")
     parser.add_argument("--width", required=True, type=int, help="pixels")
+    parser.add_argument("--on-bad-image", choices=("stop", "skip"), default="stop", help="(default: stop)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--out", required=True, type=Path, help="the folder to write")
     args = parser.parse_args()
-    if args.set == "regdb":
-        splits = regdb.read(args.root, tuple(args.splits), real=args.real)
-    else:
-        splits = sysu.read(args.root, real=args.real)
-    write_pack(splits, args.root, args.out, args.height, args.width, args.workers)
+    splits = survey(args.set, args.root, tuple(args.splits), real=args.real).require()
+    write_pack(splits, args.root, args.out, args.height, args.width, args.workers, args.on_bad_image)
 
 
 if __name__ == "__main__":

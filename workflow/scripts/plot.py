@@ -31,7 +31,7 @@ def main() -> None:
     for figure in (ablation, sensitivity):
         figure.add_argument("--table", required=True, type=Path, help="the CSV that study.py wrote")
     for figure in (cmc, losses, ablation, sensitivity):
-        figure.add_argument("--set", required=True, choices=("regdb", "sysu"))
+        figure.add_argument("--set", required=True, choices=("regdb", "sysu", "llcm"))
         figure.add_argument("--out", required=True, type=Path, help="the figure to write, .svg or .png")
     args = parser.parse_args()
     match args.figure:

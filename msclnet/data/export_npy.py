@@ -1,0 +1,36 @@
+"""SYSU-MM01 as the arrays that the field's training code reads: what its preprocessing scripts write, to the pixel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from msclnet.data import sysu
+from msclnet.data.pack import in_order, write_images
+from msclnet.types import Modality
+
+NAMES = {Modality.VISIBLE: "rgb", Modality.INFRARED: "ir"}
+
+
+def export_sysu(root: Path, out: Path, height: int, width: int, workers: int, *, real: bool = True) -> dict[str, int]:
+    """Writes ``train_{rgb,ir}_resized_{img,label,cam}.npy`` of the training half; returns the images of each.
+
+    ``img`` is uint8 ``[N, height, width, 3]``, RGB resized by LANCZOS, streamed to the disk by ``workers`` processes;
+    the order is by identity, camera, file. ``label`` (int64 ``[N]``) counts the sorted identities from 0; ``cam``
+    (int64 ``[N]``) is the camera's number. Raises DataError for what is amiss with the set, or an image.
+    """
+    split = sysu.survey(root, real=real).require()[1]
+    labels = {identity: label for label, identity in enumerate(sorted({record.identity for record in split.train}))}
+    out.mkdir(parents=True, exist_ok=True)
+    images = {}
+    for modality, name in NAMES.items():
+        records = in_order(record for record in split.train if record.modality is modality)
+        final = out / f"train_{name}_resized_img.npy"
+        partial = final.with_name(final.name + ".partial")
+        write_images(records, root, partial, height, width, workers)
+        partial.replace(final)
+        np.save(out / f"train_{name}_resized_label.npy", np.array([labels[r.identity] for r in records], np.int64))
+        np.save(out / f"train_{name}_resized_cam.npy", np.array([r.camera for r in records], np.int64))
+        images[name] = len(records)
+    return images

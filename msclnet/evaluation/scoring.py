@@ -1,0 +1,186 @@
+"""From features to percentages: the rows of scores.json, and ``evaluate`` for features from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+
+from msclnet.config import ConfigError
+from msclnet.evaluation.distance import Distances, columns, cosine
+from msclnet.evaluation.metrics import Labels, Scores, score
+from msclnet.evaluation.protocols import Comparison, Permutations, llcm_comparisons, regdb_comparisons, sysu_comparisons
+from msclnet.evaluation.rerank import reranked
+from msclnet.types import DataError, Features, Images
+
+Row = dict[str, Any]
+
+FEATURES = ("bn", "pooled")  # the headline first
+PERCENT = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
+COUNTS = ("queries", "queries_without_match", "gallery")
+SHARED = 2**27  # distances kept for all draws of a gallery: half a gigabyte
+
+
+def split_rows(features: Features, split: int, comparisons: Iterable[Comparison], rerank: bool = False) -> list[Row]:
+    """The rows of scores.json, by feature, then as the comparisons come: plain JSON values, percentages, the CMC.
+
+    Raises DataError as ``score`` and ``reranked`` do.
+    """
+    comparisons = list(comparisons)
+    return [
+        {
+            "feature": feature,
+            "flip": _word(features.flip),
+            "rerank": _word(rerank),
+            **comparison.setting,
+            "split": split,
+            **_percentages(scores),
+            "cmc": (100 * scores.cmc).tolist(),
+        }
+        for feature in FEATURES
+        for comparison, scores in scored(getattr(features, feature), features, comparisons, rerank)
+    ]
+
+
+def scored(
+    embedded: np.ndarray, images: Images, comparisons: Iterable[Comparison], rerank: bool = False
+) -> Iterator[tuple[Comparison, Scores]]:
+    """Each comparison with its scores; ``embedded`` is float32 ``[N, D]`` of unit rows, as ``images`` has them.
+
+    Comparisons of the same queries that follow one another share their distances, where these fit in ``SHARED``.
+    """
+    rows = torch.from_numpy(embedded)
+    identities, cameras = torch.from_numpy(images.identities), torch.from_numpy(images.cameras)
+    for _, same in groupby(comparisons, key=lambda comparison: comparison.query.tobytes()):
+        group = list(same)
+        queries, used = group[0].query, np.unique(np.concatenate([comparison.gallery for comparison in group]))
+        matrix = None
+        if not rerank and len(group) > 1 and len(queries) * len(used) <= SHARED:
+            matrix = 1 - rows[queries] @ rows[used].T
+        for comparison in group:
+            distances: Distances
+            if rerank:
+                distances = reranked(rows[queries], rows[comparison.gallery]).__getitem__
+            elif matrix is not None:
+                distances = columns(matrix, torch.from_numpy(np.searchsorted(used, comparison.gallery)))
+            else:
+                distances = cosine(rows[queries], rows[comparison.gallery])
+            query, gallery = (Labels(identities[r], cameras[r]) for r in (queries, comparison.gallery))
+            yield comparison, score(distances, query, gallery, comparison.rule)
+
+
+def evaluate(
+    features: np.ndarray,
+    identities: np.ndarray,
+    cameras: np.ndarray,
+    modality: np.ndarray,
+    paths: np.ndarray | None = None,
+    *,
+    data: str,
+    direction: str | None = None,
+    mode: str = "all",
+    shots: int = 1,
+    protocol: str = "community",
+    draws: int = 10,
+    permutations: Permutations | None = None,
+    rerank: bool = False,
+) -> dict[str, Any]:
+    """Scores features of any model by the protocol of a data set: ``regdb``, ``sysu`` or ``llcm``.
+
+    ``features`` is ``[N, D]``, compared by cosine; ``identities``, ``cameras`` and ``modality`` (0 visible,
+    1 infrared) are integers ``[N]``; ``paths`` (``[N]``) decide by their order which image of an identity and camera a
+    gallery draw means, and default to the order of the rows. RegDB and LLCM ask for a ``direction``
+    (``visible-to-infrared`` or ``infrared-to-visible``), SYSU-MM01 for ``mode``, ``shots`` and ``protocol``
+    (``official`` with ``permutations``, see ``msclnet.data.permutations``); SYSU-MM01 and LLCM average ``draws``
+    galleries.
+
+    Returns ``{"data", <setting>, "rerank", "draws": [...], "mean": {...}, "queries", "queries_without_match",
+    "gallery"}``: ``rank1``, ``rank5``, ``rank10``, ``rank20``, ``mAP`` and ``mINP`` in percent, over the queries that
+    have a match, of each draw (RegDB: one) and on average, and the numbers of images.
+
+    Raises ConfigError for a setting that there is not; DataError for arrays that do not fit one another, features that
+    have no direction, or no match at all.
+    """
+    images = Images(
+        np.asarray(identities, np.int64),
+        np.asarray(cameras, np.int64),
+        np.asarray(modality, np.int64),
+        np.array([f"{row:09d}" for row in range(len(features))]) if paths is None else np.asarray(paths),
+    )
+    embedded = _unit(np.asarray(features, np.float32), images)
+    match data:
+        case "regdb" | "llcm" if direction is None:
+            raise ConfigError(f"direction: {data} has two; name visible-to-infrared or infrared-to-visible")
+        case "regdb":
+            comparisons = list(regdb_comparisons(images, [str(direction)]))
+        case "llcm":
+            comparisons = list(llcm_comparisons(images, draws, [str(direction)]))
+        case "sysu":
+            comparisons = list(sysu_comparisons(images, [mode], [shots], protocol, draws, permutations))
+        case _:
+            raise ConfigError(f"data: found {data!r}, expected 'regdb', 'sysu' or 'llcm'")
+    setting = {key: value for key, value in comparisons[0].setting.items() if key != "draw"}
+    rows = [
+        {"draw": draw, **_percentages(scores)}
+        for draw, (_, scores) in enumerate(scored(embedded, images, comparisons, rerank))
+    ]
+    return {
+        "data": data,
+        **setting,
+        "rerank": _word(rerank),
+        "draws": rows,
+        "mean": {metric: sum(row[metric] for row in rows) / len(rows) for metric in PERCENT},
+        **{count: rows[0][count] for count in COUNTS},
+    }
+
+
+def readable(found: Row) -> str:
+    """What ``evaluate`` returns as a few lines: the setting, the numbers of images, and the mean scores."""
+    how = [f"{key} {value}" for key, value in found.items() if isinstance(value, str | int) and key not in COUNTS]
+    of = f"mean of {len(found['draws'])} draws" if len(found["draws"]) > 1 else "one comparison"
+    return "\n".join(
+        (
+            ", ".join(how),
+            f"{found['queries']:,} queries, {found['queries_without_match']:,} without a match (not counted), "
+            f"{found['gallery']:,} gallery images; {of}, percent:",
+            "  ".join(f"{metric:>6}" for metric in PERCENT),
+            "  ".join(f"{found['mean'][metric]:6.2f}" for metric in PERCENT),
+        )
+    )
+
+
+def _unit(features: np.ndarray, images: Images) -> np.ndarray:
+    """The features scaled to unit length, after a look at what was given."""
+    if features.ndim != 2:
+        raise DataError(f"features: an array of shape {list(features.shape)}, expected [images, channels]")
+    for name, values in vars(images).items():
+        if values.shape != (len(features),):
+            raise DataError(
+                f"{name}: an array of shape {list(values.shape)}, expected [{len(features)}], a value for each feature"
+            )
+    if wrong := sorted(set(images.modality.tolist()) - {0, 1}):
+        raise DataError(f"modality: found {wrong[0]}, expected 0 (visible) or 1 (infrared)")
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    if bad := np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0))).tolist():
+        raise DataError(
+            f"features: {len(bad)} rows are zero or not finite, the first is row {bad[0]} ({images.paths[bad[0]]}); "
+            "expected finite rows with a direction: extract them again"
+        )
+    return features / lengths
+
+
+def _percentages(scores: Scores) -> Row:
+    cmc = (100 * scores.cmc).tolist()
+    return {
+        **{f"rank{k}": cmc[min(k, len(cmc)) - 1] for k in (1, 5, 10, 20)},  # a smaller gallery is met whole
+        "mAP": 100 * scores.mAP,
+        "mINP": 100 * scores.mINP,
+        **{count: getattr(scores, count) for count in COUNTS},
+    }
+
+
+def _word(value: bool) -> str:
+    return "yes" if value else "no"

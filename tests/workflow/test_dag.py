@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from scipy.io import loadmat
 
 from tests.conftest import ROOT
 
@@ -155,12 +156,29 @@ def test_sysus_table_is_what_the_stored_features_give(done: Path, mode: str, cam
 
 def test_the_columns_are_those_promised(done: Path) -> None:
     promised = "trials, rank1, rank1_std, rank5, rank10, rank20, mAP, mAP_std, mINP, mINP_std, paper_rank1, paper_mAP"
-    for name, keys in {"regdb": ["direction"], "sysu": ["mode", "shots", "protocol"]}.items():
+    how = ["data", "method", "feature", "flip", "rerank", "protocol"]
+    for name, keys in {"regdb": ["direction"], "sysu": ["mode", "shots"]}.items():
         header = list(rows(done / f"results/{name}_summary.csv")[0])
-        assert [c for c in header if c in {*promised.split(", "), "data", "method", "feature", *keys}] == [
-            "data", "method", "feature", *keys, *promised.split(", ")
-        ]  # fmt: skip
+        promised_here = [*how, *keys, *promised.split(", ")]
+        assert [column for column in header if column in promised_here] == promised_here
         assert len(rows(done / f"results/{name}_trials.csv")) > len(rows(done / f"results/{name}_summary.csv"))
+
+
+def test_llcm_the_official_draws_flip_averaging_and_reranking(done: Path, tmp_path: Path) -> None:
+    shutil.copytree(done / "data/stand-in/sysu", tmp_path / "data/stand-in/sysu")
+    settings = changed(tmp_path, "evaluate: {flip: true, rerank: true, sysu: {protocol: official}}")
+    targets = [f"results/{name}/untrained/split1/scores.json" for name in ("llcm", "sysu")]
+    snakemake(tmp_path, *targets, configs=settings)
+    llcm, sysu = (json.loads((tmp_path / target).read_text())["rows"] for target in targets)
+    assert {(row["flip"], row["rerank"]) for row in llcm + sysu} == {("yes", "yes")}
+    assert {row["protocol"] for row in sysu} == {"official"}
+    directions = {(row["direction"], row["draw"]) for row in llcm}
+    assert directions == {(d, n) for d in ("visible-to-infrared", "infrared-to-visible") for n in range(3)}
+    cells = loadmat(tmp_path / "data/stand-in/sysu/exp/rand_perm_cam.mat")["rand_perm_cam"].ravel()
+    tested = [int(word) for word in (tmp_path / "data/stand-in/sysu/exp/test_id.txt").read_text().split(",")]
+    images = {c: sum(min(10, cells[c - 1].ravel()[i - 1].shape[1]) for i in tested) for c in (1, 2, 4, 5)}
+    gallery = {(row["mode"], row["gallery"]) for row in sysu if row["shots"] == 10}
+    assert gallery == {("all", sum(images.values())), ("indoor", images[1] + images[2])}
 
 
 def test_a_second_run_gives_the_same_tables_byte_for_byte(done: Path, tmp_path: Path) -> None:

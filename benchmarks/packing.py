@@ -1,0 +1,115 @@
+"""Packing against a plain loop, on the same images in the same run; prints a Markdown table.
+
+python benchmarks/packing.py [--images 2000] [--root /data/SYSU-MM01] [--workers 2]
+
+Without ``--root`` it draws a stand-in in SYSU-MM01's layout. The plain loop is what the field's preprocessing scripts
+do: open, convert, resize, append to a list, make one array of it and save that. Packing is timed with one worker and
+with all; the order alternates. Memory is the largest sum of proportional set sizes over the process and its workers.
+"""
+
+import argparse
+import os
+import random
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from msclnet.config import LLCMStandIn, RegDBStandIn, StandIn, SYSUStandIn
+from msclnet.data.pack import in_order, write_images
+from msclnet.data.sets import survey
+from msclnet.data.standin import draw_sysu
+from msclnet.types import Record
+
+HEIGHT, WIDTH = 288, 144
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=2000, help="how many are packed (default: 2000)")
+    parser.add_argument("--root", type=Path, help="a SYSU-MM01 tree, real or drawn")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="(default: all cores)")
+    parser.add_argument("--rounds", type=int, default=5, help="(default: 5)")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = args.root or drawn(Path(folder, "set"), args.images, args.workers)
+        split = survey("sysu", root, real=False).require()[1]
+        records = in_order((*split.train, *split.test))
+        records = in_order(random.Random(0).sample(records, min(args.images, len(records))))
+        out = Path(folder, "images.npy")
+        runs: dict[str, Callable[[], object]] = {
+            "plain loop": lambda: plain(records, root, out),
+            "packing, 1 worker": lambda: write_images(records, root, out, HEIGHT, WIDTH, 1),
+            f"packing, {args.workers} workers": lambda: write_images(records, root, out, HEIGHT, WIDTH, args.workers),
+        }
+        for run in runs.values():
+            run()  # the images are in the page cache from here on
+        seconds: dict[str, list[float]] = {name: [] for name in runs}
+        memory = dict.fromkeys(runs, 0.0)
+        for _ in range(args.rounds):
+            for name, run in runs.items():
+                took, peak = measured(run)
+                seconds[name].append(took)
+                memory[name] = max(memory[name], peak)
+    print(f"{len(records)} images, {args.rounds} rounds, {os.cpu_count()} cores\n")
+    print("| | images/s | against the plain loop | memory, MiB |\n| --- | --- | --- | --- |")
+    for name, took in seconds.items():
+        ratios = [loop / own for loop, own in zip(seconds["plain loop"], took, strict=True)]
+        low, high = min(ratios), max(ratios)
+        rate = len(records) / statistics.median(took)
+        print(
+            f"| {name} | {rate:.0f} | {statistics.median(ratios):.2f} ({low:.2f} to {high:.2f}) | {memory[name]:.0f} |"
+        )
+
+
+def drawn(root: Path, images: int, workers: int) -> Path:
+    """Six cameras of twelve images at most, of which about two thirds are there."""
+    people = max(6, images // 36)
+    sysu = SYSUStandIn(like="", train=people - 4, val=2, test=2, images=12)
+    stand_in = StandIn(0, RegDBStandIn("", 4, 1), sysu, LLCMStandIn("", 2, 2, 1))
+    draw_sysu(root, stand_in, workers)
+    return root
+
+
+def plain(records: list[Record], root: Path, out: Path) -> None:
+    images = []
+    for record in records:
+        image = Image.open(root / record.path).convert("RGB")
+        images.append(np.array(image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)))
+    np.save(out, np.array(images))
+
+
+def measured(run: Callable[[], object]) -> tuple[float, float]:
+    """Seconds, and MiB at the peak."""
+    peak, done = 0.0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        own = psutil.Process()
+        while not done.wait(0.2):
+            total = 0
+            for process in (own, *own.children(recursive=True)):
+                try:
+                    total += process.memory_full_info().pss
+                except psutil.Error:  # it has just ended
+                    continue
+            peak = max(peak, total / 2**20)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    start = time.perf_counter()
+    run()
+    took = time.perf_counter() - start
+    done.set()
+    watcher.join()
+    return took, peak
+
+
+if __name__ == "__main__":
+    main()

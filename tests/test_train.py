@@ -24,7 +24,7 @@ from msclnet.types import DataError, Modality, Record
 IDENTITIES, IMAGES = 4, 3
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four identities of three images a modality; an identity's images share a random pattern."""
     root = tmp_path_factory.mktemp("images")
@@ -47,7 +47,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def job(default: Config) -> TrainJob:
     recipe = dataclasses.replace(
         default.train, identities=4, images=2, rate=0.05, warmup=1, milestones=(), factors=(), log_every=1,
-        checkpoint_every=1, padding=2,
+        padding=2,
     )  # fmt: skip
     model = dataclasses.replace(default.model, parts=3, hidden=8, rank=4, rounds=2)
     whole = train_job(default, "sysu", "msclnet", 1)

@@ -72,7 +72,7 @@ def processes(threads: int, timeout: float = 600.0) -> Iterator[Processes]:
         yield Processes(rank, world, device)
         return
     limit = timedelta(seconds=timeout)
-    store, _, _ = next(rendezvous("env://", timeout=limit))
+    store = _store(limit)
     done = threading.Event()
     threading.Thread(target=_end_with_the_others, args=(store, done), daemon=True).start()
     try:
@@ -84,6 +84,16 @@ def processes(threads: int, timeout: float = 600.0) -> Iterator[Processes]:
         _fail(error, rank, world, store)
     done.set()
     dist.destroy_process_group()
+
+
+def _store(limit: timedelta) -> dist.Store:
+    """The store of torchrun's agents, without what an earlier attempt left in it: they keep it over restarts."""
+    store, _, _ = next(rendezvous("env://", timeout=limit))
+    if os.environ.get("GROUP_WORLD_SIZE") == "1":  # several agents may count restarts differently
+        store = dist.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+    for key in (CAUSE, STOP):  # by each process before it joins, so before any can fail or be told to stop
+        store.delete_key(key)
+    return store
 
 
 def _end_with_the_others(store: dist.Store, done: threading.Event) -> None:

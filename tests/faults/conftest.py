@@ -21,7 +21,15 @@ CLOCK = {"time", "seconds", "images_per_second"}
 @pytest.fixture(scope="session")
 def job(default: Config) -> TrainJob:
     recipe = dataclasses.replace(
-        default.train, identities=2, images=2, rate=0.05, warmup=1, milestones=(2,), factors=(0.5,), log_every=2, padding=2
+        default.train,
+        identities=2,
+        images=2,
+        rate=0.05,
+        warmup=1,
+        milestones=(2,),
+        factors=(0.5,),
+        log_every=2,
+        padding=2,
     )
     model = dataclasses.replace(default.model, parts=3, hidden=8, rank=4, rounds=2)
     whole = train_job(default, "sysu", "msclnet", 1)
@@ -33,7 +41,9 @@ def differences(one: Any, other: Any, where: str = "") -> list[str]:
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
         return [line for key in one for line in differences(one[key], other[key], f"{where}.{key}")]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        return [line for i, pair in enumerate(zip(one, other, strict=True)) for line in differences(*pair, f"{where}.{i}")]
+        return [
+            line for i, pair in enumerate(zip(one, other, strict=True)) for line in differences(*pair, f"{where}.{i}")
+        ]
     if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         return [] if torch.equal(one, other) else [where]
     return [] if one == other else [where]

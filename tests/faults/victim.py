@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import multiprocessing
 import os
@@ -19,7 +20,8 @@ from msclnet import failure, train
 from msclnet.config import TrainJob
 
 CONTEXT = multiprocessing.get_context("forkserver")  # forks a process that has imported torch and done nothing else
-CONTEXT.set_forkserver_preload(["tests.faults.victim"])
+CONTEXT.set_forkserver_preload(["tests.faults.victim", "torch._dynamo"])  # the latter by every optimiser
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ class Fault:
                 raise ValueError(other)
 
 
-def run(job: TrainJob, pack: Path, out: Path, fault: Fault | None = None, log: Path | None = None, **options: Any) -> None:
+def run(
+    job: TrainJob, pack: Path, out: Path, fault: Fault | None = None, log: Path | None = None, **options: Any
+) -> None:
     """Trains, and copies the work folder to ``<out>.kept`` when the training no longer needs it."""
     if log:
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -115,6 +119,7 @@ def launch(processes: int, restarts: int, log: Path, *args: Any) -> None:
 
 
 def _worker(job: TrainJob, pack: Path, out: Path, fault: Fault | None, options: dict[str, Any]) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)  # a worker of the command torchrun gets no signal when that dies
     run(job, pack, out, fault, **options)
 
 

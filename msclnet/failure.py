@@ -57,7 +57,8 @@ def final(work: Path) -> Iterator[None]:
 def forget(work: Path) -> None:
     """Takes away the note of an earlier torchrun; before the processes join, so that none of this one is lost."""
     if not _restarted():
-        (work / NOTE).unlink(missing_ok=True)
+        with suppress(OSError):  # absent, or in a folder that cannot be written, which is said later
+            (work / NOTE).unlink()
 
 
 def in_vain(work: Path) -> bool:

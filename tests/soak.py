@@ -96,9 +96,9 @@ def main() -> int:
     folder = args.folder or Path(tempfile.mkdtemp(prefix="soak-"))
     undisturbed, shaken = folder / "undisturbed", folder / "disturbed"
     for run in (undisturbed, shaken):
-        run.mkdir(parents=True)
+        run.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    with (undisturbed / "soak.log").open("w") as log:
+    with (undisturbed / "soak.log").open("a") as log:
         subprocess.run(command(undisturbed, args.configfile), cwd=ROOT, stdout=log, stderr=log, check=True)
     between = time.monotonic()
     killed, starts = disturbed(shaken, args.configfile, args.every, args.kills, random.Random(args.seed))

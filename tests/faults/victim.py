@@ -129,7 +129,7 @@ def start(target: Any, *args: Any, **kwargs: Any) -> Any:
     return process
 
 
-def finish(process: Any, seconds: float = 60) -> int:
+def finish(process: Any, seconds: float = 120) -> int:
     """The exit status, negative for a signal; fails a process that does not end in ``seconds``."""
     process.join(seconds)
     if process.exitcode is None:

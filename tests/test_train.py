@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from msclnet.data.pack import Pack, write_pack
 from msclnet.features import extract
 from msclnet.losses import objective
 from msclnet.model.saved import load_model
-from msclnet.record import NonFiniteLoss
+from msclnet.record import Live, NonFiniteLoss
 from msclnet.tracking import read_training
 from msclnet.types import DataError, Modality, Record
 
@@ -118,6 +120,21 @@ def test_a_running_training_can_be_mirrored(
     assert training.job == job
     assert sorted(training.points()["train/total"]) == [1, 2]
     assert training.ended is None
+
+
+@pytest.mark.parametrize("tracking", ["vanished", "locked"])
+def test_a_tracking_server_that_does_not_answer_stops_no_training(
+    job: TrainJob, pack: Path, tmp_path: Path, tracking: str
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        uri = "http://127.0.0.1:9" if tracking == "vanished" else f"sqlite:///{tmp_path}/mlflow.db"
+        live = Live(uri, 1e-6)
+        train.train(job, pack, tmp_path / "out", live)
+        assert live.process, "it was called"
+        assert (tmp_path / "out/model.pt").exists()
+        live.process.kill()
+        live.process.wait()
 
 
 def test_a_full_disk_costs_no_line_of_the_record(

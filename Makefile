@@ -2,6 +2,7 @@
 # make test   installs what the tests need and runs them
 # make ui     opens the MLflow UI on this machine
 # make check  what CI checks beside the tests;  make format;  make lock;  make clean
+# make soak   the smallest DAG under random kills, compared with an undisturbed one (docs/benchmarks/soak.md)
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := run
@@ -19,7 +20,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_NO_PROGRESS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test ui check format lock clean
+.PHONY: run test ui check soak format lock clean
 
 run: $(VENV)/run.installed
 	snakemake --cores $(CORES) $(ARGS)
@@ -42,6 +43,9 @@ check: $(VENV)/test.installed
 	mypy
 	snakefmt --check Snakefile workflow
 	snakemake --lint
+
+soak: $(VENV)/test.installed
+	python tests/soak.py $(ARGS)
 
 format: $(VENV)/test.installed
 	ruff check --fix .

@@ -2,36 +2,200 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import io
 import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from msclnet.distributed import Processes, StopRequests
+from msclnet.failure import Stopped, storage
 from msclnet.types import DataError
+
+KEPT = 2  # checkpoints of a training
+DIGEST = 64  # characters of a sha256
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Writes ``state`` (tensors, numbers, strings and containers of them) so that ``path`` is never half written."""
+    """Writes ``state`` (tensors, numbers, strings and containers of them) so that ``path`` is never half written.
+
+    The file is torch's, a ZIP archive whose comment is the sha256 of its content; ``torch.load`` reads it.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getbuffer()[:-2]  # the length of an archive's comment, 0, is its last two bytes
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
-        torch.save(state, file)
+        file.write(content)
+        file.write(DIGEST.to_bytes(2, "little") + _sha256(content))
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # or a power failure could undo the renaming
+    finally:
+        os.close(folder)
 
 
 def load(path: Path) -> dict[str, Any]:
     """The state in ``path``, on the CPU; nothing in the file is executed.
 
-    Raises DataError naming a file that is absent or damaged.
+    Raises DataError naming a file that is absent, or whose content is not what was written.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint; train it first (snakemake makes it from the configuration)")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch names a damaged file by a dozen exception types
+        return _content(path)
+    except Damaged as error:
         raise DataError(f"{path}: not a readable checkpoint ({error}); delete it and train again") from error
+
+
+class Damaged(Exception):
+    """A checkpoint's content is not what was written."""
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = memoryview(path.read_bytes())
+        if _sha256(content[: -DIGEST - 2]) != bytes(content[-DIGEST:]):
+            raise ValueError("its sha256 is not the one it was written with")
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch names a damaged file by a dozen exception types
+        raise Damaged(str(error)) from error
+
+
+class Keeper:
+    """Writes a training's checkpoints: in the first process alone, whose state is every process's."""
+
+    def __init__(
+        self,
+        folder: Path,
+        every: float,
+        origin: dict[str, Any],
+        contents: Callable[[], dict[str, Any]],
+        process: Processes,
+        stop: StopRequests,
+    ) -> None:
+        """One is due every ``every`` seconds (0: after every step) and when the training is to stop.
+
+        ``origin``: plain values that decide the training's bits. ``contents``: the ``step`` and all else that it
+        consists of beside its position in the epoch.
+        """
+        self.folder, self.every, self.origin = folder, every, origin
+        self.contents, self.process, self.stop = contents, process, stop
+        self.last = time.monotonic()
+        self.stopping = ""
+
+    def due(self) -> bool:
+        """Whether one is to be written now; asked after every step."""
+        self.stopping = self.stop.reason()
+        return self.process.first and (bool(self.stopping) or time.monotonic() - self.last >= self.every)
+
+    def keep(self, epoch: int, taken: int) -> None:
+        """Writes one that goes on after ``taken`` steps of ``epoch``, and drops those before the last two.
+
+        A disk that cannot take it is reported and stops nothing. Raises Stopped when the training is to stop here.
+        """
+        if not self.process.first:
+            return
+        self.last = time.monotonic()
+        try:
+            state = {"origin": self.origin, "epoch": epoch, "taken": taken, **self.contents()}
+            save(self.folder / f"checkpoint-{state['step']}.pt", state)
+            for path in _newest_first(self.folder)[KEPT:]:
+                path.unlink()
+        except OSError as error:
+            problem = storage(error, self.folder)
+            if self.stopping:
+                raise problem from error
+            print(f"warning: {problem}. The training goes on and tries again later", file=sys.stderr, flush=True)
+            return
+        if self.stopping:
+            raise Stopped(
+                f"stopped after step {state['step']} by {self.stopping}; the checkpoint is written, the same command "
+                "goes on from there",
+                for_good=self.stop.orphaned,
+            )
+
+
+def newest(folder: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
+    """The newest checkpoint of a training that is whole, None where there is none; damaged ones are reported, and go.
+
+    Raises DataError naming the keys in which its ``origin`` is another.
+    """
+    for partial in folder.glob("*.partial"):  # of a kill in the midst of writing
+        partial.unlink()
+    for path in _newest_first(folder):
+        try:
+            state = _content(path)
+        except Damaged as error:
+            print(f"warning: {path}: damaged ({error}); going on from the one before it", file=sys.stderr, flush=True)
+            path.unlink()
+            continue
+        if lines := differing(origin, state["origin"]):
+            raise DataError(
+                f"{path}: a checkpoint of another configuration:\n  " + "\n  ".join(lines) + "\n"
+                f"Restore these values to continue it, or delete {folder} to train from the beginning"
+            )
+        return state
+    return None
+
+
+def drop(folder: Path) -> None:
+    """Deletes a training's checkpoints, the oldest first: what a kill leaves of them can still be continued from."""
+    for path in reversed(_newest_first(folder)):
+        path.unlink()
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("checkpoint-*.pt"), key=lambda path: int(path.stem.split("-")[1]), reverse=True)
+
+
+@contextmanager
+def alone(folder: Path, seconds: float) -> Iterator[None]:
+    """Holds ``folder``, made when it is absent, against another training; the kernel releases it with the process.
+
+    Waits ``seconds`` for the other one, which may be the end of a killed run, then raises DataError.
+    """
+    end, told = time.monotonic() + seconds, False
+    while (descriptor := _locked(folder)) is None:
+        if time.monotonic() > end:
+            raise DataError(
+                f"{folder}: another process has been training here for {seconds:.0f} s; let it end, or end it "
+                f"(fuser {folder} names it)"
+            )
+        if not told:
+            print(f"{folder}: another process is training here; waiting for it", file=sys.stderr, flush=True)
+            told = True
+        time.sleep(0.2)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(folder: Path) -> int | None:
+    """A descriptor that holds the lock on the folder; None while another process does, or has just deleted it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
+            return descriptor
+    except BlockingIOError:
+        pass
+    except OSError:  # some network file systems lock no folders
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def differing(ours: Any, theirs: Any, where: str = "") -> list[str]:
@@ -43,3 +207,7 @@ def differing(ours: Any, theirs: Any, where: str = "") -> list[str]:
             for line in differing(ours.get(key), theirs.get(key), f"{where}.{key}" if where else key)
         ]
     return [] if ours == theirs else [f"{where}: {theirs!r} in the checkpoint, {ours!r} now"]
+
+
+def _sha256(content: memoryview) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()

@@ -178,7 +178,15 @@ class Train:
     precision: Literal["float32", "bfloat16"]
     sync_batchnorm: bool
     log_every: int  # steps between two logged ones
-    checkpoint_every: int  # epochs
+
+
+@dataclass(frozen=True)
+class Survival:
+    """What a training can lose to a kill, a dead process or a hung one; no part of its result."""
+
+    checkpoint_every: float  # seconds between two checkpoints; 0: after every step
+    restarts: int  # of a training in which a process died, by torchrun
+    timeout: float  # seconds a process waits for the others before all end
 
 
 @dataclass(frozen=True)
@@ -239,6 +247,7 @@ class Config:
     objective: Objective
     methods: dict[str, Method]
     train: Train
+    survival: Survival
     evaluate: Evaluate
     studies: Studies
     tracking: Tracking

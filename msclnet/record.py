@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -9,14 +10,15 @@ import platform
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
 
 from msclnet.distributed import Processes
-from msclnet.types import UserError
+from msclnet.types import DataError, UserError
 
 
 class NonFiniteLoss(UserError):
@@ -26,19 +28,26 @@ class NonFiniteLoss(UserError):
 class Record:
     """metrics.jsonl, the record of a training, and its progress on the terminal; only the first process writes.
 
-    Lines: ``start``, then ``step`` (each term as of that step) and ``epoch`` (means over it), then ``end``.
+    Lines: ``start``, then ``step`` (each term as of that step) and ``epoch`` (means over it), then ``end``. A training
+    that goes on from a checkpoint cuts the file back to the checkpoint's step and adds a ``start`` of its own.
     """
 
-    def __init__(self, path: Path, process: Processes, step: int, total_steps: int) -> None:
-        self.path, self.process, self.step = path, process, step
+    def __init__(self, path: Path, process: Processes, total_steps: int, resumed: dict[str, Any] | None = None) -> None:
+        """``resumed`` is what ``state`` gave. Raises OSError where the file cannot be written."""
+        self.path, self.process = path, process
+        self.step, self.size, self.count = 0, 0, 0
+        self.epoch_seconds = 0.0  # of the epoch at work, before this process
+        self.sums: dict[str, float] = {}
+        if resumed:
+            self.step, self.size, self.count = resumed["step"], resumed["size"], resumed["count"]
+            self.epoch_seconds, self.sums = resumed["seconds"], resumed["sums"]
         self.began = self.epoch_began = time.time()
         self.epoch, self.rate, self.images = 0, 0.0, 0
-        self.sums: dict[str, float] = {}
-        self.count = 0
-        self.progress = Progress(total_steps, step)
+        self.unwritten: list[str] = []
+        self.progress = Progress(total_steps, self.step)
         if process.first:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _keep_until(path, step)
+            _cut(path, self.size)
         self._write(
             "start",
             processes=process.world,
@@ -48,15 +57,21 @@ class Record:
             git=_git_commit(),
             steps=total_steps,
         )
+        if process.first:
+            self.state()  # not writable: said now, before anything is computed
 
-    def begin_epoch(self, epoch: int, rate: float, images: int) -> None:
-        """``rate`` is the learning rate of the new layers, ``images`` the number in a global batch."""
+    def begin_epoch(self, epoch: int, rate: float, images: int, taken: int = 0) -> None:
+        """``rate`` is the learning rate of the new layers, ``images`` the number in a global batch.
+
+        ``taken`` steps of the epoch are in the state this record was resumed from.
+        """
         self.epoch, self.rate, self.images = epoch, rate, images
-        self.epoch_began, self.count = time.time(), 0
-        self.sums = {}
+        if not taken:
+            self.epoch_seconds, self.count, self.sums = 0.0, 0, {}
+        self.epoch_began = time.time()
 
-    def steps(self, unread: list[dict[str, Tensor]]) -> None:
-        """Takes the terms of the steps since the last call; writes those of the newest.
+    def steps(self, unread: list[dict[str, Tensor]], log: bool = True) -> None:
+        """Takes the terms of the steps since the last call; ``log`` writes those of the newest.
 
         Raises NonFiniteLoss, on every rank alike, naming the first term that is not finite.
         """
@@ -73,12 +88,13 @@ class Record:
                 self.sums[name] = self.sums.get(name, 0.0) + value
             self.count += 1
         newest = dict(zip(names, values[-1], strict=True))
-        self._write("step", epoch=self.epoch, step=self.step, rate=self.rate, **newest)
+        if log:
+            self._write("step", epoch=self.epoch, step=self.step, rate=self.rate, **newest)
         if self.process.first:
             self.progress.show(self.step, f"epoch {self.epoch}, loss {newest['total']:.3f}")
 
     def end_epoch(self) -> None:
-        seconds = time.time() - self.epoch_began
+        seconds = self.epoch_seconds + time.time() - self.epoch_began
         self._write(
             "epoch",
             epoch=self.epoch,
@@ -91,10 +107,34 @@ class Record:
     def end(self) -> None:
         self._write("end", step=self.step, seconds=time.time() - self.began)
 
+    def state(self) -> dict[str, Any]:
+        """What a resumed record needs, once all lines are on the disk; OSError where they cannot be written."""
+        with self._append() as file:
+            os.fsync(file.fileno())
+        seconds = self.epoch_seconds + time.time() - self.epoch_began
+        return {"step": self.step, "size": self.size, "count": self.count, "seconds": seconds, "sums": dict(self.sums)}
+
     def _write(self, kind: str, **values: Any) -> None:
         if self.process.first:
-            with self.path.open("a") as file:
-                file.write(json.dumps({"kind": kind, "time": time.time(), **values}) + "\n")
+            self.unwritten.append(json.dumps({"kind": kind, "time": time.time(), **values}) + "\n")
+            with suppress(OSError):  # a full disk: the lines wait for the next one, or for ``state``, which raises
+                self._append().close()
+
+    def _append(self) -> BinaryIO:
+        """The file, with the waiting lines at its end: all of them or, where that fails, none."""
+        lines = "".join(self.unwritten).encode()
+        file = self.path.open("ab", buffering=0)
+        try:
+            if file.write(lines) < len(lines):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        except OSError:
+            with suppress(OSError):
+                file.truncate(self.size)
+            file.close()
+            raise
+        self.size += len(lines)
+        self.unwritten.clear()
+        return file
 
 
 class Progress:
@@ -139,15 +179,16 @@ class Live:
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
-def _keep_until(path: Path, step: int) -> None:
-    """Drops the lines after ``step`` from the record: their steps will be taken again."""
-    if not path.exists():
-        return
-    lines = path.read_text().splitlines()
-    kept = [line for line in lines if line.endswith("}") and json.loads(line).get("step", 0) <= step]
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(line + "\n" for line in kept))
-    partial.replace(path)
+def _cut(path: Path, size: int) -> None:
+    """Cuts the record back to its first ``size`` bytes: the steps after them will be taken again."""
+    found = path.stat().st_size if path.exists() else 0
+    if found < size:
+        raise DataError(
+            f"{path}: {found} bytes, and its checkpoint was written after {size}; delete {path.parent} to train from "
+            "the beginning"
+        )
+    if found:
+        os.truncate(path, size)
 
 
 def _hardware(device: torch.device) -> str:

@@ -3,58 +3,98 @@
     torchrun --standalone --nproc-per-node 2 workflow/scripts/train.py --job job.yaml --pack PACK --out FOLDER
 
 A batch by eye: ``TrainingImages.epoch`` -> ``train_step`` -> ``MSCLNet.forward`` -> ``gather`` -> ``objective`` ->
-optimiser -> ``Record``. Everything random is a function of (seed, split, epoch, step), so a training resumed at an
-epoch's end continues as if it had never stopped.
+optimiser -> ``Record``. Everything random is a function of (seed, split, epoch, step), so a training resumed after any
+step continues as if it had never stopped.
 """
 
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 from torch import Tensor, nn
 
-from msclnet import checkpoint
+from msclnet.checkpoint import Keeper, alone, drop, newest
 from msclnet.config import TrainJob, plain
 from msclnet.data.dataset import Recipe, TrainingImages
 from msclnet.data.pack import Pack
-from msclnet.distributed import Processes, gather, processes
+from msclnet.distributed import Processes, StopRequests, gather, processes
+from msclnet.failure import final, forget
 from msclnet.losses import objective
 from msclnet.model.msclnet import MSCLNet
 from msclnet.model.saved import save_model
 from msclnet.record import Live, Record
 from msclnet.schedule import rate
-from msclnet.types import Batch, DataError
+from msclnet.types import Batch
 
 WORK = "work"  # what a resumed training needs; not an output of the workflow, which deletes those before a job
 MODEL, METRICS, CONFIG = "model.pt", "metrics.jsonl", "config.yaml"
 
 
-def train(job: TrainJob, pack_folder: Path, folder: Path, live: Live | None = None) -> None:
+def train(
+    job: TrainJob,
+    pack_folder: Path,
+    folder: Path,
+    live: Live | None = None,
+    *,
+    checkpoint_every: float = 60.0,
+    timeout: float = 600.0,
+    launcher: int = 0,
+) -> None:
     """Trains ``job`` on the pack and leaves model.pt, metrics.jsonl and config.yaml in ``folder``.
 
-    Continues from ``folder/work`` where a training of the same configuration stopped. Raises DataError when what lies
-    there is of another configuration, ConfigError when the batch does not fit the data or the processes, and
-    NonFiniteLoss.
+    Continues from ``folder/work`` where a training of the same configuration stopped, to the same bits. A checkpoint is
+    written every ``checkpoint_every`` seconds; a process waits at most ``timeout`` seconds for the others; ``launcher``
+    as in StopRequests. Raises DataError when what lies there is of another configuration or the pack is corrupt,
+    ConfigError when the batch does not fit the data or the processes, NonFiniteLoss, OutOfMemory, StorageError, and
+    Stopped after a signal.
     """
-    with processes(job.train.threads) as process:
-        images = TrainingImages(Pack.open(pack_folder), recipe(job), process.rank, process.world)
+    work = folder / WORK
+    forget(work)
+    with (
+        processes(job.train.threads, timeout) as process,
+        final(work),
+        StopRequests(process, launcher) as stop,
+        alone(work, timeout / 2) if process.first else nullcontext(),
+    ):
+        pack = Pack.open(pack_folder)
+        origin = plain(job) | {"pack": pack.verify() if process.first else None}
+        images = TrainingImages(pack, recipe(job), process.rank, process.world)
         network = build_network(job, len(images.identities)).to(process.device).to(memory_format=torch.channels_last)
         optimiser = build_optimiser(network, job)
         model = parallel(network, job, process)
-        state = _resume(job, folder / WORK / "checkpoint.pt", network, optimiser)
-        record = Record(folder / WORK / METRICS, process, state["step"], job.epochs * images.steps)
-        for epoch in range(state["epoch"] + 1, job.epochs + 1):
-            train_epoch(model, images, optimiser, job, epoch, process, record)
-            if process.first and (epoch % job.train.checkpoint_every == 0 or epoch == job.epochs):
-                _save(folder / WORK / "checkpoint.pt", job, network, optimiser, epoch, record.step)
+        state = process.shared(newest(work, origin) if process.first else None)
+        if state:
+            network.load_state_dict(state["network"])
+            optimiser.load_state_dict(state["optimiser"])
+        epoch, taken = (state["epoch"], state["taken"]) if state else (1, 0)
+        record = Record(work / METRICS, process, job.epochs * images.steps, state and state["record"])
+
+        def contents() -> dict[str, Any]:
+            return {
+                "step": record.step,
+                "record": record.state(),
+                "network": network.state_dict(),
+                "optimiser": optimiser.state_dict(),
+            }
+
+        keeper = Keeper(work, checkpoint_every, origin, contents, process, stop)
+        if process.first:
+            (folder / CONFIG).write_text(yaml.safe_dump(plain(job), sort_keys=False))  # the live mirror reads it
+        while epoch <= job.epochs:
+            train_epoch(model, images, optimiser, job, epoch, process, record, keeper, taken)
+            epoch, taken = epoch + 1, 0
             if process.first and live:
                 live.upload(folder)
+            if keeper.due() or epoch > job.epochs:
+                keeper.keep(epoch, taken)
         record.end()
         if process.first:
-            _finish(folder, job, network)
+            _finish(folder, job, network, record)
 
 
 def train_epoch(
@@ -65,17 +105,27 @@ def train_epoch(
     epoch: int,
     process: Processes,
     record: Record,
+    keeper: Keeper,
+    taken: int = 0,
 ) -> None:
-    """One epoch; the losses are read out, and checked, at the logging interval, so that the GPU is not waited for."""
+    """One epoch, after its first ``taken`` steps.
+
+    The losses are read out, and checked, at the logging interval and before a checkpoint, so that the GPU is not waited
+    for.
+    """
     model.train()
     set_rate(optimiser, epoch, job)
     unread: list[dict[str, Tensor]] = []
-    record.begin_epoch(epoch, rate(epoch, job.train), images.pairs * 2)
-    for number, batch in enumerate(images.epoch(epoch, process.device), start=1):
+    record.begin_epoch(epoch, rate(epoch, job.train), images.pairs * 2, taken)
+    for number, batch in enumerate(images.epoch(epoch, process.device, taken), start=taken + 1):
         unread.append(train_step(model, batch, optimiser, job))
-        if number % job.train.log_every == 0 or number == images.steps:
-            record.steps(unread)
+        last = number == images.steps
+        log, keep = number % job.train.log_every == 0 or last, keeper.due() and not last
+        if log or keep:
+            record.steps(unread, log)
             unread.clear()
+        if keep:
+            keeper.keep(epoch, number)
     record.end_epoch()
 
 
@@ -142,29 +192,10 @@ def recipe(job: TrainJob) -> Recipe:
     )
 
 
-def _save(path: Path, job: TrainJob, network: MSCLNet, optimiser: torch.optim.Optimizer, epoch: int, step: int) -> None:
-    state = {"job": plain(job), "epoch": epoch, "step": step}
-    checkpoint.save(path, {**state, "network": network.state_dict(), "optimiser": optimiser.state_dict()})
-
-
-def _resume(job: TrainJob, path: Path, network: MSCLNet, optimiser: torch.optim.Optimizer) -> dict[str, int]:
-    """Where to go on from: the end of the checkpoint's epoch, or the beginning."""
-    if not path.exists():
-        return {"epoch": 0, "step": 0}
-    state = checkpoint.load(path)
-    if lines := checkpoint.differing(plain(job), state["job"]):
-        raise DataError(
-            f"{path}: a checkpoint of another configuration:\n  " + "\n  ".join(lines) + "\n"
-            f"Restore these values to continue it, or delete {path.parent} to train from the beginning"
-        )
-    network.load_state_dict(state["network"])
-    optimiser.load_state_dict(state["optimiser"])
-    return {"epoch": state["epoch"], "step": state["step"]}
-
-
-def _finish(folder: Path, job: TrainJob, network: MSCLNet) -> None:
+def _finish(folder: Path, job: TrainJob, network: MSCLNet, record: Record) -> None:
     """The outputs, in an order that lets a kill between any two be finished by the next run."""
-    (folder / CONFIG).write_text(yaml.safe_dump(plain(job), sort_keys=False))
+    record.state()  # all of it is on the disk
     save_model(folder / MODEL, network, job.model, job.method, job.objective, plain(job))
     shutil.copyfile(folder / WORK / METRICS, folder / METRICS)
+    drop(folder / WORK)
     shutil.rmtree(folder / WORK)

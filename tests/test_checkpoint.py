@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from msclnet import checkpoint
+from msclnet.distributed import Processes, StopRequests
 from msclnet.types import DataError
 
 
@@ -35,6 +38,77 @@ def test_absent_and_damaged_files_are_named_with_the_remedy(tmp_path: Path) -> N
     (tmp_path / "c.pt").write_bytes((tmp_path / "c.pt").read_bytes()[:500])
     with pytest.raises(DataError, match=r"c\.pt: not a readable checkpoint .*delete it and train again"):
         checkpoint.load(tmp_path / "c.pt")
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
+    """torch itself reads such a file without a word."""
+    checkpoint.save(tmp_path / "c.pt", {"w": torch.arange(1000.0)})
+    assert torch.equal(torch.load(tmp_path / "c.pt", weights_only=True)["w"], torch.arange(1000.0))
+    content = bytearray((tmp_path / "c.pt").read_bytes())
+    content[content.find(torch.arange(1000.0).numpy().tobytes()) + 402] ^= 1
+    (tmp_path / "c.pt").write_bytes(content)
+    assert not torch.equal(torch.load(tmp_path / "c.pt", weights_only=True)["w"], torch.arange(1000.0))
+    with pytest.raises(DataError, match=r"c\.pt: not a readable checkpoint \(its sha256 is not the one"):
+        checkpoint.load(tmp_path / "c.pt")
+
+
+def keeper(folder: Path, steps: Iterator[int]) -> checkpoint.Keeper:
+    """Of a training whose whole state is its step."""
+    process = Processes(0, 1, torch.device("cpu"))
+    contents = lambda: {"step": next(steps)}  # noqa: E731
+    return checkpoint.Keeper(folder, 0, {"seed": 0}, contents, process, StopRequests(process))
+
+
+def test_the_last_two_are_kept_and_the_newest_whole_one_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep = keeper(tmp_path, iter([8, 9, 10])).keep
+    for taken in (1, 2, 3):
+        keep(4, taken)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10.pt", "checkpoint-9.pt"]
+    (tmp_path / "checkpoint-11.pt.partial").write_bytes(b"PK")
+    state = checkpoint.newest(tmp_path, {"seed": 0})
+    assert state
+    assert (state["step"], state["epoch"], state["taken"]) == (10, 4, 3)
+    (tmp_path / "checkpoint-10.pt").write_bytes((tmp_path / "checkpoint-10.pt").read_bytes()[:-1])
+    state = checkpoint.newest(tmp_path, {"seed": 0})
+    assert state
+    assert (state["step"], state["epoch"], state["taken"]) == (9, 4, 2)
+    warning = capsys.readouterr().err
+    assert f"warning: {tmp_path}/checkpoint-10.pt: damaged (its sha256 is not the one" in warning
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-9.pt"]
+    with pytest.raises(DataError, match=r"seed: 0 in the checkpoint, 1 now(.|\n)*or delete"):
+        checkpoint.newest(tmp_path, {"seed": 1})
+    (tmp_path / "checkpoint-9.pt").write_bytes(b"")
+    assert checkpoint.newest(tmp_path, {"seed": 0}) is None
+
+
+def test_a_disk_that_is_full_for_a_while_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """/dev/full answers a write as a full disk does."""
+    keep = keeper(tmp_path, iter([1, 2, 3])).keep
+    keep(1, 1)
+    (tmp_path / "checkpoint-2.pt.partial").symlink_to("/dev/full")
+    keep(1, 2)
+    warning = capsys.readouterr().err
+    assert "cannot be written (No space left on device): " in warning
+    assert "MiB are free on its disk; free some there" in warning
+    keep(1, 3)
+    state = checkpoint.newest(tmp_path, {"seed": 0})
+    assert state
+    assert state["step"] == 3
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
+    with checkpoint.alone(tmp_path / "work", 1):
+        began = time.monotonic()
+        with (
+            pytest.raises(DataError, match=r"work: another process has been training here for 1 s; let it end"),
+            checkpoint.alone(tmp_path / "work", 1),
+        ):
+            pass
+        assert 1 <= time.monotonic() - began < 5
+    with checkpoint.alone(tmp_path / "work", 1):
+        pass
 
 
 class Planted:

@@ -15,7 +15,7 @@ LAYERS = [
     {"cli", "diagnose", "studies"},
     {"train", "features", "aggregate", "plots", "tracking", "record"},
     {"model", "losses", "data", "evaluation"},
-    {"distributed", "checkpoint", "schedule", "config"},
+    {"distributed", "checkpoint", "failure", "schedule", "config"},
     {"types"},
 ]
 WITHIN_TOP = {("train", "record")}

@@ -1,9 +1,11 @@
-"""Training on a tiny pack of random images: it learns, resumes exactly, records, and stops at a bad loss."""
+"""Training on a tiny pack of random images: it learns, records, and stops at a bad loss. tests/faults kills it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +13,21 @@ import pytest
 import torch
 from PIL import Image
 
-from msclnet import checkpoint, train
+from msclnet import train
 from msclnet.config import Config, ConfigError, TrainJob, build, read_yaml, train_job
 from msclnet.data.contract import Split
 from msclnet.data.pack import Pack, write_pack
 from msclnet.features import extract
 from msclnet.losses import objective
 from msclnet.model.saved import load_model
-from msclnet.record import NonFiniteLoss
+from msclnet.record import Live, NonFiniteLoss
+from msclnet.tracking import read_training
 from msclnet.types import DataError, Modality, Record
 
 IDENTITIES, IMAGES = 4, 3
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four identities of three images a modality; an identity's images share a random pattern."""
     root = tmp_path_factory.mktemp("images")
@@ -47,7 +50,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def job(default: Config) -> TrainJob:
     recipe = dataclasses.replace(
         default.train, identities=4, images=2, rate=0.05, warmup=1, milestones=(), factors=(), log_every=1,
-        checkpoint_every=1, padding=2,
+        padding=2,
     )  # fmt: skip
     model = dataclasses.replace(default.model, parts=3, hidden=8, rank=4, rounds=2)
     whole = train_job(default, "sysu", "msclnet", 1)
@@ -93,45 +96,77 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_an_interrupted_training_continues_to_the_same_bits(
-    job: TrainJob, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
-) -> None:
-    train.train(job, pack, tmp_path / "whole")
-    step = train.train_step
-    taken = 0
+def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Raises Killed before ``step`` is taken."""
+    taken, real = 0, train.train_step
 
     def interrupted(*args, **kwargs):
         nonlocal taken
         taken += 1
-        if taken == epoch + 1:
+        if taken == step:
             raise Killed
-        return step(*args, **kwargs)
+        return real(*args, **kwargs)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "train_step", interrupted)
-        with pytest.raises(Killed):
-            train.train(job, pack, tmp_path / "halves")
-    assert not (tmp_path / "halves/model.pt").exists()
-    train.train(job, pack, tmp_path / "halves")
-    whole, halves = (checkpoint.load(tmp_path / name / "model.pt") for name in ("whole", "halves"))
-    for name, value in whole["network"].items():
-        assert torch.equal(value, halves["network"][name]), name
-
-    def losses(folder: str) -> list[tuple]:
-        drop = ("time", "kind")
-        return [
-            tuple((k, v) for k, v in line.items() if k not in drop)
-            for line in lines(tmp_path / folder / "metrics.jsonl", "step")
-        ]
-
-    assert losses("whole") == losses("halves"), "each step is recorded once, with the same losses"
+    monkeypatch.setattr(train, "train_step", interrupted)
 
 
-def test_a_checkpoint_of_another_configuration_is_refused_by_key(job: TrainJob, pack: Path, tmp_path: Path) -> None:
-    network = train.build_network(job, IDENTITIES)
-    (tmp_path / "work").mkdir()
-    train._save(tmp_path / "work/checkpoint.pt", job, network, train.build_optimiser(network, job), 1, 1)
+def test_a_running_training_can_be_mirrored(
+    job: TrainJob, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt(monkeypatch, step=3)
+    with pytest.raises(Killed):
+        train.train(job, pack, tmp_path)
+    training = read_training(tmp_path)
+    assert training.job == job
+    assert sorted(training.points()["train/total"]) == [1, 2]
+    assert training.ended is None
+
+
+@pytest.mark.parametrize("tracking", ["vanished", "locked"])
+def test_a_tracking_server_that_does_not_answer_stops_no_training(
+    job: TrainJob, pack: Path, tmp_path: Path, tracking: str
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        uri = "http://127.0.0.1:9" if tracking == "vanished" else f"sqlite:///{tmp_path}/mlflow.db"
+        live = Live(uri, 1e-6)
+        train.train(job, pack, tmp_path / "out", live)
+        assert live.process, "it was called"
+        assert (tmp_path / "out/model.pt").exists()
+        live.process.kill()
+        live.process.wait()
+
+
+def test_a_full_disk_costs_no_line_of_the_record(
+    job: TrainJob, pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record's disk is full in the third of four epochs."""
+    real, record = train.train_epoch, tmp_path / "work/metrics.jsonl"
+
+    def epoch(*args):
+        number = args[4]
+        if number == 3:
+            record.rename(tmp_path / "aside")
+            record.symlink_to("/dev/full")
+        real(*args)
+        if number == 3:
+            args[7].keep(4, 0)
+            record.unlink()
+            (tmp_path / "aside").rename(record)
+
+    monkeypatch.setattr(train, "train_epoch", epoch)
+    train.train(job, pack, tmp_path)
+    assert [line["step"] for line in lines(tmp_path / "metrics.jsonl", "step")] == [1, 2, 3, 4]
+    assert len(lines(tmp_path / "metrics.jsonl", "epoch")) == 4
+    assert "/work: cannot be written (No space left on device): " in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_configuration_is_refused_by_key(
+    job: TrainJob, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt(monkeypatch, step=3)
+    with pytest.raises(Killed):
+        train.train(job, pack, tmp_path, checkpoint_every=0)
     other = dataclasses.replace(job, train=dataclasses.replace(job.train, rate=0.5))
     with pytest.raises(DataError, match=r"train\.rate: 0\.05 in the checkpoint, 0\.5 now(.|\n)*delete .*work"):
         train.train(other, pack, tmp_path)
@@ -149,7 +184,7 @@ def test_a_non_finite_loss_stops_the_run_and_is_named(
     monkeypatch.setattr(objective, "terms", poisoned)
     with pytest.raises(NonFiniteLoss, match=r"epoch 1, step 1: the loss term 'wrt' is nan"):
         train.train(job, pack, tmp_path)
-    assert not (tmp_path / "work/checkpoint.pt").exists()
+    assert not list((tmp_path / "work").glob("checkpoint*"))
 
 
 def test_more_identities_than_the_pack_has_are_refused(job: TrainJob, pack: Path, tmp_path: Path) -> None:

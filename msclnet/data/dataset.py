@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -53,8 +54,11 @@ class TrainingImages:
         """Batches an epoch."""
         return steps_per_epoch(len(self.rows[Modality.VISIBLE]), len(self.rows[Modality.INFRARED]), self.pairs)
 
-    def epoch(self, epoch: int, device: torch.device) -> Iterator[Batch]:
-        """This rank's share of each batch of ``epoch`` (from 1), augmented on ``device``; the next is read ahead."""
+    def epoch(self, epoch: int, device: torch.device, taken: int = 0) -> Iterator[Batch]:
+        """This rank's share of each batch of ``epoch`` (from 1), augmented on ``device``; the next is read ahead.
+
+        The first ``taken`` batches are left out: a resumed epoch's.
+        """
         recipe = self.recipe
         pairs = epoch_pairs(
             self.labels[Modality.VISIBLE],
@@ -63,7 +67,7 @@ class TrainingImages:
             recipe.images,
             (recipe.seed, recipe.split, epoch),
         )
-        raw = (self._read(step, chosen, epoch, device) for step, chosen in enumerate(pairs))
+        raw = (self._read(step, chosen, epoch, device) for step, chosen in islice(enumerate(pairs), taken, None))
         for images, draws, labels, cameras in _one_ahead(raw):
             visible, infrared = (
                 augment(image.to(device, non_blocking=True), d.to(device), recipe.padding)

@@ -121,11 +121,13 @@ class Pack:
             raise DataError(f"{self.folder}: has no split {split}; it holds {', '.join(self.splits)}. Pack that split")
         return np.array(self.splits[str(split)][part][modality.name.lower()], np.int64)
 
-    def verify(self) -> None:
-        """Raises DataError naming a file whose content is not what was packed."""
-        for name, digest in _manifest(self.folder)["sha256"].items():
+    def verify(self) -> dict[str, str]:
+        """The sha256 of each file; raises DataError naming one whose content is not what was packed."""
+        digests = _manifest(self.folder)["sha256"]
+        for name, digest in digests.items():
             if _sha256(self.folder / name) != digest:
                 raise DataError(f"{self.folder / name}: corrupt, its sha256 is not that in {MANIFEST}; {REMEDY} again")
+        return digests
 
 
 def decode(path: Path, height: int, width: int) -> np.ndarray:

@@ -27,12 +27,16 @@ STUDIED = CONFIG.methods[CONFIG.studies.method].losses
 VARIANTS = studies.variants(CONFIG.studies, STUDIED)
 
 # What every job's shell knows. The scripts import msclnet from this checkout in every environment, conda's included, which
-# it is not installed into. Where a training is mirrored to is no parameter of it: a change there retrains nothing.
+# it is not installed into. Where a training is mirrored to and how it survives are no parameters of it: a change retrains
+# nothing.
 EXPORTS = {
     "PYTHONPATH": ROOT,
     "SCRIPTS": ROOT / "workflow/scripts",
     "TRACKING_URI": CONFIG.tracking.uri,
     "TRACKING_EVERY": CONFIG.tracking.live_every,
+    "CHECKPOINT_EVERY": CONFIG.survival.checkpoint_every,
+    "RESTARTS": CONFIG.survival.restarts,
+    "PROCESS_TIMEOUT": CONFIG.survival.timeout,
 }
 assignments = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in EXPORTS.items())
 shell.prefix(f"set -euo pipefail; export {assignments}; ")

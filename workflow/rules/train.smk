@@ -21,8 +21,9 @@ rule train:
         processes=processes,
         code=code(*NETWORK, *BATCHES, "msclnet/losses", "msclnet/schedule.py", "msclnet/distributed.py"),
     shell:
-        "torchrun --standalone --nproc-per-node {params.processes} $SCRIPTS/train.py --job {params.job:q} "
-        "--pack $(dirname {input.pack}) --out $(dirname {output.model}) "
+        "torchrun --standalone --max-restarts $RESTARTS --nproc-per-node {params.processes} $SCRIPTS/train.py "
+        "--job {params.job:q} --pack $(dirname {input.pack}) --out $(dirname {output.model}) "
+        "--checkpoint-every $CHECKPOINT_EVERY --timeout $PROCESS_TIMEOUT --launcher $PPID "
         '--uri="$TRACKING_URI" --live-every "$TRACKING_EVERY" > {log} 2>&1'
 
 

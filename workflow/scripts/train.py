@@ -1,15 +1,17 @@
 """Trains one split by one method. Run by torchrun; ``python train.py ...`` is a single process.
 
 torchrun --standalone --nproc-per-node 2 workflow/scripts/train.py --job job.yaml --pack data/packs/regdb --out x
+
+The same command goes on where a training was interrupted: by a kill, a signal (SIGTERM and SIGINT leave a checkpoint),
+an error or, with torchrun's --max-restarts, the death of one of its processes.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from msclnet import failure
 from msclnet.config import TrainJob, build, read_yaml
-from msclnet.record import Live
-from msclnet.train import train
 from msclnet.types import UserError
 
 
@@ -20,9 +22,27 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path, help="where model.pt, metrics.jsonl, config.yaml go")
     parser.add_argument("--uri", default="", help="MLflow tracking URI of the live mirror")
     parser.add_argument("--live-every", default=0.0, type=float, help="seconds between uploads; 0: none (default)")
+    parser.add_argument("--checkpoint-every", default=60.0, type=float, help="seconds; 0: every step (default: 60)")
+    parser.add_argument(
+        "--timeout", default=600.0, type=float, help="seconds to wait for other processes (default: 600)"
+    )
+    parser.add_argument("--launcher", default=0, type=int, help="process whose end stops the training, at a checkpoint")
     args = parser.parse_args()
-    live = Live(args.uri, args.live_every) if args.live_every else None
-    train(build(TrainJob, read_yaml(args.job)), args.pack, args.out, live)
+    job = build(TrainJob, read_yaml(args.job))
+    if failure.in_vain(args.out / "work"):
+        sys.exit(1)
+    from msclnet.record import Live  # import torch
+    from msclnet.train import train
+
+    train(
+        job,
+        args.pack,
+        args.out,
+        Live(args.uri, args.live_every) if args.live_every else None,
+        checkpoint_every=args.checkpoint_every,
+        timeout=args.timeout,
+        launcher=args.launcher,
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,138 @@
+"""A training that meets a fault at a chosen moment: a process of its own, which can really be killed."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from msclnet import failure, train
+from msclnet.config import TrainJob
+
+CONTEXT = multiprocessing.get_context("forkserver")  # forks a process that has imported torch and done nothing else
+CONTEXT.set_forkserver_preload(["tests.faults.victim", "torch._dynamo"])  # the latter by every optimiser
+PR_SET_PDEATHSIG = 1  # of prctl(2)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens when ``call`` (a dotted name) is called for the ``nth`` time, before it does anything."""
+
+    what: str
+    call: str
+    nth: int
+    rank: int = 0  # in which process
+    attempt: int = 0  # of torchrun's
+
+    def plant(self) -> None:
+        here = (int(os.environ.get("RANK", "0")), int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")))
+        if here != (self.rank, self.attempt):
+            return
+        owner_name, name = self.call.rsplit(".", 1)
+        try:
+            owner: Any = importlib.import_module(owner_name)
+        except ModuleNotFoundError:  # a class's
+            module, of = owner_name.rsplit(".", 1)
+            owner = getattr(importlib.import_module(module), of)
+        original, calls = getattr(owner, name), 0
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == self.nth:
+                self.happen(args)
+            return original(*args, **kwargs)
+
+        setattr(owner, name, called)
+
+    def happen(self, args: tuple) -> None:
+        match self.what:
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "terminate":
+                os.kill(os.getpid(), signal.SIGTERM)
+            case "terminate torchrun":
+                os.kill(os.getppid(), signal.SIGTERM)
+            case "kill torchrun":
+                os.kill(os.getppid(), signal.SIGKILL)
+            case "hang":
+                time.sleep(3600)
+            case "exhaust memory":
+                torch.empty(2**50)
+            case "nan":  # in the weights: every later batch's features are no numbers
+                model = args[0]
+                with torch.no_grad():
+                    next(model.parameters()).fill_(float("nan"))
+            case other:
+                raise ValueError(other)
+
+
+def run(
+    job: TrainJob, pack: Path, out: Path, fault: Fault | None = None, log: Path | None = None, **options: Any
+) -> None:
+    """Trains, and copies the work folder to ``<out>.kept`` when the training no longer needs it."""
+    if log:
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+    if failure.in_vain(out / train.WORK):
+        raise SystemExit(1)
+    drop = train.drop
+
+    def kept(work: Path) -> None:
+        shutil.copytree(work, out.with_suffix(".kept"), dirs_exist_ok=True)
+        drop(work)
+
+    train.drop = kept
+    if fault:
+        fault.plant()
+    train.train(job, pack, out, **options)
+
+
+def launch(processes: int, restarts: int, log: Path, *args: Any) -> None:
+    """As ``torchrun --standalone --nproc-per-node PROCESSES --max-restarts RESTARTS`` does, by its own functions."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        max_restarts=restarts,
+        start_method="fork",  # of a process that has imported torch: the workers need not
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        run_id=str(os.getpid()),
+        monitor_interval=0.1,
+    )
+    elastic_launch(config, _worker)(*args)
+
+
+def _worker(job: TrainJob, pack: Path, out: Path, fault: Fault | None, options: dict[str, Any]) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)  # a worker of the command torchrun gets no signal when that dies
+    run(job, pack, out, fault, **options)
+
+
+def start(target: Any, *args: Any, **kwargs: Any) -> Any:
+    process = CONTEXT.Process(target=target, args=args, kwargs=kwargs)
+    process.start()
+    return process
+
+
+def finish(process: Any, seconds: float = 120) -> int:
+    """The exit status, negative for a signal; fails a process that does not end in ``seconds``."""
+    process.join(seconds)
+    if process.exitcode is None:
+        process.kill()
+        raise AssertionError(f"still running after {seconds} s")
+    return process.exitcode

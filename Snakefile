@@ -21,6 +21,20 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/studies.smk"
 
 
+# Seconds each, without a GPU: a cluster's queue would take longer.
+localrules:
+    studies,
+    all,
+    aggregate,
+    plot_cmc,
+    plot_losses,
+    track_prepare,
+    track,
+    ablation,
+    sensitivity,
+    plot_study,
+
+
 rule studies:
     """Table 1 and Figure 6 of the paper; not part of `all`, for it trains each variant anew."""
     input:

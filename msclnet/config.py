@@ -32,10 +32,12 @@ class ConfigError(UserError):
 
 @dataclass(frozen=True)
 class Run:
-    """What is run: data sets and methods, in the order of the tables' rows."""
+    """What is run, data sets and methods in the order of the tables' rows, and on what."""
 
     sets: tuple[SetName, ...]
     methods: tuple[str, ...]
+    gpus_per_training: int | Literal["auto"]  # "auto": 1 where there is a GPU
+    nodes_per_training: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class RegDB:
     root: str  # a folder, or "stand-in"
     splits: tuple[int, ...]  # of 1..10; a split is a training of its own
     epochs: int
-    processes: int | Literal["auto"]  # DDP processes a training; "auto": one per GPU given to the job, else 1
+    processes: int | Literal["auto"]  # DDP processes a training; "auto": one per GPU of the training, else one per node
 
 
 @dataclass(frozen=True)
@@ -276,8 +278,26 @@ class Config:
             raise ConfigError(f"studies.split: {self.studies.split}; {self.studies.set} has {list(possible)}")
         if not self.studies.seeds or len(set(self.studies.seeds)) < len(self.studies.seeds):
             raise ConfigError(f"studies.seeds: {list(self.studies.seeds)}; name one or more, each once")
+        self._check_nodes()
         if len(self.train.milestones) != len(self.train.factors):
             raise ConfigError("train.milestones and train.factors must have the same number of entries")
+
+    def _check_nodes(self) -> None:
+        nodes = self.run.nodes_per_training
+        if nodes < 1:
+            raise ConfigError(f"run.nodes_per_training: {nodes}; a training needs a node")
+        spread = {f"data.{name}.processes": getattr(self.data, name).processes for name in self.run.sets}
+        for key, number in {"run.gpus_per_training": self.run.gpus_per_training, **spread}.items():
+            if number == "auto":
+                continue
+            if number < (key != "run.gpus_per_training"):
+                raise ConfigError(f"{key}: {number}; use auto or a number from 1 (GPUs: from 0, for none)")
+            if number % nodes:
+                near = [n for n in (number - number % nodes, number - number % nodes + nodes) if n]
+                raise ConfigError(
+                    f"{key}: {number} cannot be spread evenly over {nodes} nodes (run.nodes_per_training); "
+                    f"use {' or '.join(map(str, near))}"
+                )
 
 
 @dataclass(frozen=True)

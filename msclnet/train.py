@@ -18,6 +18,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from msclnet.batchnorm import synchronise
 from msclnet.checkpoint import Keeper, alone, drop, newest
 from msclnet.config import TrainJob, plain
 from msclnet.data.dataset import Recipe, TrainingImages
@@ -173,7 +174,7 @@ def parallel(network: MSCLNet, job: TrainJob, process: Processes) -> nn.Module:
     if process.world == 1:
         return network
     if job.train.sync_batchnorm:
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        synchronise(network, process.device.type)
     devices = [process.device] if process.device.type == "cuda" else None
     return nn.parallel.DistributedDataParallel(network, device_ids=devices)
 

@@ -43,6 +43,10 @@ def test_plain_and_build_are_inverse(default: Config) -> None:
         ("run.methods", [], r"run\.sets and run\.methods must each name at least one"),
         ("data.regdb.splits", [0, 11], r"data\.regdb\.splits: \[0, 11\]; name some of 1\.\.10"),
         ("train.factors", [0.1], r"train\.milestones and train\.factors must have the same number"),
+        ("run.gpus_per_training", -1, r"run\.gpus_per_training: -1; use auto or a number from 1 \(GPUs: from 0"),
+        ("data.sysu.processes", 0, r"data\.sysu\.processes: 0; use auto or a number from 1"),
+        ("run.nodes_per_training", 0, r"run\.nodes_per_training: 0; a training needs a node"),
+        ("run.nodes_per_training", 3, r"data\.sysu\.processes: 2 cannot be spread evenly over 3 nodes .*; use 3$"),
         ("train", None, r"train: expected a mapping, found None"),
     ],
 )

@@ -49,7 +49,9 @@ def scripts() -> list[tuple[str, str]]:
     """Each rule's environment and script."""
     text = "".join(file.read_text() for file in sorted((ROOT / "workflow/rules").glob("*.smk")))
     rules = re.split(r"(?m)^rule ", text)[1:]
-    return sorted({(re.search(r"envs/(\w+)\.yaml", r)[1], re.search(r"\$SCRIPTS/(\w+\.py)", r)[1]) for r in rules})
+    return sorted(
+        {(re.search(r"envs/(\w+)\.yaml", r)[1], name) for r in rules for name in re.findall(r"\$SCRIPTS/(\w+\.py)", r)}
+    )
 
 
 @pytest.mark.parametrize(("environment", "script"), scripts())

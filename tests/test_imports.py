@@ -12,10 +12,10 @@ from tests.conftest import ROOT
 
 # Each room may import those after it, and what its own row names beside itself.
 LAYERS = [
-    {"cli", "diagnose", "studies"},
+    {"cli", "diagnose", "studies", "launch"},
     {"train", "features", "aggregate", "plots", "tracking", "record"},
     {"model", "losses", "data", "evaluation"},
-    {"distributed", "checkpoint", "failure", "schedule", "config"},
+    {"distributed", "checkpoint", "failure", "schedule", "config", "devices", "batchnorm"},
     {"types"},
 ]
 WITHIN_TOP = {("train", "record")}

@@ -1,10 +1,12 @@
 """One step of each method as torchrun starts it: ``steps.py OUT METHOD ...``; the first rank writes what came of it.
 
-float64, batch normalisation fixed at its running statistics: what is left to depend on the number of processes is
-the gather, the losses and DDP.
+float64, and batch normalisation either "fixed" at its running statistics, so that what is left to depend on the number
+of processes is the gather, the losses and DDP, or "synchronised", over the rows of all of them.
 """
 
+import dataclasses
 import sys
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -16,6 +18,7 @@ from msclnet.losses import objective
 from msclnet.train import build_network, parallel
 from msclnet.types import Batch
 
+NORMALISATIONS = ("fixed", "synchronised")
 PAIRS, IDENTITIES, SIZE = 8, 4, (96, 48)
 
 
@@ -33,14 +36,19 @@ def main(out: Path, methods: list[str]) -> None:
     with processes(1) as process:
         rows = share(PAIRS, process.rank, process.world)
         mine = Batch(**{name: value[rows] for name, value in vars(global_batch()).items()})
-        for method in methods:
+        for method, normalisation in product(methods, NORMALISATIONS):
             job = settings.train_job(config, "sysu", method, 1)
-            network = build_network(job, IDENTITIES).double().eval()
+            synchronised = normalisation == "synchronised"
+            job = dataclasses.replace(job, train=dataclasses.replace(job.train, sync_batchnorm=synchronised))
+            network = build_network(job, IDENTITIES).double().train(synchronised)
             model = parallel(network, job, process)  # DDP averages gradients only as long as it lives
             terms = objective.terms(gather(model(mine)), job.method.losses, job.objective)
             objective.total(terms, job.method.losses).backward()
-            gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
-            results[method] = {"terms": {k: v.detach() for k, v in terms.items()}, "gradients": gradients}
+            results[f"{method}, {normalisation}"] = {
+                "terms": {name: value.detach() for name, value in terms.items()},
+                "gradients": {name: p.grad for name, p in network.named_parameters() if p.grad is not None},
+                "statistics": {name: value.double() for name, value in network.named_buffers()},
+            }
         if process.first:
             torch.save(results, out)
 

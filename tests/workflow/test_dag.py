@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import re
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +23,16 @@ from tests.conftest import ROOT
 TINY = ROOT / "tests/workflow/tiny.yaml"
 
 
-def snakemake(folder: Path, *arguments: str, configs: tuple[Path, ...] = (TINY,), check: bool = True) -> str:
+def snakemake(
+    folder: Path,
+    *arguments: str,
+    configs: tuple[Path, ...] = (TINY,),
+    check: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     command = ["snakemake", "--directory", str(folder), "--configfile", *map(str, configs), "--cores", "2", *arguments]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    env = {**os.environ, **(environment or {})}
+    result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=900)
     output = result.stdout + result.stderr
     if check:
         assert result.returncode == 0, output[-6000:]
@@ -189,6 +198,53 @@ def test_a_second_run_gives_the_same_tables_byte_for_byte(done: Path, tmp_path: 
     snakemake(tmp_path, "--cores", "1", *targets)
     for target in targets:
         assert (tmp_path / target).read_bytes() == (done / target).read_bytes()
+
+
+def test_with_two_gpus_two_trainings_run_at_a_time_each_on_its_own(done: Path, tmp_path: Path) -> None:
+    """And the cores, more than two trainings need, are no reason to run a third."""
+    for part in ("data", "results/data", "results/tracking"):
+        shutil.copytree(done / part, tmp_path / part)
+    configs = changed(tmp_path, "data: {regdb: {processes: auto}}")
+    folders = [f"results/regdb/{method}/split{split}" for method in ("base", "msclnet") for split in (1, 2)]
+    targets = [f"{folder}/model.pt" for folder in folders]
+    gpus = {"MSCLNET_GPUS": "2", "MSCLNET_LEASES": str(tmp_path / "leases")}
+    snakemake(tmp_path, "--cores", "4", *targets, configs=configs, environment=gpus)
+    trainings = []
+    for folder in folders:
+        began, *_, ended = map(json.loads, (tmp_path / folder / "metrics.jsonl").read_text().splitlines())
+        log = (tmp_path / f"results/logs/train_{folder.removeprefix('results/').replace('/', '_')}.log").read_text()
+        trainings.append((began["time"], ended["time"], re.search(r"on the GPUs (.*)", log)[1], began["processes"]))
+    assert {(gpu, processes) for _, _, gpu, processes in trainings} == {("0", 1), ("1", 1)}
+    for began, _, gpu, _ in trainings:
+        running = [other for other in trainings if other[0] <= began < other[1]]
+        assert len(running) <= 2
+        assert [other[2] for other in running].count(gpu) == 1
+
+
+def test_cores_are_shared_so_that_no_gpu_is_idle(tmp_path: Path) -> None:
+    """A training of four threads takes two of four cores where two GPUs wait; of `processes`, each has a GPU."""
+    configs = changed(tmp_path, "{train: {threads: 4}, data: {regdb: {processes: auto}, sysu: {processes: 2}}}")
+
+    def asked(gpus: str, target: str) -> str:
+        output = snakemake(
+            tmp_path / "run", "--cores", "4", "--dry-run", target, configs=configs, environment={"MSCLNET_GPUS": gpus}
+        )
+        return re.search(r"rule train:(?:\n +.*)+", output)[0]
+
+    regdb, sysu = "results/regdb/base/split1/model.pt", "results/sysu/base/split1/model.pt"
+    assert re.search(r"threads: 2\n.*device=gpu, processes=1, gpu=1,", asked("2", regdb))
+    assert re.search(r"threads: 4\n.*device=gpu, processes=2, gpu=2,", asked("2", sysu))
+    assert re.search(r"threads: 4\n.*device=cpu, processes=1, gpu=0,", asked("0", regdb))
+    assert "device=cpu, processes=2, gpu=0," in asked("1", sysu), "one GPU is not shared by two processes"
+
+
+def test_more_gpus_than_the_machine_has_are_refused_and_too_few_are_announced(tmp_path: Path) -> None:
+    many = changed(tmp_path, "{run: {gpus_per_training: 4}, data: {regdb: {processes: auto}}}")
+    gpus = {"CUDA_VISIBLE_DEVICES": "0,1"}
+    output = snakemake(tmp_path / "run", "--dry-run", configs=many, environment=gpus, check=False)
+    assert "run.gpus_per_training: 4, and this machine has 2 GPUs to use (CUDA_VISIBLE_DEVICES=0,1)" in output
+    output = snakemake(tmp_path / "run", "--dry-run", environment={"CUDA_VISIBLE_DEVICES": "1"})
+    assert "data.regdb.processes: 2 processes and 1 GPUs on this machine: they run on the CPU" in output
 
 
 def test_table_1_trains_its_fifteen_rows_once_a_seed(done: Path, tmp_path: Path) -> None:

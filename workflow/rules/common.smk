@@ -3,23 +3,24 @@ import hashlib
 import json
 import os
 import shlex
-import subprocess
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from msclnet import config as settings
-from msclnet import studies
+from msclnet import devices, studies
 
 try:
     CONFIG = settings.build(settings.Config, config)
 except settings.ConfigError as error:
     raise WorkflowError(f"configuration: {error}") from None
 
-ALL_CORES = 1024  # Snakemake lowers it to the cores it was given
+CLUSTER = not workflow.local_exec  # jobs run elsewhere: a scheduler counts GPUs, and this machine's say nothing
+ALL_CORES = 1024  # Snakemake lowers it to the cores it was given; on a cluster profiles/slurm does
 FIGURES = ["cmc", "losses"]
 FORMAT = CONFIG.figures.format
 METHODS = [settings.UNTRAINED, *CONFIG.run.methods]
@@ -129,27 +130,66 @@ def untrained_job(wildcards):
     return inline(settings.train_job(CONFIG, wildcards.set, settings.UNTRAINED, first))
 
 
-def gpus():
-    """GPUs a job on this machine may use: those of CUDA_VISIBLE_DEVICES, else all there are."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([device for device in visible.split(",") if device.strip()])
-    try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
-    except OSError:
-        return 0
-    return listed.stdout.count("GPU ") if listed.returncode == 0 else 0
+# Snakemake counts GPUs; launch.py chooses them, and locks them against whoever else uses this machine.
+GPUS = 0 if CLUSTER else len(devices.visible())
+GPUS_EACH = min(1, GPUS) if CONFIG.run.gpus_per_training == "auto" else CONFIG.run.gpus_per_training
+NODES = CONFIG.run.nodes_per_training
+if not CLUSTER and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", GPUS)  # without a limit Snakemake would not count them
 
-
-GPUS = gpus()
+for name in CONFIG.run.sets:
+    wanted = getattr(CONFIG.data, name).processes
+    if GPUS and GPUS_EACH and wanted != "auto" and wanted > GPUS:
+        logger.warning(
+            f"data.{name}.processes: {wanted} processes and {GPUS} GPUs on this machine: they run on the CPU. Set it to auto, or "
+            f"to {GPUS} or less, for GPUs."
+        )
 
 
 def processes(wildcards):
-    """DDP processes of a training: as configured, or one per GPU given to it, or 1."""
+    """DDP processes of a training: as configured, or one per GPU of it, or one per node."""
     wanted = train_job(wildcards).processes
-    return max(1, GPUS) if wanted == "auto" else wanted
+    if wanted != "auto":
+        return wanted
+    if not CLUSTER and GPUS_EACH > GPUS:
+        raise WorkflowError(
+            f"run.gpus_per_training: {GPUS_EACH}, and this machine has {GPUS} GPUs to use "
+            f"({devices.VISIBLE}={os.environ.get(devices.VISIBLE, 'not set')}); lower it, or make more visible"
+        )
+    return max(NODES, GPUS_EACH)
+
+
+def device(wildcards):
+    """What a training's processes run on: each on a GPU of its own, or all on the CPU."""
+    return "gpu" if GPUS_EACH and (CLUSTER or processes(wildcards) <= GPUS) else "cpu"
+
+
+def share_of_cores(wanted, gpus):
+    """The cores of a job on ``gpus`` of this machine's: at most the same part of its cores, so that no GPU is left idle."""
+    cores = workflow.global_resources["_cores"].value or os.cpu_count()
+    return max(1, min(wanted, cores * gpus // GPUS)) if GPUS else wanted
 
 
 def training_threads(wildcards):
-    """The cores of a training: on the CPU its processes' threads; with GPUs all, so that one training has them all."""
-    return ALL_CORES if GPUS else processes(wildcards) * CONFIG.train.threads
+    """The cores of a training on each of its nodes: its processes' threads."""
+    local = processes(wildcards) // NODES
+    return share_of_cores(local * CONFIG.train.threads, local if device(wildcards) == "gpu" else GPUS)
+
+
+def counted(gpus):
+    """The resource `gpu`, which Snakemake counts on this machine."""
+    return 0 if CLUSTER else gpus
+
+
+def requested(gpus):
+    """The resource `gres`, which asks Slurm for GPUs on each node."""
+    return f"gpu:{gpus}" if CLUSTER and gpus else None
+
+
+def training_gpus(wildcards):
+    """GPUs of a training on each of its nodes."""
+    return processes(wildcards) // NODES if device(wildcards) == "gpu" else 0
+
+
+EMBEDDING_GPUS = min(1, GPUS_EACH)
+EMBEDDING_DEVICE = "gpu" if EMBEDDING_GPUS else "cpu"

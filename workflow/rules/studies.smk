@@ -12,16 +12,22 @@ rule score_study:
         "results/benchmarks/score_study_{variant}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: CONFIG.train.threads
+    threads: share_of_cores(CONFIG.train.threads, EMBEDDING_GPUS or GPUS)
+    resources:
+        device=EMBEDDING_DEVICE,
+        gpu=counted(EMBEDDING_GPUS),
+        gres=requested(EMBEDDING_GPUS),
     params:
         set=CONFIG.studies.set,
         split=CONFIG.studies.split,
         batch=CONFIG.evaluate.batch,
+        threads=CONFIG.train.threads,
         protocol=f"--protocol {CONFIG.evaluate.sysu.protocol} {PERMUTATIONS} --draws {CONFIG.evaluate.sysu.draws}",
         code=code("msclnet/features.py", "msclnet/model", "msclnet/evaluation"),
     shell:
-        "python $SCRIPTS/features.py --model {input.models} --pack $(dirname {input.pack}) --split {params.split} "
-        "--batch {params.batch} --threads {threads} --out {output.features} > {log} 2>&1 && "
+        "python $SCRIPTS/launch.py --device {resources.device} --threads {threads} $SCRIPTS/features.py "
+        "--model {input.models} --pack $(dirname {input.pack}) --split {params.split} "
+        "--batch {params.batch} --threads {params.threads} --out {output.features} > {log} 2>&1 && "
         "python $SCRIPTS/evaluate.py --set {params.set} --features {output.features} --modes all --shots 1 "
         "{params.protocol} >> {log} 2>&1"
 

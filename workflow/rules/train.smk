@@ -16,14 +16,26 @@ rule train:
     conda:
         "../../envs/train.yaml"
     threads: training_threads
+    # No parameters: what a training ran on is no reason to run it again. From `gres` on they are Slurm's. The process that
+    # launches a training, without which it ends, is only to be seen from its own node.
+    resources:
+        device=device,
+        processes=processes,
+        gpu=lambda wildcards: counted(training_gpus(wildcards)),
+        gres=lambda wildcards: requested(training_gpus(wildcards)),
+        nodes=NODES,
+        mpi="srun" if NODES > 1 else None,
+        tasks=NODES,
+        tasks_per_gpu=0,
     params:
         job=job,
-        processes=processes,
         code=code(*NETWORK, *BATCHES, "msclnet/losses", "msclnet/schedule.py", "msclnet/distributed.py"),
     shell:
-        "torchrun --standalone --max-restarts $RESTARTS --nproc-per-node {params.processes} $SCRIPTS/train.py "
-        "--job {params.job:q} --pack $(dirname {input.pack}) --out $(dirname {output.model}) "
-        "--checkpoint-every $CHECKPOINT_EVERY --timeout $PROCESS_TIMEOUT --launcher $PPID "
+        "python $SCRIPTS/launch.py --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} "
+        "--threads {threads} --restarts $RESTARTS $SCRIPTS/train.py --job {params.job:q} "
+        "--pack $(dirname {input.pack}) --out $(dirname {output.model}) "
+        "--checkpoint-every $CHECKPOINT_EVERY --timeout $PROCESS_TIMEOUT "
+        "--launcher $(({resources.nodes} == 1 ? PPID : 0)) "
         '--uri="$TRACKING_URI" --live-every "$TRACKING_EVERY" > {log} 2>&1'
 
 
@@ -45,7 +57,7 @@ rule untrained:
         job=untrained_job,
         code=code(*NETWORK),
     shell:
-        "python $SCRIPTS/train.py --job {params.job:q} --pack $(dirname {input.pack}) "
+        "python $SCRIPTS/launch.py --device cpu $SCRIPTS/train.py --job {params.job:q} --pack $(dirname {input.pack}) "
         "--out $(dirname {output.model}) > {log} 2>&1"
 
 
@@ -62,12 +74,17 @@ rule features:
         "results/benchmarks/features_{set}_{method}_split{split}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: lambda wildcards: training_threads(wildcards) if GPUS else CONFIG.train.threads
+    threads: share_of_cores(CONFIG.train.threads, EMBEDDING_GPUS or GPUS)
+    resources:
+        device=EMBEDDING_DEVICE,
+        gpu=counted(EMBEDDING_GPUS),
+        gres=requested(EMBEDDING_GPUS),
     params:
         batch=CONFIG.evaluate.batch,
         threads=CONFIG.train.threads,
         flip="--flip" if CONFIG.evaluate.flip else "",
         code=code("msclnet/features.py", "msclnet/model"),
     shell:
-        "python $SCRIPTS/features.py --model {input.model} --pack $(dirname {input.pack}) --split {wildcards.split} "
+        "python $SCRIPTS/launch.py --device {resources.device} --threads {threads} $SCRIPTS/features.py "
+        "--model {input.model} --pack $(dirname {input.pack}) --split {wildcards.split} "
         "--batch {params.batch} --threads {params.threads} {params.flip} --out {output} > {log} 2>&1"

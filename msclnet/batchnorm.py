@@ -1,0 +1,58 @@
+"""Batch normalisation over the rows of all processes, on the CPU as on GPUs."""
+
+from __future__ import annotations
+
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+from torch.nn import functional
+
+
+class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """What torch's SyncBatchNorm refuses to do on the CPU: ``[N, C, ...]`` on each process, as many rows on each.
+
+    The statistics carry gradients between the processes, as the gather of the outputs does.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return functional.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            )
+        values = input.to(self.weight.dtype)  # statistics of bfloat16 features are float32
+        dims = [dim for dim in range(values.dim()) if dim != 1]
+        shape = [-1 if dim == 1 else 1 for dim in range(values.dim())]
+        rows = values.numel() // values.shape[1] * dist.get_world_size()
+        mean = all_reduce(values.sum(dims)) / rows
+        centred = values - mean.view(shape)
+        variance = all_reduce(centred.square().sum(dims)) / rows
+        self.num_batches_tracked.add_(1)
+        self.running_mean.lerp_(mean.detach(), self.momentum)
+        self.running_var.lerp_(variance.detach() * rows / (rows - 1), self.momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centred * scale.view(shape) + self.bias.view(shape)).to(input.dtype)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Any number of dimensions."""
+
+
+def synchronise(network: nn.Module, device: str) -> None:
+    """Puts in the place of each BatchNorm within ``network`` one over all processes, with the same parameter objects.
+
+    torch's own on ``device`` "cuda", SyncBatchNorm on "cpu".
+    """
+    if device == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return
+    for parent in list(network.modules()):
+        for name, module in parent.named_children():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                whole = SyncBatchNorm(module.num_features, module.eps, module.momentum)
+                for tensor in module.state_dict():
+                    setattr(whole, tensor, getattr(module, tensor))
+                setattr(parent, name, whole.train(module.training))

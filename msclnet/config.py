@@ -177,7 +177,9 @@ class Train:
     padding: int  # pixels of the zero-padded random crop
     flip: float  # probability
     erasing_area: tuple[float, float]  # smallest and largest fraction erased
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["float32", "bfloat16", "float16"]
+    tf32: bool  # float32 products of a GPU rounded to TF32
+    compile: bool  # torch.compile
     sync_batchnorm: bool
     log_every: int  # steps between two logged ones
 

@@ -47,7 +47,7 @@ METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
 }
 TITLE: dict[SetName, str] = {"regdb": "RegDB", "sysu": "SYSU-MM01", "llcm": "LLCM"}
-TIMING = ("seconds", "images_per_second")  # what an epoch's line holds beside the terms
+BESIDE = ("seconds", "images_per_second", "scale", "skipped")  # what an epoch's line holds beside the terms
 PAPER_LAMBDA = {"div": 0.5, "t": 1.25, "local": 0.8, "global": 1.5}  # Eq. 17
 FIRST = {"rate": "learning rate", "total": "total, weighted"}  # before the terms
 
@@ -313,7 +313,7 @@ def _epochs(path: Path) -> dict[tuple[str, int], float]:
             if line["kind"] == "step":
                 rates[line["epoch"]] = line["rate"]
             elif line["kind"] == "epoch":
-                terms = {key: line[key] for key in line if key not in ("kind", "time", "epoch", "step", *TIMING)}
+                terms = {key: line[key] for key in line if key not in ("kind", "time", "epoch", "step", *BESIDE)}
                 values |= {(term, line["step"]): value for term, value in terms.items()}
                 values["rate", line["step"]] = rates[line["epoch"]]
     except FileNotFoundError:

@@ -73,7 +73,9 @@ class Record:
     def steps(self, unread: list[dict[str, Tensor]], log: bool = True) -> None:
         """Takes the terms of the steps since the last call; ``log`` writes those of the newest.
 
-        Raises NonFiniteLoss, on every rank alike, naming the first term that is not finite.
+        In float16 ``scale``, the loss scale, and ``skipped``, 1 for a step whose gradients overflowed, stand beside
+        the terms. Raises NonFiniteLoss, on every rank alike, naming the first term that is not finite, or the scale
+        when no scale is small enough.
         """
         names = list(unread[0])
         values = torch.stack([torch.stack(list(terms.values())) for terms in unread]).tolist()  # the one wait
@@ -87,7 +89,12 @@ class Record:
                     )
                 self.sums[name] = self.sums.get(name, 0.0) + value
             self.count += 1
-        newest = dict(zip(names, values[-1], strict=True))
+            newest = dict(zip(names, row, strict=True))
+            if newest.get("skipped") and newest["scale"] < 1:
+                raise NonFiniteLoss(
+                    f"epoch {self.epoch}, step {self.step}: the gradients overflow float16 even with the loss scaled "
+                    f"by {newest['scale']:g}; set train.precision to bfloat16 or float32, or lower train.rate"
+                )
         if log:
             self._write("step", epoch=self.epoch, step=self.step, rate=self.rate, **newest)
         if self.process.first:

@@ -32,6 +32,7 @@ from msclnet.record import Live, Record
 from msclnet.schedule import rate
 from msclnet.types import Batch
 
+HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 WORK = "work"  # what a resumed training needs; not an output of the workflow, which deletes those before a job
 MODEL, METRICS, CONFIG = "model.pt", "metrics.jsonl", "config.yaml"
 
@@ -62,16 +63,19 @@ def train(
         StopRequests(process, launcher) as stop,
         alone(work, timeout / 2) if process.first else nullcontext(),
     ):
+        state_tf32(job.train.tf32)
         pack = Pack.open(pack_folder)
         origin = plain(job) | {"pack": pack.verify() if process.first else None}
         images = TrainingImages(pack, recipe(job), process.rank, process.world)
         network = build_network(job, len(images.identities)).to(process.device).to(memory_format=torch.channels_last)
         optimiser = build_optimiser(network, job)
+        scaler = build_scaler(process.device, job)
         model = parallel(network, job, process)
         state = process.shared(newest(work, origin) if process.first else None)
         if state:
             network.load_state_dict(state["network"])
             optimiser.load_state_dict(state["optimiser"])
+            scaler.load_state_dict(state["scaler"])
         epoch, taken = (state["epoch"], state["taken"]) if state else (1, 0)
         record = Record(work / METRICS, process, job.epochs * images.steps, state and state["record"])
 
@@ -81,13 +85,14 @@ def train(
                 "record": record.state(),
                 "network": network.state_dict(),
                 "optimiser": optimiser.state_dict(),
+                "scaler": scaler.state_dict(),
             }
 
         keeper = Keeper(work, checkpoint_every, origin, contents, process, stop)
         if process.first:
             (folder / CONFIG).write_text(yaml.safe_dump(plain(job), sort_keys=False))  # the live mirror reads it
         while epoch <= job.epochs:
-            train_epoch(model, images, optimiser, job, epoch, process, record, keeper, taken)
+            train_epoch(model, images, optimiser, scaler, job, epoch, process, record, keeper, taken)
             epoch, taken = epoch + 1, 0
             if process.first and live:
                 live.upload(folder)
@@ -102,6 +107,7 @@ def train_epoch(
     model: nn.Module,
     images: TrainingImages,
     optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
     job: TrainJob,
     epoch: int,
     process: Processes,
@@ -119,7 +125,7 @@ def train_epoch(
     unread: list[dict[str, Tensor]] = []
     record.begin_epoch(epoch, rate(epoch, job.train), images.pairs * 2, taken)
     for number, batch in enumerate(images.epoch(epoch, process.device, taken), start=taken + 1):
-        unread.append(train_step(model, batch, optimiser, job))
+        unread.append(train_step(model, batch, optimiser, scaler, job))
         last = number == images.steps
         log, keep = number % job.train.log_every == 0 or last, keeper.due() and not last
         if log or keep:
@@ -130,18 +136,38 @@ def train_epoch(
     record.end_epoch()
 
 
-def train_step(model: nn.Module, batch: Batch, optimiser: torch.optim.Optimizer, job: TrainJob) -> dict[str, Tensor]:
-    """One step on this process's share of a batch; returns the unweighted terms and their ``total``, detached."""
-    device = batch.visible.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=job.train.precision == "bfloat16"):
+def train_step(
+    model: nn.Module,
+    batch: Batch,
+    optimiser: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    job: TrainJob,
+) -> dict[str, Tensor]:
+    """One step on this process's share of a batch; returns the unweighted terms and their ``total``, detached.
+
+    Mixed precision ends where the outputs are gathered. In float16 a step whose gradients overflow changes no weight;
+    the ``scale`` of the loss and whether the step was ``skipped`` are returned too. Nothing waits for a GPU.
+    """
+    half = HALF.get(job.train.precision)
+    with torch.autocast(batch.visible.device.type, half, enabled=half is not None):
         outputs = model(batch)
-    outputs = gather(outputs)
+    outputs = gather(outputs.at_least_float32())
     terms = objective.terms(outputs, job.method.losses, job.objective)
     total = objective.total(terms, job.method.losses)
     optimiser.zero_grad(set_to_none=True)
-    total.backward()
-    optimiser.step()
-    return {"total": total.detach(), **{name: value.detach() for name, value in terms.items()}}
+    scaler.scale(total).backward()
+    scaler.step(optimiser)
+    read = {"total": total.detach(), **{name: value.detach() for name, value in terms.items()}}
+    return read | _update(scaler, torch.ones_like(read["total"]))
+
+
+def _update(scaler: torch.amp.GradScaler, one: Tensor) -> dict[str, Tensor]:
+    """The scale of this step, and whether it was too large; nothing without scaling."""
+    if not scaler.is_enabled():
+        return {}
+    scale = scaler.scale(one)
+    scaler.update()
+    return {"scale": scale, "skipped": (scaler.scale(one) < scale).float()}
 
 
 def build_network(job: TrainJob, identities: int) -> MSCLNet:
@@ -155,13 +181,29 @@ def build_optimiser(network: MSCLNet, job: TrainJob) -> torch.optim.SGD:
     """SGD with two groups: the backbone at ``backbone_factor`` of the rate, and the rest."""
     recipe = job.train
     backbone, rest = network.parameter_groups()
-    return torch.optim.SGD(
+    optimiser = torch.optim.SGD(
         [{"params": backbone, "factor": recipe.backbone_factor}, {"params": rest, "factor": 1.0}],
         lr=recipe.rate,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
+        fused=True,
     )
+    # A fused SGD whose first step is skipped (float16) would go on with the uninitialised momentum it had set aside.
+    optimiser.state.update({p: {"momentum_buffer": torch.zeros_like(p)} for p in (*backbone, *rest)})
+    return optimiser
+
+
+def build_scaler(device: torch.device, job: TrainJob) -> torch.amp.GradScaler:
+    """The loss scaling of float16; passes everything through in another precision."""
+    return torch.amp.GradScaler(device.type, enabled=job.train.precision == "float16")
+
+
+def state_tf32(allowed: bool) -> None:
+    """Whether GPUs may round the factors of float32 products to TF32, stated for this process."""
+    precision = "tf32" if allowed else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = precision
+    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
 
 
 def set_rate(optimiser: torch.optim.Optimizer, epoch: int, job: TrainJob) -> None:
@@ -170,13 +212,16 @@ def set_rate(optimiser: torch.optim.Optimizer, epoch: int, job: TrainJob) -> Non
 
 
 def parallel(network: MSCLNet, job: TrainJob, process: Processes) -> nn.Module:
-    """The network as DDP trains it; itself for a single process."""
-    if process.world == 1:
-        return network
-    if job.train.sync_batchnorm:
-        synchronise(network, process.device.type)
-    devices = [process.device] if process.device.type == "cuda" else None
-    return nn.parallel.DistributedDataParallel(network, device_ids=devices)
+    """The network as it is trained: by DDP, itself for a single process; compiled if so configured."""
+    model: nn.Module = network
+    if process.world > 1:
+        if job.train.sync_batchnorm:
+            synchronise(network, process.device.type)
+        devices = [process.device] if process.device.type == "cuda" else None
+        model = nn.parallel.DistributedDataParallel(network, device_ids=devices)
+    if job.train.compile:
+        model.compile()
+    return model
 
 
 def recipe(job: TrainJob) -> Recipe:

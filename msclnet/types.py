@@ -6,6 +6,7 @@ horizontal parts, ``N`` images, ``H x W`` the image (rows x columns).
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -88,6 +89,12 @@ class Outputs:
     visible_blocks: Tensor | None = None  # [B, n, C] b^v
     synergy_blocks: Tensor | None = None  # [B, n, C] b^s, Eq. 2
     synergy_neck: Tensor | None = None  # [B, C] f^s, the mean of its blocks, after a BN neck of its own
+
+    def at_least_float32(self) -> Outputs:
+        """Mixed precision ends here: half-precision fields become float32, wider ones stay."""
+        fields = {name: value for name, value in vars(self).items() if value is not None}
+        half = {n: v.float() for n, v in fields.items() if v.is_floating_point() and v.dtype.itemsize < 4}
+        return dataclasses.replace(self, **half)
 
 
 @dataclass(frozen=True)

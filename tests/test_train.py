@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from msclnet import train
 from msclnet.config import Config, ConfigError, TrainJob, build, read_yaml, train_job
 from msclnet.data.contract import Split
+from msclnet.data.dataset import TrainingImages
 from msclnet.data.pack import Pack, write_pack
+from msclnet.distributed import Processes
 from msclnet.features import extract
 from msclnet.losses import objective
 from msclnet.model.saved import load_model
-from msclnet.record import Live, NonFiniteLoss
+from msclnet.record import Live, NonFiniteLoss, Record
 from msclnet.tracking import read_training
-from msclnet.types import DataError, Modality, Record
+from msclnet.types import DataError, Modality, Outputs
+from msclnet.types import Record as ImageRecord
 
 IDENTITIES, IMAGES = 4, 3
+NAMES = ("identity", "wrt", "div", "t", "local", "global", "sub", "intra", "inter")
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +47,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 pixels = (np.kron(pattern, np.ones((8, 8, 1))) + noise).astype(np.uint8)
                 path = f"{modality.name}_{identity}_{i}.png"
                 Image.fromarray(pixels).save(root / path)
-                records.append(Record(path, identity, 1 + modality, modality))
+                records.append(ImageRecord(path, identity, 1 + modality, modality))
     split = Split(train=tuple(records), test=tuple(records))
     write_pack({1: split}, root, root / "pack", 48, 24, workers=1)
     return root / "pack"
@@ -83,10 +90,9 @@ def test_the_outputs_are_the_model_its_record_and_its_configuration(job: TrainJo
     assert (start["processes"], start["device"], start["steps"]) == (1, "cpu", 4)
     steps = lines(metrics, "step")
     assert [line["step"] for line in steps] == [1, 2, 3, 4]
-    names = {"identity", "wrt", "div", "t", "local", "global", "sub", "intra", "inter"}
     for line in steps:
-        weights = {name: getattr(job.method.losses, name.replace("global", "global_")) for name in names}
-        assert line["total"] == pytest.approx(sum(weights[name] * line[name] for name in names), rel=1e-5)
+        weights = {name: getattr(job.method.losses, name.replace("global", "global_")) for name in NAMES}
+        assert line["total"] == pytest.approx(sum(weights[name] * line[name] for name in NAMES), rel=1e-5)
     assert len(lines(metrics, "epoch")) == 4
     assert lines(metrics, "epoch")[0]["images_per_second"] > 0
     assert len(lines(metrics, "end")) == 1
@@ -108,6 +114,165 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
         return real(*args, **kwargs)
 
     monkeypatch.setattr(train, "train_step", interrupted)
+
+
+def terms_by_step(job: TrainJob, pack: Path, folder: Path) -> list[dict]:
+    train.train(job, pack, folder)
+    return lines(folder / "metrics.jsonl", "step")
+
+
+def with_recipe(job: TrainJob, **recipe: object) -> TrainJob:
+    return dataclasses.replace(job, train=dataclasses.replace(job.train, **recipe))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_stays_near_float32(job: TrainJob, pack: Path, tmp_path: Path, precision: str) -> None:
+    (full, half) = (terms_by_step(with_recipe(job, precision=p), pack, tmp_path / p)[0] for p in ("float32", precision))
+    for name in ("total", *NAMES):
+        assert half[name] == pytest.approx(full[name], rel=0.02, abs=0.02), name
+    assert half["identity"] != full["identity"], "the network did not compute in float32"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_the_gather_and_the_losses_compute_in_float32(
+    job: TrainJob, pack: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    gathered: set[torch.dtype] = set()
+    computed: set[torch.dtype] = set()
+
+    def gather(outputs: Outputs) -> Outputs:
+        gathered.update(v.dtype for v in vars(outputs).values() if v is not None and v.is_floating_point())
+        return outputs
+
+    class Seen(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            result = func(*args, **(kwargs or {}))
+            computed.update(v.dtype for v in tree_leaves(result) if isinstance(v, torch.Tensor))
+            return result
+
+    def terms(*args):
+        with Seen():
+            return objective_terms(*args)
+
+    objective_terms = objective.terms
+    monkeypatch.setattr(train, "gather", gather)
+    monkeypatch.setattr(objective, "terms", terms)
+    take_a_step(with_recipe(job, precision=precision), pack)
+    assert gathered == {torch.float32}
+    assert {dtype for dtype in computed if dtype.is_floating_point} == {torch.float32}
+
+
+def take_a_step(job: TrainJob, pack: Path, mode: AbstractContextManager | None = None) -> dict[str, torch.Tensor]:
+    """The second step of a training, its batch included, under ``mode``."""
+    cpu = torch.device("cpu")
+    images = TrainingImages(Pack.open(pack), train.recipe(job))
+    network = train.build_network(job, IDENTITIES).to(memory_format=torch.channels_last).train()
+    optimiser, scaler = train.build_optimiser(network, job), train.build_scaler(cpu, job)
+    train.train_step(network, next(iter(images.epoch(1, cpu))), optimiser, scaler, job)
+    with mode or nullcontext():
+        return train.train_step(network, next(iter(images.epoch(2, cpu))), optimiser, scaler, job)
+
+
+class NoSynchronisation(TorchDispatchMode):
+    """Refuses operations that make the CPU wait for a GPU: reading a number out, a shape that depends on data."""
+
+    WAITS = ("_local_scalar_dense", "item", "is_nonzero", "nonzero", "masked_select", "equal", "unique", "_unique2")
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        booleans = name == "index" and any(i is not None and i.dtype == torch.bool for i in args[1])
+        assert name not in self.WAITS, f"{func} waits for the device"
+        assert not booleans, "indexing by booleans waits for the device"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_a_step_and_its_batch_wait_for_no_device(job: TrainJob, pack: Path, precision: str) -> None:
+    values = torch.ones(3)
+    for waits in (values.sum().item, values.nonzero, lambda: values[values > 0], lambda: float(values[0])):
+        with NoSynchronisation(), pytest.raises(AssertionError, match="waits for the device"):
+            waits()
+    for method in ("base", "msclnet"):
+        losses = dataclasses.replace(job.method.losses, triplet=float(method == "base"))
+        whole = dataclasses.replace(job, method=dataclasses.replace(job.method, losses=losses))
+        assert take_a_step(with_recipe(whole, precision=precision), pack, NoSynchronisation())["total"].isfinite()
+
+
+def test_a_skipped_step_changes_no_weight_and_the_next_starts_clean(job: TrainJob, pack: Path) -> None:
+    """A first step that overflows is as if it had not been: momentum too, which a fused SGD leaves uninitialised."""
+    half = with_recipe(job, precision="float16")
+    cpu = torch.device("cpu")
+    batch, after = (next(iter(TrainingImages(Pack.open(pack), train.recipe(half)).epoch(e, cpu))) for e in (1, 2))
+
+    def start() -> tuple:
+        network = train.build_network(half, IDENTITIES).train()
+        return network, train.build_optimiser(network, half), train.build_scaler(cpu, half)
+
+    network, optimiser, scaler = start()
+    before = {name: p.clone() for name, p in network.named_parameters()}
+    scaler.load_state_dict(scaler.state_dict() | {"scale": 2.0**40})
+    skipped = train.train_step(network, batch, optimiser, scaler, half)
+    assert (skipped["scale"], skipped["skipped"]) == (2.0**40, 1.0)
+    assert skipped["total"].isfinite()
+    assert all(torch.equal(p, before[name]) for name, p in network.named_parameters())
+    assert all(not state["momentum_buffer"].any() for state in optimiser.state.values())
+    scaler.load_state_dict(scaler.state_dict() | {"scale": 1024.0})
+    taken = train.train_step(network, after, optimiser, scaler, half)
+    assert (taken["scale"], taken["skipped"]) == (1024.0, 0.0)
+    assert not all(torch.equal(p, before[name]) for name, p in network.named_parameters())
+
+
+def test_a_scale_that_cannot_be_small_enough_stops_the_run(job: TrainJob, pack: Path, tmp_path: Path) -> None:
+    record = Record(tmp_path / "metrics.jsonl", Processes(0, 1, torch.device("cpu")), 1)
+    step = {"total": torch.ones(()), "scale": torch.tensor(0.5), "skipped": torch.ones(())}
+    record.steps([step | {"scale": torch.tensor(1.0)}])
+    with pytest.raises(NonFiniteLoss, match=r"step 2: the gradients overflow float16 even .* by 0\.5; set train\.prec"):
+        record.steps([step])
+
+
+def test_float16_records_its_scale_and_resumes_with_it(job: TrainJob, pack: Path, tmp_path: Path) -> None:
+    half = with_recipe(job, precision="float16")
+    whole = terms_by_step(half, pack, tmp_path / "whole")
+    assert all(line["scale"] > 0 and line["skipped"] in (0.0, 1.0) for line in whole)
+    epochs = train.train_epoch
+
+    def until_three(model, images, optimiser, scaler, job, epoch, *rest):
+        if epoch == 3:
+            raise Killed
+        scaler.load_state_dict(scaler.state_dict() | {"scale": 4096.0})
+        epochs(model, images, optimiser, scaler, job, epoch, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "train_epoch", until_three)
+        with pytest.raises(Killed):
+            train.train(half, pack, tmp_path / "halves", checkpoint_every=0)
+    resumed = terms_by_step(half, pack, tmp_path / "halves")
+    assert [line["scale"] for line in resumed] == [4096.0] * 4
+
+
+def test_the_compiled_network_takes_the_same_steps(
+    job: TrainJob, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Captured as one graph by torch.compile; run without its code generator, which takes a minute."""
+    graphs = 0
+
+    def backend(graph, inputs):
+        nonlocal graphs
+        graphs += 1
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend, fullgraph=True))
+    short = dataclasses.replace(job, epochs=2)
+    plain, compiled = (terms_by_step(with_recipe(short, compile=c), pack, tmp_path / str(c)) for c in (False, True))
+    assert graphs == 1
+    for ours, theirs in zip(plain, compiled, strict=True):
+        assert ours["total"] == pytest.approx(theirs["total"], rel=1e-4)
+
+
+@pytest.mark.parametrize(("tf32", "stated"), [(True, "tf32"), (False, "ieee")])
+def test_tf32_is_as_configured(job: TrainJob, pack: Path, tmp_path: Path, tf32: bool, stated: str) -> None:
+    train.train(dataclasses.replace(with_recipe(job, tf32=tf32), epochs=0), pack, tmp_path)
+    assert torch.backends.cuda.matmul.fp32_precision == torch.backends.cudnn.conv.fp32_precision == stated
 
 
 def test_a_running_training_can_be_mirrored(
@@ -144,13 +309,13 @@ def test_a_full_disk_costs_no_line_of_the_record(
     real, record = train.train_epoch, tmp_path / "work/metrics.jsonl"
 
     def epoch(*args):
-        number = args[4]
+        number = args[5]
         if number == 3:
             record.rename(tmp_path / "aside")
             record.symlink_to("/dev/full")
         real(*args)
         if number == 3:
-            args[7].keep(4, 0)
+            args[8].keep(4, 0)
             record.unlink()
             (tmp_path / "aside").rename(record)
 

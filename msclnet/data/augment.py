@@ -6,6 +6,7 @@ device nor on the number of processes. Shape legend: B images of H x W pixels.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -36,8 +37,9 @@ class Draws:
     def take(self, rows: slice) -> Draws:
         return Draws(**{name: values[rows] for name, values in vars(self).items()})
 
-    def to(self, device: torch.device) -> dict[str, Tensor]:
-        return {name: torch.from_numpy(values).to(device, non_blocking=True) for name, values in vars(self).items()}
+    def tensor(self) -> Tensor:
+        """All fields, ``[7, B]`` in the order above: one copy takes them to a device."""
+        return torch.from_numpy(np.stack(list(vars(self).values())))
 
 
 def draw(
@@ -74,28 +76,33 @@ def draw(
     )
 
 
-def augment(images: Tensor, draws: dict[str, Tensor], padding: int) -> Tensor:
+def augment(images: Tensor, draws: Tensor, padding: int) -> Tensor:
     """uint8 ``[B, H, W, 3]`` -> augmented and normalised float32 ``[B, 3, H, W]`` (channels last in memory).
 
-    Erased pixels become 0 after normalisation, the mean colour.
+    ``draws`` is ``Draws.tensor()``, on the images' device. Erased pixels become 0 after normalisation, the mean colour.
     """
     batch, height, width, _ = images.shape
     device = images.device
+    dy, dx, flip, top, bottom, left, right = draws[:, :, None]  # [B, 1] each
     rows = torch.arange(height, device=device)
     columns = torch.arange(width, device=device)
-    flipped = torch.where(draws["flip"][:, None].bool(), width - 1 - columns, columns)  # [B, W]
-    y = rows + draws["dy"][:, None]  # [B, H], in the padded image
-    x = flipped + draws["dx"][:, None]  # [B, W]
+    y = rows + dy  # [B, H], in the padded image
+    x = torch.where(flip.bool(), width - 1 - columns, columns) + dx  # [B, W]
     padded = torch.nn.functional.pad(images, (0, 0, padding, padding, padding, padding))
     cropped = padded[torch.arange(batch, device=device)[:, None, None], y[:, :, None], x[:, None, :]]
-    in_rows = (rows >= draws["top"][:, None]) & (rows < draws["bottom"][:, None])  # [B, H]
-    in_columns = (columns >= draws["left"][:, None]) & (columns < draws["right"][:, None])
+    in_rows = (rows >= top) & (rows < bottom)  # [B, H]
+    in_columns = (columns >= left) & (columns < right)  # [B, W]
     erased = in_rows[:, :, None] & in_columns[:, None, :]  # [B, H, W]
-    return normalise(cropped) * ~erased[:, None]
+    return normalise(cropped).mul_(~erased[:, None])
 
 
 def normalise(images: Tensor) -> Tensor:
     """uint8 ``[B, H, W, 3]`` -> float32 ``[B, 3, H, W]`` by ImageNet's mean and standard deviation."""
-    mean = torch.tensor(IMAGENET_MEAN, device=images.device) * 255
-    std = torch.tensor(IMAGENET_STD, device=images.device) * 255
-    return ((images.float() - mean) / std).permute(0, 3, 1, 2)
+    mean, std = _statistics(images.device)
+    return images.float().sub_(mean).div_(std).permute(0, 3, 1, 2)
+
+
+@functools.cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation in the images' units; kept, as a copy from Python numbers waits for a GPU."""
+    return torch.tensor(IMAGENET_MEAN, device=device) * 255, torch.tensor(IMAGENET_STD, device=device) * 255

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from msclnet.data.augment import Draws, augment, draw
+from msclnet.data.augment import augment, draw
 from msclnet.data.pack import Pack
 from msclnet.data.sampling import Pairs, epoch_pairs, share, steps_per_epoch
 from msclnet.types import Batch, Modality
@@ -68,18 +68,19 @@ class TrainingImages:
             (recipe.seed, recipe.split, epoch),
         )
         raw = (self._read(step, chosen, epoch, device) for step, chosen in islice(enumerate(pairs), taken, None))
-        for images, draws, labels, cameras in _one_ahead(raw):
-            visible, infrared = (
-                augment(image.to(device, non_blocking=True), d.to(device), recipe.padding)
-                for image, d in zip(images, draws, strict=True)
+        for read in _one_ahead(raw):
+            images_v, images_r, draws_v, draws_r, labels, cameras_v, cameras_r = (
+                values.to(device, non_blocking=True) for values in read
             )
-            labels, cameras_v, cameras_r = (v.to(device, non_blocking=True) for v in (labels, *cameras))
+            visible = augment(images_v, draws_v, recipe.padding)
+            infrared = augment(images_r, draws_r, recipe.padding)
             yield Batch(visible, infrared, labels, cameras_v, cameras_r)
 
-    def _read(
-        self, step: int, chosen: Pairs, epoch: int, device: torch.device
-    ) -> tuple[list[Tensor], list[Draws], Tensor, list[Tensor]]:
-        """The images of this rank's share, uint8 in page-locked memory when a GPU follows, and their random numbers."""
+    def _read(self, step: int, chosen: Pairs, epoch: int, device: torch.device) -> list[Tensor]:
+        """What of this rank's share is to be copied to ``device``, in page-locked memory when that is a GPU.
+
+        The images of each modality, uint8; their random numbers; the labels; their cameras.
+        """
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, recipe.split, epoch, AUGMENTATION, step))
         images, draws, cameras = [], [], []
@@ -95,12 +96,12 @@ class TrainingImages:
                 erasing_area=recipe.erasing_area,
             )
             rows = self.rows[modality][positions[self.share]]
-            read = torch.from_numpy(self.pack.images[modality][rows])
-            images.append(read.pin_memory() if device.type == "cuda" else read)
-            draws.append(numbers.take(self.share))
+            images.append(torch.from_numpy(self.pack.images[modality][rows]))
+            draws.append(numbers.take(self.share).tensor())
             cameras.append(torch.from_numpy(self.pack.cameras[modality][rows]))
         labels = torch.from_numpy(self.labels[Modality.VISIBLE][chosen[0][self.share]])
-        return images, draws, labels, cameras
+        read = [*images, *draws, labels, *cameras]
+        return [values.pin_memory() for values in read] if device.type == "cuda" else read
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:

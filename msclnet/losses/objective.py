@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,7 +18,7 @@ def terms(outputs: Outputs, losses: Losses, readings: Objective) -> dict[str, Te
 
     ``outputs`` is the whole batch's: triplets, centres and Eq. 12 are no sums over processes.
     """
-    o = _at_least_float32(outputs)
+    o = outputs.at_least_float32()
     labels = torch.cat((o.labels, o.labels))  # [2B]
     pooled = torch.cat((o.visible, o.infrared))  # [2B, C]
     result: dict[str, Tensor] = {}
@@ -103,15 +101,6 @@ def _space(pooled: Tensor, neck: Tensor | None, readings: Objective) -> Tensor:
             raise ValueError(
                 f"objective.centre_space: expected 'neck', 'normalised' or 'raw', found {readings.centre_space!r}"
             )
-
-
-def _at_least_float32(outputs: Outputs) -> Outputs:
-    """Mixed precision ends here: half-precision outputs become float32."""
-
-    fields = {f.name: getattr(outputs, f.name) for f in dataclasses.fields(outputs)}
-    half = (torch.float16, torch.bfloat16)
-    wide = {name: value.float() for name, value in fields.items() if value is not None and value.dtype in half}
-    return dataclasses.replace(outputs, **wide)
 
 
 def _present(value: Tensor | None) -> Tensor:

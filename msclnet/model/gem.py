@@ -1,4 +1,7 @@
-"""Pooling of feature maps ``[B, C, H, W]`` to vectors, whole or by horizontal parts."""
+"""Pooling of feature maps ``[B, C, H, W]`` to vectors, whole or by horizontal parts.
+
+Positions come before channels in what is computed here, which is how maps lie in memory (channels last).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ def gem(maps: Tensor, p: float) -> Tensor:
     Negative activations count as 0, so p may be any number >= 1; p = 1 averages, a large p takes the maximum.
     Source: Radenovic et al., TPAMI 2019; AGW uses p = 3.
     """
-    return gem_parts(maps, p, 1).squeeze(1)
+    whole, _ = gem_and_parts(maps, p, 1)
+    return whole
 
 
 def gem_parts(maps: Tensor, p: float, parts: int) -> Tensor:
@@ -21,12 +25,18 @@ def gem_parts(maps: Tensor, p: float, parts: int) -> Tensor:
 
     Raises ValueError when H is not a multiple of ``parts``.
     """
+    _, stripes = gem_and_parts(maps, p, parts)
+    return stripes
+
+
+def gem_and_parts(maps: Tensor, p: float, parts: int) -> tuple[Tensor, Tensor]:
+    """``gem`` and ``gem_parts`` from one pass over the maps: ``[B, C]`` and ``[B, parts, C]``."""
     batch, channels, height, width = maps.shape
     if height % parts:
         raise ValueError(
             f"model.parts: the feature map has {height} rows, which {parts} parts do not divide evenly; "
             f"choose a divisor of {height} or another data.height"
         )
-    stripes = maps.reshape(batch, channels, parts, (height // parts) * width)
-    pooled = (stripes.clamp(min=0).pow(p).mean(-1) + EPS).pow(1 / p)  # [B, C, parts]
-    return pooled.transpose(1, 2)
+    stripes = maps.permute(0, 2, 3, 1).reshape(batch, parts, (height // parts) * width, channels)
+    means = stripes.relu().pow(p).mean(2)  # [B, parts, C]
+    return (means.mean(1) + EPS).pow(1 / p), (means + EPS).pow(1 / p)

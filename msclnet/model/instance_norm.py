@@ -15,8 +15,9 @@ class ModalityInstanceNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.visible = nn.InstanceNorm2d(channels, affine=True)
-        self.infrared = nn.InstanceNorm2d(channels, affine=True)
+        # A group a channel is instance normalisation; nn.InstanceNorm2d copies maps that lie channels last.
+        self.visible = nn.GroupNorm(channels, channels)
+        self.infrared = nn.GroupNorm(channels, channels)
 
     def forward(self, visible: Tensor, infrared: Tensor) -> tuple[Tensor, Tensor]:
         return self.visible(visible), self.infrared(infrared)

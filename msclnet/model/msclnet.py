@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from msclnet.config import Losses, Method, Model, Objective
 from msclnet.model.backbone import Backbone
-from msclnet.model.gem import gem, gem_parts
+from msclnet.model.gem import gem, gem_and_parts
 from msclnet.model.instance_norm import ModalityInstanceNorm
 from msclnet.model.synergy import SynergyEncoder
 from msclnet.types import Batch, Modality, Outputs
@@ -65,7 +65,8 @@ class MSCLNet(nn.Module):
             self.backbone.stem(batch.infrared, Modality.INFRARED),
         )
         maps = self.backbone.shared(torch.cat(stems))  # [2B, C, h, w]
-        pooled = gem(maps, self.gem_p)  # [2B, C]
+        maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half precision holds no power mean
+        pooled, blocks = gem_and_parts(maps, self.gem_p, self.parts if self.synergy else 1)  # [2B, C], [2B, n, C]
         necks = self.bottleneck(pooled)  # [2B, C]
         logits = self.classifier(necks)  # [2B, identities]
         maps_v, maps_r = maps.chunk(2)
@@ -82,26 +83,24 @@ class MSCLNet(nn.Module):
             infrared_neck=infrared_neck,
             visible_logits=visible_logits,
             infrared_logits=infrared_logits,
-            **self._synergy(maps_v, maps_r),
+            **self._synergy(maps_v, maps_r, blocks[: len(visible)]),
         )
 
-    def _synergy(self, maps_v: Tensor, maps_r: Tensor) -> dict[str, Tensor]:
-        """The fields of ``Outputs`` that only the losses of MS, MC and CA read."""
+    def _synergy(self, maps_v: Tensor, maps_r: Tensor, blocks_v: Tensor) -> dict[str, Tensor]:
+        """The fields of ``Outputs`` that only the losses of MS, MC and CA read; ``blocks_v`` is b^v ``[B, n, C]``."""
         if self.instance_norm is None:
             return {}
         normal_v, normal_r = self.instance_norm(maps_v, maps_r)
-        fields = {
-            "visible_normalised": gem(normal_v, self.gem_p),
-            "infrared_normalised": gem(normal_r, self.gem_p),
-        }
+        parts = self.parts if self.synergy else 1
+        hat_v, hat_blocks_v = gem_and_parts(normal_v, self.gem_p, parts)
+        hat_r, hat_blocks_r = gem_and_parts(normal_r, self.gem_p, parts)
+        fields = {"visible_normalised": hat_v, "infrared_normalised": hat_r}
         if self.visible_head is not None and self.infrared_head is not None:
-            fields["visible_normalised_logits"] = self.visible_head(fields["visible_normalised"])
-            fields["infrared_normalised_logits"] = self.infrared_head(fields["infrared_normalised"])
+            fields["visible_normalised_logits"] = self.visible_head(hat_v)
+            fields["infrared_normalised_logits"] = self.infrared_head(hat_r)
         if self.synergy is not None:
-            fields["visible_blocks"] = gem_parts(maps_v, self.gem_p, self.parts)
-            fields["synergy_blocks"] = self.synergy(
-                gem_parts(normal_v, self.gem_p, self.parts), gem_parts(normal_r, self.gem_p, self.parts)
-            )
+            fields["visible_blocks"] = blocks_v
+            fields["synergy_blocks"] = self.synergy(hat_blocks_v, hat_blocks_r)
         if self.synergy_neck is not None:
             fields["synergy_neck"] = self.synergy_neck(fields["synergy_blocks"].mean(1))
         return fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -24,10 +25,10 @@ class NonLocal(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, _, height, width = x.shape
-        theta = self.theta(x).flatten(2)  # [B, w, HW]
-        phi = self.phi(x).flatten(2)
-        g = self.g(x).flatten(2)
-        # (theta^T phi) g = theta^T (phi g): without a softmax between them the HW x HW matrix is never needed.
-        context = torch.bmm(g, phi.transpose(1, 2)) / (height * width)  # [B, w, w]
-        y = torch.bmm(context, theta)  # [B, w, HW]
-        return x + self.W(y.view(batch, -1, height, width))
+        weight, bias = map(torch.cat, zip(*(f.parameters() for f in (self.theta, self.phi, self.g)), strict=True))
+        # One pass over x for all three, as [B, HW, 3w]: positions before channels, as x lies in memory.
+        theta, phi, g = F.conv2d(x, weight, bias).permute(0, 2, 3, 1).flatten(1, 2).chunk(3, 2)
+        # theta (phi^T g) = (theta phi^T) g: without a softmax between them the HW x HW matrix is never needed.
+        context = torch.bmm((phi / (height * width)).transpose(1, 2), g)  # [B, w, w]
+        y = torch.bmm(theta, context)  # [B, HW, w]
+        return x + self.W(y.view(batch, height, width, -1).permute(0, 3, 1, 2))

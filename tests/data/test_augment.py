@@ -36,14 +36,14 @@ def test_whole_batches_equal_one_by_one() -> None:
     numbers = drawn()
     assert numbers.flip.any()
     assert (numbers.bottom > numbers.top).any()
-    got = augment(torch.from_numpy(images), numbers.to(torch.device("cpu")), PADDING)
+    got = augment(torch.from_numpy(images), numbers.tensor(), PADDING)
     np.testing.assert_allclose(got.numpy(), one_by_one(images, numbers), atol=1e-5)
 
 
 def test_nothing_drawn_is_normalisation_alone() -> None:
     images = torch.randint(0, 256, (4, HEIGHT, WIDTH, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     numbers = drawn(4, padding=0, flip=0.0, erasing=0.0)
-    assert torch.equal(augment(images, numbers.to(torch.device("cpu")), 0), normalise(images))
+    assert torch.equal(augment(images, numbers.tensor(), 0), normalise(images))
 
 
 def test_a_share_of_the_batch_draws_the_same_numbers() -> None:

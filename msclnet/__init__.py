@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from msclnet.features import embed
     from msclnet.model.saved import load_model
     from msclnet.types import Modality
 
-__all__ = ["Modality", "load_model"]
+__all__ = ["Modality", "embed", "load_model"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,6 +19,10 @@ def __getattr__(name: str) -> Any:
             from msclnet.model.saved import load_model
 
             return load_model
+        case "embed":
+            from msclnet.features import embed
+
+            return embed
         case "Modality":
             from msclnet.types import Modality
 

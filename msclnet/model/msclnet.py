@@ -35,6 +35,7 @@ class MSCLNet(nn.Module):
 
     def __init__(self, identities: int, model: Model, method: Method, objective: Objective) -> None:
         super().__init__()
+        self.image_size: tuple[int, int] | None = None  # height and width it was trained at, where a file says so
         self.gem_p = model.gem_p if method.pooling == "gem" else 1.0
         self.parts = model.parts
         self.backbone = Backbone(model.backbone, model.weights, method.nonlocal_)
@@ -112,8 +113,11 @@ class MSCLNet(nn.Module):
         Both have rows of unit length; ``bn`` is the headline. The stream is chosen by ``modality`` (or its name,
         ``"visible"`` or ``"infrared"``), never by position. Raises ValueError for another one.
         """
-        maps = self.backbone.shared(self.backbone.stem(images, Modality.of(modality)))
-        pooled = gem(maps, self.gem_p)
+        return self.embed_stems(self.backbone.stem(images, Modality.of(modality)))
+
+    def embed_stems(self, stems: Tensor) -> Embedding:
+        """As ``embed``, from where the streams join; images of both modalities may be among them."""
+        pooled = gem(self.backbone.shared(stems), self.gem_p)
         return Embedding(bn=F.normalize(self.bottleneck(pooled)), pooled=F.normalize(pooled))
 
     def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

@@ -2,8 +2,9 @@
 
     python benchmarks/search.py --images 1000000 --dimension 2048 --folder /tmp/search
 
-The features are synthetic and clustered, unit vectors: an identity's centre lies near that of its group (who look alike),
-an image near its identity's centre, all by isotropic normal noise. The queries are further images of some identities.
+The features are synthetic and clustered: identities' centres are drawn on a sphere of 32 dimensions, images around
+them with as much noise there as makes other identities mix with the right one; that is turned into the space of the
+features, and noise in all of its dimensions is added. The queries are further images of some identities.
 """
 
 import argparse
@@ -22,8 +23,9 @@ from msclnet.types import Modality
 from msclnet.use.index import PROBES, Hits, Index, exact
 from msclnet.use.store import BLOCK, Image, Store
 
-IMAGES_OF_ONE, IDENTITIES_OF_GROUP = 20, 10
-IDENTITY_NOISE, IMAGE_NOISE = 1.2, 0.8  # lengths, beside a centre of length 1: cosines of about 0.41 and 0.61
+IMAGES_OF_ONE = 20
+DEGREES = 32  # dimensions in which identities differ; features of trained networks fill few of theirs
+IDENTITY_NOISE, IMAGE_NOISE = 0.7, 0.3  # lengths, beside a centre of length 1, in those dimensions and in all
 TOP = 10
 
 
@@ -37,19 +39,18 @@ def main() -> None:
     args = parser.parse_args()
 
     folder = args.folder / f"{args.images}x{args.dimension}"
-    store = Store(folder / "features.sqlite", args.dimension)
+    store = Store(folder, args.dimension)
     people = People(args.images, args.dimension)
     start = time.perf_counter()
-    for number, features in people.blocks(len(store.ids(Modality.VISIBLE))):
+    for number, features in people.blocks(len(store.rows(Modality.VISIBLE))):
         rows = range(number, number + len(features))
         store.put([Image(str(i), 0, 0, Modality.VISIBLE, 0.0) for i in rows], features)
-    report(step="store", seconds=time.perf_counter() - start, bytes=store.file.stat().st_size)
+    report(step="store", seconds=time.perf_counter() - start, bytes=store.file("features", ".f32").stat().st_size)
 
-    file = folder / "visible.faiss"
     for step in ("build", "open"):
         start = time.perf_counter()
-        index = Index(store, Modality.VISIBLE, file)
-        report(step=step, seconds=time.perf_counter() - start, bytes=file.stat().st_size)
+        index = Index(store, Modality.VISIBLE)
+        report(step=step, seconds=time.perf_counter() - start, bytes=index.file.stat().st_size)
 
     queries = people.queries(args.queries)
     start = time.perf_counter()
@@ -74,37 +75,41 @@ class People:
     """The synthetic features; a function of the numbers given alone."""
 
     def __init__(self, images: int, dimension: int) -> None:
-        self.images, self.dimension = images, dimension
-        self.identities = images // IMAGES_OF_ONE
+        self.images, self.identities = images, images // IMAGES_OF_ONE
         rng = np.random.default_rng(0)
-        groups = unit(rng.standard_normal((self.identities // IDENTITIES_OF_GROUP + 1, dimension), np.float32))
-        self.centres = near(np.repeat(groups, IDENTITIES_OF_GROUP, 0)[: self.identities], IDENTITY_NOISE, rng)
+        self.centres = unit(rng.standard_normal((self.identities, DEGREES), np.float32))
+        self.axes = np.linalg.qr(rng.standard_normal((dimension, DEGREES)))[0].T.astype(np.float32)
 
     def blocks(self, start: int) -> Iterator[tuple[int, np.ndarray]]:
         """Features from image ``start`` on, with the number of the first of each block."""
         for number in range(start, self.images, BLOCK):
             numbers = np.arange(number, min(number + BLOCK, self.images))
-            yield number, near(self.centres[numbers % self.identities], IMAGE_NOISE, np.random.default_rng((1, number)))
+            yield number, self._near(numbers % self.identities, np.random.default_rng((1, number)))
 
     def queries(self, count: int) -> np.ndarray:
         rng = np.random.default_rng(2)
-        return near(self.centres[rng.integers(0, self.identities, count)], IMAGE_NOISE, rng)
+        return self._near(rng.integers(0, self.identities, count), rng)
+
+    def _near(self, identities: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """An image of each of some identities."""
+        features = noisy(self.centres[identities], IDENTITY_NOISE, rng) @ self.axes
+        return unit(noisy(features, IMAGE_NOISE, rng))
 
 
-def near(centres: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
-    return unit(
-        centres + noise / np.sqrt(centres.shape[1], dtype=np.float32) * rng.standard_normal(centres.shape, np.float32)
-    )
+def noisy(rows: np.ndarray, length: float, rng: np.random.Generator) -> np.ndarray:
+    """``rows`` with normal noise of about ``length`` added to each."""
+    scale = length / np.sqrt(rows.shape[1], dtype=np.float32)
+    return rows + scale * rng.standard_normal(rows.shape, np.float32)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def recall(hits: list[Hits], truth: Hits) -> float:
     """The fraction of the exact answers' images that the index found."""
-    pairs = zip(hits, truth.ids, strict=True)
-    return float(np.mean([len(np.intersect1d(hit.ids[0], ids)) / len(ids) for hit, ids in pairs]))
+    pairs = zip(hits, truth.rows, strict=True)
+    return float(np.mean([len(np.intersect1d(hit.rows[0], rows)) / len(rows) for hit, rows in pairs]))
 
 
 def report(**values: object) -> None:

@@ -76,7 +76,7 @@ class Gallery:
         key = f"{VERSION} {feature} {_digest(Path(model))} {self.folder.resolve()}"
         self.cache = Path(cache or _user_cache()) / hashlib.sha256(os.fsencode(key)).hexdigest()[:16]
         found = _files(self.folder)
-        self.store = Store(self.cache / "features.sqlite", self.network.backbone.channels)
+        self.store = Store(self.cache, self.network.backbone.channels)
         self.unreadable: dict[str, str] = {}
         self.embedded = self._refresh(found)
         self.images = {image.path: self._decide(image.path, image.colour) for image in self.store.images().values()}
@@ -102,13 +102,13 @@ class Gallery:
         asked = [self._embedded(Path(query), flag) for query in queries]
         answers: dict[int, Answer] = {}
         for target in Modality:
-            rows = [i for i, (decision, _) in enumerate(asked) if _among(decision, among) is target]
-            if not rows:
+            asking = [i for i, (decision, _) in enumerate(asked) if _among(decision, among) is target]
+            if not asking:
                 continue
-            found = self._nearest(np.stack([asked[i][1] for i in rows]), target, top, method)
-            paths = self.store.paths(np.unique(found.ids))
-            for i, ids, scores in zip(rows, found.ids.tolist(), found.scores.tolist(), strict=True):
-                hits = [Hit(self.folder / paths[n], s) for n, s in zip(ids, scores, strict=True) if n in paths]
+            found = self._nearest(np.stack([asked[i][1] for i in asking]), target, top, method)
+            for i, nearest, scores in zip(asking, found.rows.tolist(), found.scores.tolist(), strict=True):
+                pairs = zip(nearest, scores, strict=True)
+                hits = [Hit(self.folder / self.store.path(row), score) for row, score in pairs if row >= 0]
                 answers[i] = Answer(Path(queries[i]), asked[i][0], target, hits)
         return [answers[i] for i in range(len(queries))]
 
@@ -122,7 +122,7 @@ class Gallery:
         if method == "exact" or (method == "auto" and count < EXACT_BELOW):
             return exact(self.store, queries, target, top)
         if target not in self._indexes:
-            self._indexes[target] = Index(self.store, target, self.cache / f"{target.name.lower()}.faiss")
+            self._indexes[target] = Index(self.store, target)
         return self._indexes[target].search(queries, top)
 
     def _embedded(self, query: Path, flag: Modality | None) -> tuple[Decision, np.ndarray]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 
 from msclnet.extras import extra
 from msclnet.types import Modality
@@ -28,45 +29,46 @@ REGROWTH = 2  # an index that has so many times the images it was made from, or 
 
 
 class Hits(NamedTuple):
-    """The nearest images of each query, best first: ids int64 and cosines float32, ``[Q, top]`` or fewer columns."""
+    """The nearest images of each query, best first, ``[Q, top]`` or fewer columns.
 
-    ids: np.ndarray
+    ``rows`` of the store, int64, -1 where there is none, and cosines, float32.
+    """
+
+    rows: np.ndarray
     scores: np.ndarray
 
 
 def exact(store: Store, queries: np.ndarray, modality: Modality, top: int) -> Hits:
-    """Every stored feature of ``modality`` against ``queries`` ``[Q, D]``; a block of them in memory at once.
-
-    Equal scores are in the order of the ids.
-    """
+    """Every stored feature of ``modality`` against ``queries`` ``[Q, D]``; a block of them in memory at once."""
     best = Hits(np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32))
-    for ids, features in store.blocks(store.ids(modality)):
-        found = np.broadcast_to(ids, (len(queries), len(ids)))
-        best = _best(np.hstack((best.ids, found)), np.hstack((best.scores, queries @ features.T)), top)
+    for rows, features in store.blocks(store.rows(modality)):
+        scores, places = torch.topk(torch.from_numpy(queries) @ torch.from_numpy(features).T, min(top, len(rows)))
+        best = _best(np.hstack((best.rows, rows[places])), np.hstack((best.scores, scores)), top)
     return best
 
 
 class Index:
-    """A faiss index of the features of one modality in a store, kept in ``file``."""
+    """A faiss index of the features of one modality, kept beside the store."""
 
-    def __init__(self, store: Store, modality: Modality, file: Path) -> None:
-        """Reads ``file`` and brings it up to date with the store, or makes it; minutes for 10^6 images."""
+    def __init__(self, store: Store, modality: Modality) -> None:
+        """Reads the index and brings it up to date with the store, or makes it; minutes for 10^6 images."""
         with extra("use"):
             import faiss
         self.store = store
-        present = store.ids(modality)
-        index, held = _read(file)
+        self.file = store.file(modality.name.lower(), ".faiss")
+        present = store.rows(modality)
+        index, held = _read(self.file)
         if index is None or not len(held) / REGROWTH <= len(present) <= len(held) * REGROWTH:
             index, held = _trained(store, present), np.empty(0, np.int64)
         gone, new = np.setdiff1d(held, present), np.setdiff1d(present, held)
         if len(gone):
             index.remove_ids(gone)
-        for ids, features in store.blocks(new):
-            index.add_with_ids(features, ids)
+        for rows, features in store.blocks(new):
+            index.add_with_ids(features, rows)
         if len(gone) or len(new):
-            partial = file.with_name(file.name + ".partial")
+            partial = self.file.with_name(self.file.name + ".partial")
             faiss.write_index(index, str(partial))
-            partial.replace(file)
+            partial.replace(self.file)
         self._index = index
 
     def search(self, queries: np.ndarray, top: int, probes: int = PROBES) -> Hits:
@@ -74,32 +76,32 @@ class Index:
         import faiss
 
         wanted = faiss.SearchParametersIVF(nprobe=min(probes, self._index.nlist))
-        _, ids = self._index.search(queries, min(top * CANDIDATES, self._index.ntotal), params=wanted)
-        scores = np.full(ids.shape, -np.inf, np.float32)
-        for row, query in enumerate(queries):
-            found = ids[row] >= 0  # -1: the cells held fewer
-            scores[row, found] = self.store.features(ids[row, found]) @ query
-        return _best(ids, scores, top)
+        _, rows = self._index.search(queries, min(top * CANDIDATES, self._index.ntotal), params=wanted)
+        scores = np.full(rows.shape, -np.inf, np.float32)
+        for number, query in enumerate(queries):
+            found = rows[number] >= 0  # -1: the cells held fewer
+            scores[number, found] = self.store.features(rows[number, found]) @ query
+        return _best(rows, scores, top)
 
 
-def _best(ids: np.ndarray, scores: np.ndarray, top: int) -> Hits:
+def _best(rows: np.ndarray, scores: np.ndarray, top: int) -> Hits:
     order = np.argsort(-scores, axis=1, kind="stable")[:, :top]
-    return Hits(np.take_along_axis(ids, order, 1), np.take_along_axis(scores, order, 1))
+    return Hits(np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1))
 
 
-def _trained(store: Store, ids: np.ndarray) -> faiss.IndexIVF:
+def _trained(store: Store, rows: np.ndarray) -> faiss.IndexIVF:
     """An empty index whose cells are fitted to a fixed sample of the features."""
     import faiss
 
-    cells = max(1, min(2 ** round(math.log2(math.sqrt(len(ids)))), len(ids) // POINTS))
-    sample = np.random.default_rng(0).permutation(ids)[: cells * POINTS]
+    cells = max(1, min(2 ** round(math.log2(math.sqrt(len(rows)))), len(rows) // POINTS))
+    sample = np.random.default_rng(0).permutation(rows)[: cells * POINTS]
     index = faiss.index_factory(store.dimension, f"IVF{cells},SQ8", faiss.METRIC_INNER_PRODUCT)
     index.train(np.concatenate([features for _, features in store.blocks(np.sort(sample))]))
     return index
 
 
 def _read(file: Path) -> tuple[faiss.IndexIVF | None, np.ndarray]:
-    """The index in ``file`` and the ids it holds; None when there is none, or only a damaged one."""
+    """The index in ``file`` and the rows it holds; None when there is none, or only a damaged one."""
     import faiss
 
     try:
@@ -108,4 +110,4 @@ def _read(file: Path) -> tuple[faiss.IndexIVF | None, np.ndarray]:
         return None, np.empty(0, np.int64)
     cells = index.invlists
     held = [faiss.rev_swig_ptr(cells.get_ids(i), cells.list_size(i)).copy() for i in range(index.nlist)]
-    return index, np.concatenate([ids for ids in held if len(ids)] or [np.empty(0, np.int64)])
+    return index, np.concatenate([rows for rows in held if len(rows)] or [np.empty(0, np.int64)])

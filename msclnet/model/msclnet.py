@@ -113,18 +113,20 @@ class MSCLNet(nn.Module):
         Both have rows of unit length; ``bn`` is the headline. The stream is chosen by ``modality`` (or its name,
         ``"visible"`` or ``"infrared"``), never by position. Raises ValueError for another one.
         """
-        return self.embed_stems(self.backbone.stem(images, Modality.of(modality)))
-
-    def embed_stems(self, stems: Tensor) -> Embedding:
-        """As ``embed``, from where the streams join; images of both modalities may be among them."""
-        pooled = gem(self.backbone.shared(stems), self.gem_p)
-        return Embedding(bn=F.normalize(self.bottleneck(pooled)), pooled=F.normalize(pooled))
+        maps = self.backbone.shared(self.backbone.stem(images, Modality.of(modality)))
+        return embedding(maps, self.gem_p, self.bottleneck)
 
     def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """Trainable parameters of the backbone, and of the layers that start from nothing."""
         backbone = [p for p in self.backbone.parameters() if p.requires_grad]
         known = set(map(id, backbone))
         return backbone, [p for p in self.parameters() if p.requires_grad and id(p) not in known]
+
+
+def embedding(maps: Tensor, gem_p: float, neck: nn.Module) -> Embedding:
+    """The features of maps ``[B, C, h, w]``, of whichever modality."""
+    pooled = gem(maps, gem_p)
+    return Embedding(bn=F.normalize(neck(pooled)), pooled=F.normalize(pooled))
 
 
 def uses_synergy(losses: Losses, objective: Objective) -> bool:

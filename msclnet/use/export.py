@@ -26,14 +26,14 @@ from msclnet.data import people
 from msclnet.data.augment import normalise
 from msclnet.extras import extra
 from msclnet.features import embed_pixels, image_size
-from msclnet.model.msclnet import MSCLNet
+from msclnet.model.msclnet import MSCLNet, embedding
 from msclnet.model.saved import Saved, open_model, rebuild
 from msclnet.types import DataError, Modality, UserError
 from msclnet.use.card import write_card
 
 Format = Literal["onnx", "torch-export", "safetensors"]
 SUFFIX: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
-TOLERANCE = 1e-4  # largest difference of an element of a unit feature; float32 runtimes stay below a hundredth of it
+TOLERANCE = 1e-4  # largest difference of an element of a unit feature; a sixth of it was met (docs/use.md)
 RANDOM, PEOPLE = 16, 24  # images, and drawn people (an image of each in both modalities), to verify on
 BATCH = 7  # divides neither, so that batches of several sizes are tried
 
@@ -41,17 +41,19 @@ Embed = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Exported(nn.Module):
-    """Raw images of both modalities to features: the graph that is exported."""
+    """Raw images of both modalities to features: the graph that is exported, without what only training reads."""
 
     def __init__(self, network: MSCLNet) -> None:
         super().__init__()
-        self.network = network
+        self.gem_p = network.gem_p
+        self.backbone = network.backbone
+        self.bottleneck = network.bottleneck
 
     def forward(self, images: Tensor, modality: Tensor) -> tuple[Tensor, Tensor]:
         x = normalise(images)
-        stem = self.network.backbone.stem
         visible = (modality == Modality.VISIBLE)[:, None, None, None]
-        features = self.network.embed_stems(torch.where(visible, stem(x, Modality.VISIBLE), stem(x, Modality.INFRARED)))
+        stems = (self.backbone.stem(x, m) for m in Modality)
+        features = embedding(self.backbone.shared(torch.where(visible, *stems)), self.gem_p, self.bottleneck)
         return features.bn, features.pooled
 
 
@@ -210,7 +212,7 @@ def _onnx(network: MSCLNet, path: Path) -> None:
 
 def _safetensors(saved: Saved, path: Path) -> None:
     with extra("use"):
-        from safetensors.torch import save_file
+        from safetensors.torch import save
     sections = {
         "identities": saved.network.classifier.out_features,
         "model": plain(saved.model),
@@ -220,7 +222,7 @@ def _safetensors(saved: Saved, path: Path) -> None:
     }
     # A tensor under two names (the baseline's classifier heads Eq. 4, too) is written twice: the format has no links.
     tensors = {name: value.clone() for name, value in saved.network.state_dict().items()}
-    save_file(tensors, path, {"format": "pt", "msclnet": json.dumps(sections)})
+    path.write_bytes(save(tensors, {"format": "pt", "msclnet": json.dumps(sections)}))
 
 
 def _from_safetensors(path: Path) -> Saved:

@@ -96,6 +96,7 @@ def _trained(store: Store, rows: np.ndarray) -> faiss.IndexIVF:
     cells = max(1, min(2 ** round(math.log2(math.sqrt(len(rows)))), len(rows) // POINTS))
     sample = np.random.default_rng(0).permutation(rows)[: cells * POINTS]
     index = faiss.index_factory(store.dimension, f"IVF{cells},SQ8", faiss.METRIC_INNER_PRODUCT)
+    index.cp.min_points_per_centroid = 1  # a small gallery searched by an index has one cell: nothing to warn of
     index.train(np.concatenate([features for _, features in store.blocks(np.sort(sample))]))
     return index
 

@@ -101,5 +101,5 @@ def setting(row: Row) -> list[str]:
 def spread(table: list[Row]) -> str:
     """Over what the mean and the standard deviation of a summary are."""
     count = table[0]["trials"]
-    kind = "split" if "direction" in table[0] else "gallery draw"
-    return f"of one {kind}" if count == 1 else f"mean and standard deviation over {count} {kind}s"
+    kind, what = ("split", ", a training each") if "direction" in table[0] else ("gallery draw", " of one training")
+    return f"of one {kind}" if count == 1 else f"mean and standard deviation over {count} {kind}s{what}"

@@ -52,8 +52,9 @@ class Exported(nn.Module):
     def forward(self, images: Tensor, modality: Tensor) -> tuple[Tensor, Tensor]:
         x = normalise(images)
         visible = (modality == Modality.VISIBLE)[:, None, None, None]
-        stems = (self.backbone.stem(x, m) for m in Modality)
-        features = embedding(self.backbone.shared(torch.where(visible, *stems)), self.gem_p, self.bottleneck)
+        visible_stems, infrared_stems = (self.backbone.stem(x, m) for m in Modality)
+        maps = self.backbone.shared(torch.where(visible, visible_stems, infrared_stems))
+        features = embedding(maps, self.gem_p, self.bottleneck)
         return features.bn, features.pooled
 
 

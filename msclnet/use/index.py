@@ -1,8 +1,9 @@
 """The nearest of many features by cosine: exactly, or through a faiss index. ``Q`` queries, ``D`` numbers a feature.
 
-The index is an inverted file of 8-bit codes: k-means divides the space into cells, a search looks at the ``PROBES``
-cells nearest to the query and takes candidates by their codes (D bytes an image instead of 4 D); their scores are then
-computed from the stored features. So the scores are exact, and an image can only be missed.
+The index is an inverted file of 8-bit codes behind a PCA to at most ``REDUCED`` numbers: k-means divides the space into
+cells, a search looks at the ``PROBES`` cells nearest to the query and takes candidates by their codes (a byte a number;
+a feature has 4 D); their scores are then computed from the stored features. So the scores are exact, and an image can
+only be missed.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from msclnet.use.store import Store
 if TYPE_CHECKING:
     import faiss
 
-EXACT_BELOW = 50_000  # images: exact search takes a fraction of a second there
-PROBES = 32  # cells looked at
+EXACT_BELOW = 100_000  # images: exact search takes about a second there, of 2048 numbers, on two busy cores
+REDUCED = 256  # numbers a code; trained features vary in far fewer directions than they have numbers
+CELLS = 4  # times the square root of the number of images
+PROBES = 64  # cells looked at
 CANDIDATES = 8  # times as many as asked for are scored
 POINTS = 40  # images a cell k-means sees; faiss asks for 39 or more
 REGROWTH = 2  # an index that has so many times the images it was made from, or fewer by that, is made anew
@@ -75,7 +78,8 @@ class Index:
         """As ``exact``, but an image in a cell that was not looked at is missed."""
         import faiss
 
-        wanted = faiss.SearchParametersIVF(nprobe=min(probes, self._index.nlist))
+        cells = faiss.SearchParametersIVF(nprobe=min(probes, faiss.extract_index_ivf(self._index).nlist))
+        wanted = faiss.SearchParametersPreTransform(index_params=cells)
         _, rows = self._index.search(queries, min(top * CANDIDATES, self._index.ntotal), params=wanted)
         scores = np.full(rows.shape, -np.inf, np.float32)
         for number, query in enumerate(queries):
@@ -89,19 +93,21 @@ def _best(rows: np.ndarray, scores: np.ndarray, top: int) -> Hits:
     return Hits(np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1))
 
 
-def _trained(store: Store, rows: np.ndarray) -> faiss.IndexIVF:
-    """An empty index whose cells are fitted to a fixed sample of the features."""
+def _trained(store: Store, rows: np.ndarray) -> faiss.IndexPreTransform:
+    """An empty index whose PCA and cells are fitted to a fixed sample of the features."""
     import faiss
 
-    cells = max(1, min(2 ** round(math.log2(math.sqrt(len(rows)))), len(rows) // POINTS))
-    sample = np.random.default_rng(0).permutation(rows)[: cells * POINTS]
-    index = faiss.index_factory(store.dimension, f"IVF{cells},SQ8", faiss.METRIC_INNER_PRODUCT)
-    index.cp.min_points_per_centroid = 1  # a small gallery searched by an index has one cell: nothing to warn of
-    index.train(np.concatenate([features for _, features in store.blocks(np.sort(sample))]))
+    cells = max(1, min(2 ** round(math.log2(CELLS * math.sqrt(len(rows)))), len(rows) // POINTS))
+    sample = np.sort(np.random.default_rng(0).permutation(rows)[: cells * POINTS])
+    reduced = min(REDUCED, store.dimension, len(sample))
+    # Between unit vectors L2 ranks as the cosine does, and does not mind that a PCA moves the origin.
+    index = faiss.index_factory(store.dimension, f"PCA{reduced},IVF{cells},SQ8", faiss.METRIC_L2)
+    faiss.extract_index_ivf(index).cp.min_points_per_centroid = 1  # a small gallery has one cell: nothing to warn of
+    index.train(store.features(sample))
     return index
 
 
-def _read(file: Path) -> tuple[faiss.IndexIVF | None, np.ndarray]:
+def _read(file: Path) -> tuple[faiss.IndexPreTransform | None, np.ndarray]:
     """The index in ``file`` and the rows it holds; None when there is none, or only a damaged one."""
     import faiss
 
@@ -109,6 +115,6 @@ def _read(file: Path) -> tuple[faiss.IndexIVF | None, np.ndarray]:
         index = faiss.read_index(str(file))
     except RuntimeError:
         return None, np.empty(0, np.int64)
-    cells = index.invlists
-    held = [faiss.rev_swig_ptr(cells.get_ids(i), cells.list_size(i)).copy() for i in range(index.nlist)]
+    cells = faiss.extract_index_ivf(index).invlists
+    held = [faiss.rev_swig_ptr(cells.get_ids(i), cells.list_size(i)).copy() for i in range(cells.nlist)]
     return index, np.concatenate([rows for rows in held if len(rows)] or [np.empty(0, np.int64)])

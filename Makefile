@@ -55,7 +55,7 @@ format: $(VENV)/test.installed
 lock: $(BIN)/uv
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra workflow \
 		pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra workflow --extra test \
+	uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra workflow --extra use --extra test \
 		-c requirements.lock pyproject.toml -o requirements-test.lock
 
 clean:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from msclnet.evaluation.scoring import evaluate
+    from msclnet.features import embed
     from msclnet.model.saved import load_model
     from msclnet.types import Modality
 
-__all__ = ["Modality", "evaluate", "load_model"]
+__all__ = ["Modality", "embed", "evaluate", "load_model"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,6 +24,10 @@ def __getattr__(name: str) -> Any:
             from msclnet.model.saved import load_model
 
             return load_model
+        case "embed":
+            from msclnet.features import embed
+
+            return embed
         case "Modality":
             from msclnet.types import Modality
 

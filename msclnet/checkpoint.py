@@ -65,6 +65,8 @@ class Damaged(Exception):
 def _content(path: Path) -> dict[str, Any]:
     try:
         content = memoryview(path.read_bytes())
+        if bytes(content[-DIGEST - 2 : -DIGEST]) != DIGEST.to_bytes(2, "little"):
+            raise ValueError("no sha256 at its end: it was cut off, or not written by this project")
         if _sha256(content[: -DIGEST - 2]) != bytes(content[-DIGEST:]):
             raise ValueError("its sha256 is not the one it was written with")
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

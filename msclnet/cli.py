@@ -8,11 +8,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from msclnet.types import UserError
 
 SETS = ("regdb", "sysu", "llcm")
+Commands = argparse._SubParsersAction
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _export_npy(commands)
     _evaluate(commands)
     _import_agw(commands)
+    _search(commands)
+    _export(commands)
+    _info(commands)
     args = parser.parse_args(arguments)
     try:
         return args.run(args)
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _check_data(commands: Any) -> None:
+def _check_data(commands: Commands) -> None:
     parser = commands.add_parser(
         "check-data",
         help="hold a data set against its contract",
@@ -53,7 +56,7 @@ def _check_data(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def _export_npy(commands: Any) -> None:
+def _export_npy(commands: Commands) -> None:
     parser = commands.add_parser(
         "export-npy",
         help="write the arrays that other training code reads",
@@ -78,7 +81,7 @@ def _export_npy(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def _evaluate(commands: Any) -> None:
+def _evaluate(commands: Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="score the features of any model by a data set's protocol",
@@ -126,7 +129,7 @@ def _evaluate(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def _import_agw(commands: Any) -> None:
+def _import_agw(commands: Commands) -> None:
     parser = commands.add_parser(
         "import-agw",
         help="read a checkpoint of the public AGW code",
@@ -152,6 +155,93 @@ def _import_agw(commands: Any) -> None:
         return 0
 
     parser.set_defaults(run=run)
+
+
+def _search(commands: Commands) -> None:
+    search = commands.add_parser(
+        "search",
+        help="find the person of some images in a folder of images",
+        description="Embeds a folder of images (once: what has not changed comes from a cache), and prints for each "
+        "query the nearest images of the other modality, best first, with their cosines. The modality of an image is "
+        "the one stated, else the one a folder on its path is named for (visible, rgb, infrared, thermal, nir, cam3, "
+        "...), else the one its colours show; what that left uncertain is said.",
+    )
+    search.add_argument("--model", required=True, type=Path, help="model.pt of a training, or of an import")
+    search.add_argument("--gallery", metavar="DIR", required=True, type=Path, help="the folder of images, at any depth")
+    search.add_argument("--query", metavar="IMG", required=True, nargs="+", type=Path, help="the images to look for")
+    search.add_argument("--top", type=_positive, default=10, help="images to find for each query (default: 10)")
+    search.add_argument("--out", metavar="PAGE", type=Path, help="an HTML page to write, with thumbnails")
+    modalities = ("visible", "infrared")
+    search.add_argument("--gallery-modality", choices=modalities, help="of all its images (default: each as found)")
+    search.add_argument("--query-modality", choices=modalities, help="of all queries (default: each as found)")
+    search.add_argument(
+        "--among",
+        choices=("other", *modalities),
+        default="other",
+        help="which images of the gallery to search: those of the modality the query is not of (default), or of one",
+    )
+    search.add_argument(
+        "--method",
+        choices=("auto", "exact", "index"),
+        default="auto",
+        help="compare with every image, or use an index, which is fast and may miss some; auto (default): exact below "
+        "100,000 images",
+    )
+    search.add_argument("--cache", metavar="DIR", type=Path, help="where features are kept (default: ~/.cache/msclnet)")
+
+    def run(args: argparse.Namespace) -> int:
+        from msclnet.use.search import search
+
+        among, modality = args.among, (args.gallery_modality, args.query_modality)
+        search(args.model, args.gallery, args.query, args.top, *modality, among, args.method, args.cache, args.out)
+        return 0
+
+    search.set_defaults(run=run)
+
+
+def _export(commands: Commands) -> None:
+    export = commands.add_parser(
+        "export",
+        help="write a model for other runtimes, verified, with a model card",
+        description="Writes a model as one file for both modalities, compares its features with the original's, and "
+        "writes a model card (.md) and the comparison (.json) beside it.",
+    )
+    export.add_argument("model", metavar="MODEL", type=Path, help="model.pt of a training, or of an import")
+    export.add_argument("--format", required=True, choices=("onnx", "torch-export", "safetensors"))
+    export.add_argument("--out", metavar="FILE", type=Path, help="the file to write (default: beside the model)")
+
+    def run(args: argparse.Namespace) -> int:
+        from msclnet.use.export import export
+
+        out, verification = export(args.model, args.format, args.out)
+        print(f"{out}: {verification}\ncard: {out}.md\nreport: {out}.json")
+        return 0
+
+    export.set_defaults(run=run)
+
+
+def _info(commands: Commands) -> None:
+    info = commands.add_parser(
+        "info",
+        help="say what a checkpoint is",
+        description="Prints what a model or an unfinished training's checkpoint is, on what it was trained, the scores "
+        "in the scores.json beside it, and its configuration.",
+    )
+    info.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help="model.pt, or work/checkpoint-N.pt")
+
+    def run(args: argparse.Namespace) -> int:
+        from msclnet.use.info import info
+
+        print(info(args.checkpoint))
+        return 0
+
+    info.set_defaults(run=run)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of 1 or more")
+    return int(text)
 
 
 if __name__ == "__main__":

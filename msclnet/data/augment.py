@@ -16,6 +16,7 @@ from torch import Tensor
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+MEAN, STD = torch.tensor(IMAGENET_MEAN) * 255, torch.tensor(IMAGENET_STD) * 255  # in the units of uint8 images
 ERASING_ASPECT = (0.3, 1 / 0.3)  # height : width of the erased box; Zhong et al., Random Erasing, AAAI 2020
 
 
@@ -98,11 +99,11 @@ def augment(images: Tensor, draws: Tensor, padding: int) -> Tensor:
 
 def normalise(images: Tensor) -> Tensor:
     """uint8 ``[B, H, W, 3]`` -> float32 ``[B, 3, H, W]`` by ImageNet's mean and standard deviation."""
-    mean, std = _statistics(images.device)
+    mean, std = (MEAN, STD) if images.device.type == "cpu" else _on(images.device)
     return images.float().sub_(mean).div_(std).permute(0, 3, 1, 2)
 
 
 @functools.cache
-def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation in the images' units; kept, as a copy from Python numbers waits for a GPU."""
-    return torch.tensor(IMAGENET_MEAN, device=device) * 255, torch.tensor(IMAGENET_STD, device=device) * 255
+def _on(device: torch.device) -> tuple[Tensor, Tensor]:
+    """The statistics on a GPU, kept: a copy of Python's numbers would wait for it."""
+    return MEAN.to(device), STD.to(device)

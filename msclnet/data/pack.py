@@ -131,7 +131,12 @@ class Pack:
 
 
 def decode(path: Path, height: int, width: int) -> np.ndarray:
-    """The image in ``path`` upright, as RGB, resized by LANCZOS: uint8 ``[height, width, 3]``.
+    """The image in ``path``, see ``read_rgb``, resized by LANCZOS: uint8 ``[height, width, 3]``."""
+    return np.asarray(read_rgb(path).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def read_rgb(path: Path) -> Image.Image:
+    """The image in ``path`` upright, as RGB.
 
     16-bit grey is scaled to 8 bits. Raises DataError naming a file that is missing, truncated or no image.
     """
@@ -140,7 +145,7 @@ def decode(path: Path, height: int, width: int) -> np.ndarray:
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith("I;16") or upright.mode == "I":
                 upright = Image.fromarray((np.asarray(upright).astype(np.uint32) >> 8).astype(np.uint8))
-            return np.asarray(upright.convert("RGB").resize((width, height), Image.Resampling.LANCZOS))
+            return upright.convert("RGB")
     except FileNotFoundError:
         raise DataError(f"{path}: no such image; copy it from the set's archive") from None
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:

@@ -35,6 +35,7 @@ class MSCLNet(nn.Module):
 
     def __init__(self, identities: int, model: Model, method: Method, objective: Objective) -> None:
         super().__init__()
+        self.image_size: tuple[int, int] | None = None  # height and width it was trained at, where a file says so
         self.gem_p = model.gem_p if method.pooling == "gem" else 1.0
         self.parts = model.parts
         self.backbone = Backbone(model.backbone, model.weights, method.nonlocal_)
@@ -112,14 +113,19 @@ class MSCLNet(nn.Module):
         ``"visible"`` or ``"infrared"``), never by position. Raises ValueError for another one.
         """
         maps = self.backbone.shared(self.backbone.stem(images, Modality.of(modality)))
-        pooled = gem(maps, self.gem_p)
-        return Embedding(bn=F.normalize(self.bottleneck(pooled)), pooled=F.normalize(pooled))
+        return embedding(maps, self.gem_p, self.bottleneck)
 
     def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """Trainable parameters of the backbone, and of the layers that start from nothing."""
         backbone = [p for p in self.backbone.parameters() if p.requires_grad]
         known = set(map(id, backbone))
         return backbone, [p for p in self.parameters() if p.requires_grad and id(p) not in known]
+
+
+def embedding(maps: Tensor, gem_p: float, neck: nn.Module) -> Embedding:
+    """The features of maps ``[B, C, h, w]``, of whichever modality."""
+    pooled = gem(maps, gem_p)
+    return Embedding(bn=F.normalize(neck(pooled)), pooled=F.normalize(pooled))
 
 
 def uses_synergy(losses: Losses, objective: Objective) -> bool:

@@ -30,6 +30,7 @@ UNUSED = re.compile(  # the parts of the three ResNet-50s that no image passes t
     r"(visible_module\.visible|thermal_module\.thermal)\.(layer[1-4]|fc)\."
     r"|base_resnet\.base\.(conv1|bn1|fc)\."
 )
+IMAGE_SIZE = (288, 144)  # the public code's default --img_h and --img_w; its files do not say
 SHOWN = 8  # keys printed before "and N more"
 
 # The public code fixes p = 3; it has none of MSCLNet's modules, so the rest of this section is read by nothing.
@@ -60,6 +61,8 @@ def import_agw(file: Path, out: Path, method: AGWMethod = "agw") -> MSCLNet:
         "file": file.name,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "epoch": int(content["epoch"]) if "epoch" in content else None,
+        "height": IMAGE_SIZE[0],
+        "width": IMAGE_SIZE[1],
     }
     save_model(out, network, MODEL, _method(width), OBJECTIVE, origin)
     return network.eval()

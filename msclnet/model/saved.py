@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,17 @@ from msclnet.model.msclnet import MSCLNet
 from msclnet.types import DataError
 
 KEYS = ("identities", "model", "method", "objective", "origin", "network")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """All that a ``model.pt`` holds; ``origin`` is a training's resolved configuration, or what an import knows."""
+
+    network: MSCLNet  # in evaluation mode, on the CPU
+    model: Model
+    method: Method
+    objective: Objective
+    origin: dict[str, Any]
 
 
 def save_model(
@@ -31,22 +43,31 @@ def load_model(path: str | Path) -> MSCLNet:
     """The network in a ``model.pt``, in evaluation mode, on the CPU; nothing in the file is executed.
 
     ``embed(images, modality)`` of what is returned takes normalised float images ``[B, 3, H, W]`` and gives the ``bn``
-    and the ``pooled`` features, ``[B, C]`` each, with rows of unit length. Raises DataError naming a file that is
-    absent, damaged or no model.
+    and the ``pooled`` features, ``[B, C]`` each, with rows of unit length; ``msclnet.embed`` takes image files. Raises
+    DataError naming a file that is absent, damaged or no model.
     """
+    return open_model(path).network
+
+
+def open_model(path: str | Path) -> Saved:
+    """As ``load_model``, with what lies beside the network in the file."""
     state = checkpoint.load(Path(path))
     if not set(KEYS) <= state.keys():
         raise DataError(
             f"{path}: holds {', '.join(map(str, state))}; expected a model.pt with {', '.join(KEYS)}, as training or "
             "`msclnet import-agw` writes it"
         )
+    return rebuild(state)
+
+
+def rebuild(state: dict[str, Any]) -> Saved:
+    """The network of a ``model.pt``'s content, ``KEYS``."""
     model = build(Model, state["model"], "model")
+    method, objective = build(Method, state["method"], "method"), build(Objective, state["objective"], "objective")
     unfetched = dataclasses.replace(model, weights="none")  # the file's own take their place
-    network = MSCLNet(
-        state["identities"],
-        unfetched,
-        build(Method, state["method"], "method"),
-        build(Objective, state["objective"], "objective"),
-    )
+    network = MSCLNet(state["identities"], unfetched, method, objective)
     network.load_state_dict(state["network"])
-    return network.eval()
+    origin = state["origin"]
+    if {"height", "width"} <= origin.keys():
+        network.image_size = origin["height"], origin["width"]
+    return Saved(network.eval(), model, method, objective, origin)

@@ -75,7 +75,7 @@ def test_the_last_two_are_kept_and_the_newest_whole_one_is_taken(
     assert state
     assert (state["step"], state["epoch"], state["taken"]) == (9, 4, 2)
     warning = capsys.readouterr().err
-    assert f"warning: {tmp_path}/checkpoint-10.pt: damaged (its sha256 is not the one" in warning
+    assert f"warning: {tmp_path}/checkpoint-10.pt: damaged (no sha256 at its end: it was cut off" in warning
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-9.pt"]
     with pytest.raises(DataError, match=r"seed: 0 in the checkpoint, 1 now(.|\n)*or delete"):
         checkpoint.newest(tmp_path, {"seed": 1})

@@ -33,5 +33,5 @@ rule all:
     input:
         expand("results/{set}_summary.csv", set=CONFIG.run.sets),
         expand("results/{set}_trials.csv", set=CONFIG.run.sets),
-        expand("results/figures/{set}_{figure}.{format}", set=CONFIG.run.sets, figure=FIGURES, format=FORMAT),
+        [path for name in CONFIG.run.sets for path in figures(name)],
         expand("results/tracking/{set}.json", set=CONFIG.run.sets),

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -26,12 +27,14 @@ class NonFiniteLoss(UserError):
 class Record:
     """metrics.jsonl, the record of a training, and its progress on the terminal; only the first process writes.
 
-    Lines: ``start``, then ``step`` (each term as of that step) and ``epoch`` (means over it), then ``end``.
+    Lines: ``start``, then ``step`` (each term as of that step), ``epoch`` (means over it) and ``system`` (what the
+    first process used in it), then ``end``.
     """
 
     def __init__(self, path: Path, process: Processes, step: int, total_steps: int) -> None:
         self.path, self.process, self.step = path, process, step
         self.began = self.epoch_began = time.time()
+        self.cpu_began = _cpu_seconds()
         self.epoch, self.rate, self.images = 0, 0.0, 0
         self.sums: dict[str, float] = {}
         self.count = 0
@@ -53,6 +56,7 @@ class Record:
         """``rate`` is the learning rate of the new layers, ``images`` the number in a global batch."""
         self.epoch, self.rate, self.images = epoch, rate, images
         self.epoch_began, self.count = time.time(), 0
+        self.cpu_began = _cpu_seconds()
         self.sums = {}
 
     def steps(self, unread: list[dict[str, Tensor]]) -> None:
@@ -86,6 +90,10 @@ class Record:
             seconds=seconds,
             images_per_second=self.images * self.count / seconds,
             **{name: total / self.count for name, total in self.sums.items()},
+        )
+        cpu = 100 * (_cpu_seconds() - self.cpu_began) / seconds
+        self._write(
+            "system", epoch=self.epoch, step=self.step, process_cpu_percentage=cpu, **_memory(self.process.device)
         )
 
     def end(self) -> None:
@@ -148,6 +156,20 @@ def _keep_until(path: Path, step: int) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text("".join(line + "\n" for line in kept))
     partial.replace(path)
+
+
+def _cpu_seconds() -> float:
+    """Of all threads of this process and of the children it has waited for."""
+    return sum(os.times()[:4])
+
+
+def _memory(device: torch.device) -> dict[str, float]:
+    """The most this process has held so far, in MB (10^6 bytes)."""
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    memory = {"process_memory_peak_megabytes": resident / 1e6}
+    if device.type == "cuda":
+        memory["gpu_memory_peak_megabytes"] = torch.cuda.max_memory_allocated(device) / 1e6
+    return memory
 
 
 def _hardware(device: torch.device) -> str:

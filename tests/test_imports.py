@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 # Each room may import those after it, and what its own row names beside itself.
 LAYERS = [
-    {"cli", "diagnose", "studies"},
+    {"cli", "diagnose", "registry", "studies"},
     {"train", "features", "aggregate", "explain", "tracking", "record"},
     {"figures"},
     {"model", "losses", "data", "evaluation"},
@@ -21,7 +21,7 @@ LAYERS = [
 ]
 WITHIN_TOP = {("train", "record")}
 STDLIB_AND_CORE = {"numpy", "PIL", "yaml", "torch", "torchvision", "msclnet", *sys.stdlib_module_names}
-HEAVY = {"tracking": {"mlflow", "sqlalchemy"}, "figures": {"matplotlib", "sklearn"}}
+HEAVY = {"registry": {"mlflow"}, "tracking": {"mlflow", "sqlalchemy"}, "figures": {"matplotlib", "sklearn"}}
 
 
 def modules() -> list[tuple[str, ast.Module]]:

@@ -20,7 +20,8 @@ def activation_maps(
 ) -> list[Activation]:
     """The maps of a visible and an infrared image of each of ``identities`` test identities, drawn by ``seed``.
 
-    Test identities have no classifier: what is explained is each image's likeness to the other one. Raises DataError when no test identity has both modalities.
+    Test identities have no classifier: what is explained is each image's likeness to the other one. Raises DataError
+    when no test identity has both modalities.
     """
     network = network.eval()
     cells = []

@@ -254,6 +254,7 @@ rule track:
         scores=lambda wildcards: [f"{folder}/scores.json" for folder in trainings(wildcards.set, METHODS)],
         tables=["results/{set}_trials.csv", "results/{set}_summary.csv"],
         figures=lambda wildcards: figures(wildcards.set),
+        pack="data/packs/{set}/pack.json",
     output:
         "results/tracking/{set}.json",
     log:
@@ -271,4 +272,29 @@ rule track:
     shell:
         "python $SCRIPTS/track.py --uri={params.uri:q} --set {wildcards.set} --data {params.data:q} "
         "--methods {params.methods} --trainings {params.trainings} --tables {input.tables} --figures {input.figures} "
-        "--out {output} > {log} 2>&1"
+        "--pack $(dirname {input.pack}) --out {output} > {log} 2>&1"
+
+
+rule register:
+    """The best split's model of each method, in MLflow's registry."""
+    input:
+        record="results/tracking/{set}.json",
+        models=lambda wildcards: [f"{folder}/model.pt" for folder in trainings(wildcards.set, CONFIG.run.methods)],
+        scores=lambda wildcards: [f"{folder}/scores.json" for folder in trainings(wildcards.set, CONFIG.run.methods)],
+    output:
+        "results/tracking/{set}_models.json",
+    log:
+        "results/logs/register_{set}.log",
+    benchmark:
+        "results/benchmarks/register_{set}.tsv"
+    conda:
+        "../../envs/register.yaml"
+    params:
+        uri=CONFIG.tracking.uri,
+        data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
+        methods=CONFIG.run.methods,
+        trainings=lambda wildcards: trainings(wildcards.set, CONFIG.run.methods),
+        code=code("msclnet/registry.py", "msclnet/tracking.py", "msclnet/model"),
+    shell:
+        "python $SCRIPTS/register.py --uri={params.uri:q} --set {wildcards.set} --data {params.data:q} "
+        "--methods {params.methods} --trainings {params.trainings} --record {input.record} --out {output} > {log} 2>&1"

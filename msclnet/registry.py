@@ -137,7 +137,7 @@ def _version(client: MlflowClient, model: str, data: str, row: dict[str, Any]) -
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     for known in client.search_model_versions(f"name = '{model}'"):
         if (known.tags.get(DIGEST), known.run_id) == (digest, row["run_id"]):
-            return known.version
+            return str(known.version)
     job = read_training(row["folder"]).job
     made = _log(BothStreams(network).eval(), job.height, job.width, row["run_id"], model)
     tags = {

@@ -56,7 +56,7 @@ def test_the_best_split_of_each_method_is_registered_once_and_loads(
     ]
     assert registered() == rows, "again: nothing new"
     best = client(uri).get_model_version_by_alias("msclnet-regdb", "best-stand-in")
-    assert (best.version, best.run_id) == ("2", rows[1]["run_id"])
+    assert (str(best.version), best.run_id) == ("2", rows[1]["run_id"])
     assert (best.tags["data"], best.tags["rank1"], best.tags["split"]) == ("stand-in", "60.00", "2")
     run = client(uri).get_run(rows[1]["run_id"])
     assert (run.info.status, run.info.end_time) == ("FINISHED", 1_700_000_030_000), "logging a model does not reopen it"

@@ -25,7 +25,7 @@ def ranked_lists(
     """
     places = []
     for comparison in comparisons:
-        setting = "/".join(str(value) for value in comparison.setting.values())
+        setting = ", ".join(v if isinstance(v, str) else f"{key} {v}" for key, v in comparison.setting.items())
         precision = _average_precision(features, comparison)
         matched = np.flatnonzero(~np.isnan(precision))
         if not len(matched):

@@ -109,15 +109,18 @@ def test_an_experiment_is_a_data_set(server: str, sent: dict[str, Any], page: Pa
     expect(page.get_by_text("RegDB (stand-in)").first).to_be_visible()
 
 
-def test_runs_are_sorted_by_rank1_at_the_method_level(server: str, sent: dict[str, Any], page: Page) -> None:
+def test_runs_sort_by_rank1_methods_and_trainings_alike(server: str, sent: dict[str, Any], page: Page) -> None:
     order = "orderByKey=metrics.%60rank1%60&orderByAsc=false"
     page.goto(f"{server}/#/experiments/{sent['experiment']['id']}/runs?{order}")
-    expect(page.get_by_text("61.5").first).to_be_visible()
-    expect(page.get_by_text("41.5").first).to_be_visible()
-    first, second = (page.get_by_text(name, exact=True).first.bounding_box() for name in ("msclnet", "agw"))
-    assert first is not None
-    assert second is not None
-    assert first["y"] < second["y"], "the better one stands above"
+    expect(page.get_by_text("Sort: rank1").first).to_be_visible()
+    heights = []
+    for name in ("msclnet split 2", "msclnet", "msclnet split 1", "agw split 2", "agw", "agw split 1"):
+        link = page.get_by_role("link", name=name, exact=True).first
+        expect(link).to_be_visible()
+        box = link.bounding_box()
+        assert box is not None
+        heights.append(box["y"])
+    assert heights == sorted(heights), "the better ones stand above"
 
 
 def test_a_methods_page_has_its_summary_parameters_and_tags(server: str, sent: dict[str, Any], page: Page) -> None:

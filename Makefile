@@ -27,8 +27,9 @@ run: $(VENV)/run.installed
 	$(MAKE) --no-print-directory results/report.html
 	@python workflow/scripts/where.py
 
+# The studies are in the report when they have been run.
 results/report.html: $(wildcard results/*.csv results/figures/* workflow/report/*)
-	snakemake --report $@ $(ARGS)
+	snakemake --report $@ $(ARGS) -- all $(if $(and $(wildcard results/ablation.csv),$(wildcard results/sensitivity.csv)),studies)
 
 test: $(VENV)/test.installed
 	pytest $(ARGS)

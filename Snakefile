@@ -47,5 +47,5 @@ rule all:
     input:
         expand("results/{set}_summary.csv", set=CONFIG.run.sets),
         expand("results/{set}_trials.csv", set=CONFIG.run.sets),
-        expand("results/figures/{set}_{figure}.{format}", set=CONFIG.run.sets, figure=FIGURES, format=FORMAT),
-        expand("results/tracking/{set}.json", set=CONFIG.run.sets),
+        [path for name in CONFIG.run.sets for path in figures(name)],
+        expand("results/tracking/{set}_models.json", set=CONFIG.run.sets),

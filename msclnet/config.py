@@ -239,6 +239,8 @@ class Tracking:
 class Figures:
     format: Literal["svg", "png"]
     ranks: int  # the CMC curve's last rank
+    identities: int  # test identities of the t-SNE, a colour each
+    queries: int  # ranked lists shown of the best, the worst and random queries, each
 
 
 @dataclass(frozen=True)

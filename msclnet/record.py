@@ -7,6 +7,7 @@ import json
 import math
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -28,8 +29,9 @@ class NonFiniteLoss(UserError):
 class Record:
     """metrics.jsonl, the record of a training, and its progress on the terminal; only the first process writes.
 
-    Lines: ``start``, then ``step`` (each term as of that step) and ``epoch`` (means over it), then ``end``. A training
-    that goes on from a checkpoint cuts the file back to the checkpoint's step and adds a ``start`` of its own.
+    Lines: ``start``, then ``step`` (each term as of that step), ``epoch`` (means over it) and ``system`` (what the
+    first process used in it), then ``end``. A training that goes on from a checkpoint cuts the file back to the
+    checkpoint's step and adds a ``start`` of its own.
     """
 
     def __init__(self, path: Path, process: Processes, total_steps: int, resumed: dict[str, Any] | None = None) -> None:
@@ -42,6 +44,7 @@ class Record:
             self.step, self.size, self.count = resumed["step"], resumed["size"], resumed["count"]
             self.epoch_seconds, self.sums = resumed["seconds"], resumed["sums"]
         self.began = self.epoch_began = time.time()
+        self.cpu_began = _cpu_seconds()
         self.epoch, self.rate, self.images = 0, 0.0, 0
         self.unwritten: list[str] = []
         self.progress = Progress(total_steps, self.step)
@@ -69,6 +72,7 @@ class Record:
         if not taken:
             self.epoch_seconds, self.count, self.sums = 0.0, 0, {}
         self.epoch_began = time.time()
+        self.cpu_began = _cpu_seconds()
 
     def steps(self, unread: list[dict[str, Tensor]], log: bool = True) -> None:
         """Takes the terms of the steps since the last call; ``log`` writes those of the newest.
@@ -109,6 +113,10 @@ class Record:
             seconds=seconds,
             images_per_second=self.images * self.count / seconds,
             **{name: total / self.count for name, total in self.sums.items()},
+        )
+        cpu = 100 * (_cpu_seconds() - self.cpu_began) / seconds
+        self._write(
+            "system", epoch=self.epoch, step=self.step, process_cpu_percentage=cpu, **_memory(self.process.device)
         )
 
     def end(self) -> None:
@@ -196,6 +204,20 @@ def _cut(path: Path, size: int) -> None:
         )
     if found:
         os.truncate(path, size)
+
+
+def _cpu_seconds() -> float:
+    """Of all threads of this process and of the children it has waited for."""
+    return sum(os.times()[:4])
+
+
+def _memory(device: torch.device) -> dict[str, float]:
+    """The most this process has held so far, in MB (10^6 bytes)."""
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    memory = {"process_memory_peak_megabytes": resident / 1e6}
+    if device.type == "cuda":
+        memory["gpu_memory_peak_megabytes"] = torch.cuda.max_memory_allocated(device) / 1e6
+    return memory
 
 
 def _hardware(device: torch.device) -> str:

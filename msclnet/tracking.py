@@ -24,18 +24,38 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
 
 from msclnet.config import STAND_IN, UNTRAINED, SetName, TrainJob, build, plain, read_yaml
-from msclnet.types import DataError, UserError
+from msclnet.data.pack import MANIFEST, Pack
+from msclnet.types import DataError, Modality, UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import DatasetInput, Run
 
 METRICS = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
 TITLE: dict[SetName, str] = {"regdb": "RegDB", "sysu": "SYSU-MM01", "llcm": "LLCM"}
-MEASURED = ("epoch/seconds", "epoch/images_per_second")  # of the machine: a repeated epoch gives other values
+# The settings whose mean is a run's rank1, mAP and mINP, as in the studies.
+HEADLINE: dict[SetName, tuple[str, ...]] = {
+    "regdb": ("visible-to-infrared", "infrared-to-visible"),
+    "sysu": ("all/single-shot",),
+    "llcm": ("visible-to-infrared", "infrared-to-visible"),
+}
+FEATURE = "bn"  # of the headline
+CURVES = {"step": "train", "epoch": "epoch", "system": "system"}  # the first part of a metric's name, by kind of line
+MEASURED = ("epoch/seconds", "epoch/images_per_second", "system/")  # of the machine: other values in a repeated epoch
+FIRST = (  # of the parameters, as the pages list them
+    "method_name", "method.losses.", "method.", "epochs", "train.rate", "train.identities", "train.images",
+    "model.backbone", "seed", "split", "objective.", "model.", "train.",
+)  # fmt: skip
+EXPERIMENT = {  # tags: MLflow opens its pages for trained models, not those for language models
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.experiment.primaryMetric.name": "rank1",
+    "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
+}
 PER_BATCH = 1000  # metrics in one request: MLflow's limit
 LOCK_FILE = Path(__file__).parents[1] / "requirements.lock"
 ENVIRONMENT = {  # read by MLflow when it is imported; the user's own values are left alone
@@ -84,10 +104,13 @@ class Training:
         return _milliseconds(self.lines[-1]) if self.lines[-1]["kind"] == "end" else None
 
     def points(self) -> Points:
-        """``train/<term>`` and ``train/rate`` of steps, ``epoch/<term>`` of means; of a repeated step the last."""
+        """``train/<term>`` and ``train/rate`` of steps, ``epoch/<term>`` of means, ``system/<what>`` of use by epoch.
+
+        Of a repeated step the last.
+        """
         points: Points = {}
         for line in self.lines:
-            if prefix := {"step": "train", "epoch": "epoch"}.get(line["kind"]):
+            if prefix := CURVES.get(line["kind"]):
                 for name in line.keys() - {"kind", "time", "step", "epoch"}:
                     points.setdefault(f"{prefix}/{name}", {})[line["step"]] = Point(line[name], _milliseconds(line))
         return points
@@ -101,17 +124,17 @@ def prepare(uri: str) -> str:
     ``config.Tracking``. Raises TrackingError.
     """
     address = resolve(uri)
-    with _readable_errors(address):
+    with readable_errors(address):
         if database := _database(address):
             database.parent.mkdir(parents=True, exist_ok=True)
             with _alone(database.parent):
-                _import_mlflow()
+                import_mlflow()
                 from mlflow.db import upgrade
 
                 upgrade.main([address], standalone_mode=False)  # the command ``mlflow db upgrade``, in this process
                 with closing(sqlite3.connect(database)) as connection:
                     connection.execute("PRAGMA journal_mode=wal")
-        _connect(address).search_experiments(max_results=1)
+        connect(address).search_experiments(max_results=1)
     return address
 
 
@@ -124,8 +147,8 @@ def mirror(folder: Path, uri: str) -> dict[str, Any]:
     """
     training = read_training(folder)
     address = resolve(uri)
-    with _readable_errors(address):
-        client = _connect(address)
+    with readable_errors(address):
+        client = connect(address)
         return _mirror(client, _experiment(client, address, training.job), folder, training)[1]
 
 
@@ -137,12 +160,16 @@ def complete(
     folders: Sequence[Path],
     tables: Sequence[Path],
     figures: Sequence[Path],
+    pack: Path | None = None,
 ) -> dict[str, Any]:
     """Mirrors the trainings in ``folders`` and adds scores, tables, figures and configurations; may be run again.
 
     A training's run takes its ``scores.json``, in percent, as ``<setting>/<feature>/<metric>`` (of SYSU-MM01 the mean
     over the draws); a method's run the mean over its splits or draws, and the sample standard deviation as
-    ``<...>_std``. Every method's run holds the ``tables`` (CSV) and ``figures`` (with the CSV beside them).
+    ``<...>_std``. ``rank1``, ``mAP`` and ``mINP`` are the headline: the BN feature, of RegDB the mean of both
+    directions, of SYSU-MM01 all-search, single-shot. Every method's run holds the ``tables`` (CSV) and ``figures``
+    (SVG, PNG and CSV, as far as they lie beside the one named). With ``pack``, the folder of packed images, each run
+    says which images it trained and was tested on, with their digest.
 
     Returns the experiment and, for each method and then its trainings, the run's id and its number of points. Raises
     DataError for a file that is missing, damaged or of another data set, and TrackingError.
@@ -159,8 +186,8 @@ def complete(
         raise DataError(f"{', '.join(absent)}: no such file; expected a table or figure: build it first")
     address = prepare(uri)
     runs: list[dict[str, Any]] = []
-    with _readable_errors(address):
-        client = _connect(address)
+    with readable_errors(address):
+        client = connect(address)
         for method in methods:
             mine = [entry for entry in trainings if entry[1].job.method_name == method]
             if not mine:
@@ -171,10 +198,20 @@ def complete(
                 parent, row = _mirror(client, experiment, folder, training)
                 means = {key: statistics.fmean(values) for key, values in scores.items()}
                 _log_latest(client, row["run_id"], means)
+                _log_tags(
+                    client,
+                    client.get_run(row["run_id"]),
+                    {"mlflow.note.content": _note(training.job, tables, training.name)},
+                )
                 client.log_text(row["run_id"], _yaml_of(folder), "config.yaml")
+                if pack:
+                    client.log_inputs(row["run_id"], _halves(Pack.open(pack), training.job))
                 rows.append(row | {"scores": len(means)})
             outer = _complete_method(client, parent, mine, tables, figures)
+            if pack:
+                client.log_inputs(parent, _whole(Pack.open(pack), mine[0][1].job))
             runs += [outer, *rows]
+        client.set_experiment_tag(experiment, "mlflow.note.content", _note(mine[0][1].job, tables, ""))
     return {"experiment": {"id": experiment, "name": title(name, data)}, "runs": runs}
 
 
@@ -198,7 +235,7 @@ def read_training(folder: Path) -> Training:
     for number, text in enumerate(written, start=1):
         try:
             line = json.loads(text)
-            known = line["kind"] in ("start", "step", "epoch", "end") and line["time"] > 0
+            known = line["kind"] in ("start", *CURVES, "end") and line["time"] > 0
         except (ValueError, KeyError, TypeError):
             known = False
         if not known:
@@ -210,18 +247,27 @@ def read_training(folder: Path) -> Training:
 
 
 def read_scores(name: SetName, path: Path) -> dict[str, list[float]]:
-    """Percent by ``<setting>/<feature>/<metric>``: one value of a RegDB split, one a draw of SYSU-MM01."""
+    """Percent by ``<setting>/<feature>/<metric>``: one value of a RegDB split, one a draw of SYSU-MM01.
+
+    The headline comes first, where its settings were scored.
+    """
     scores: dict[str, list[float]] = {}
     try:
-        for row in json.loads(path.read_text())["rows"]:
+        rows = json.loads(path.read_text())["rows"]
+        for row in rows:
             for metric in METRICS:
-                key = f"{_setting(name, row)}/{row['feature']}/{metric}"
+                key = f"{_how(row)}{_setting(name, row)}/{row['feature']}/{metric}"
                 scores.setdefault(key, []).append(float(row[metric]))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; expected the scores of a training: evaluate it first") from None
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not the scores of {name} ({error!r}); evaluate the training again") from None
-    return scores
+    headline = {}
+    for metric in ("rank1", "mAP", "mINP"):
+        parts = [scores.get(f"{_how(rows[0])}{setting}/{FEATURE}/{metric}", []) for setting in HEADLINE[name]]
+        if all(parts):
+            headline[metric] = [statistics.fmean(trial) for trial in zip(*parts, strict=True)]
+    return headline | scores
 
 
 def title(name: SetName, data: str) -> str:
@@ -252,7 +298,7 @@ def _mirror(client: MlflowClient, experiment: str, folder: Path, training: Train
         run, held = _training_run(client, experiment, training, points)
         run_id = run.info.run_id
         tags = {"mlflow.parentRunId": parent, **_facts(training)}
-        _log_parameters_and_tags(client, run, _flat(plain(job)), tags)
+        _log_parameters_and_tags(client, run, _parameters(job), tags)
         missing = [
             (name, step, point)
             for name, steps in points.items()
@@ -300,7 +346,9 @@ def _agree(held: Points, points: Points, whole: bool) -> bool:
 
     The record of a resumed training lacks, for a while, the steps after its checkpoint that the server holds.
     """
-    for name in held.keys() - set(MEASURED):
+    for name in held:
+        if name.startswith(MEASURED):
+            continue
         for step, point in held[name].items():
             recorded = points.get(name, {}).get(step)
             if recorded.value != point.value if recorded else whole:
@@ -328,12 +376,13 @@ def _complete_method(
     for path in tables:
         client.log_artifact(run_id, str(path), "tables")
     for path in figures:
-        client.log_artifact(run_id, str(path), "figures")
-        if (numbers := path.with_suffix(".csv")).is_file():
-            client.log_artifact(run_id, str(numbers), "figures")
+        for file in (path.with_suffix(ending) for ending in (".svg", ".png", ".csv")):
+            if file.is_file():
+                client.log_artifact(run_id, str(file), "figures")
     run = client.get_run(run_id)
-    facts = _facts(first) | {"mlflow.note.content": _note(first.job, tables, len(mine))}
-    _log_parameters_and_tags(client, run, {}, facts)
+    shared = {key: value for key, value in _parameters(first.job).items() if key != "split"}
+    facts = _facts(first) | {"mlflow.note.content": _note(first.job, tables, f"{len(mine)} training(s)")}
+    _log_parameters_and_tags(client, run, shared, facts)
     ended = max(training.ended or 0 for _, training, _ in mine)
     if ended and (run.info.status, run.info.end_time) != ("FINISHED", ended):
         client.set_terminated(run_id, "FINISHED", ended)
@@ -341,17 +390,57 @@ def _complete_method(
     return {"name": method, "method": method, "split": None, "run_id": run_id, "points": 0, "scores": len(table)}
 
 
-def _note(job: TrainJob, tables: Sequence[Path], trainings: int) -> str:
-    """The method's rows of the summary, the table that counts trials, in Markdown."""
+def _note(job: TrainJob, tables: Sequence[Path], what: str) -> str:
+    """The summary, the table that counts trials, in Markdown: the BN feature beside the paper's numbers.
+
+    ``what`` names a method's run or a training, whose row stands alone; all methods' where it is empty.
+    """
     of = "**Drawn stand-in: no result on the real set.**" if job.data == STAND_IN else f"Images: {job.data}."
-    text = [f"{job.method_name} on {title(job.set, job.data)}, {trainings} training(s). {of}", ""]
+    head = f"{job.method_name} on {title(job.set, job.data)}, {what}." if what else f"{title(job.set, job.data)}."
+    text = [f"{head} {of} BN feature, percent; mean (standard deviation over the trials)."]
     for path in tables:
         with path.open(newline="") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-        if "trials" in header:
-            shown = [row for row in rows if row[header.index("method")] == job.method_name]
-            text += ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *shown)]
+            rows = list(csv.DictReader(file))
+        if not rows or "trials" not in rows[0]:
+            continue
+        columns = list(rows[0])
+        keys = [key for key in columns[: columns.index("trials") + 1] if key not in ("data", "feature")]
+        numbers = [m for m in METRICS if m in columns] + [key for key in columns if key.startswith("paper_")]
+        text += ["", *("| " + " | ".join(cells) + " |" for cells in ([*keys, *numbers], ["---"] * len(keys + numbers)))]
+        for row in rows:
+            if row["feature"] == FEATURE and (not what or row["method"] == job.method_name):
+                shown = [f"{row[n]} ({row[f'{n}_std']})" if row.get(f"{n}_std") else row[n] or "-" for n in numbers]
+                text.append("| " + " | ".join([*(row[key] for key in keys), *shown]) + " |")
     return "\n".join(text)
+
+
+def _halves(pack: Pack, job: TrainJob) -> list[DatasetInput]:
+    """The images a training read and those it is tested on; of the untrained network the latter alone."""
+    parts: list[tuple[Literal["train", "test"], str]] = [("train", "training")] if job.epochs else []
+    return [_dataset(pack, job, part, context) for part, context in (*parts, ("test", "testing"))]
+
+
+def _whole(pack: Pack, job: TrainJob) -> list[DatasetInput]:
+    """All images packed: what a method's run is over."""
+    return [_dataset(pack, job, None, "training and testing")]
+
+
+def _dataset(pack: Pack, job: TrainJob, part: Literal["train", "test"] | None, context: str) -> DatasetInput:
+    """A data set as MLflow's pages list it; the digest is of the packed bytes and of the rows of them that are read."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    manifest = (pack.folder / MANIFEST).read_bytes()
+    rows = {m: pack.rows(job.split, part, m) if part else np.arange(len(pack.paths[m])) for m in Modality}
+    digest = hashlib.sha256(manifest + b"".join(rows[m].tobytes() for m in Modality)).hexdigest()[:12]
+    profile = {f"{m.name.lower()} images": len(rows[m]) for m in Modality}
+    profile["identities"] = len(set().union(*(pack.identities[m][rows[m]].tolist() for m in Modality)))
+    name = title(job.set, job.data) + (f", split {job.split}, {part}" if part else "")
+    source = json.dumps({"uri": str(pack.folder)})
+    schema = json.dumps({"mlflow_tensorspec": {"features": json.dumps([{
+        "type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, pack.height, pack.width, 3]},
+    }]), "targets": None}})  # fmt: skip
+    dataset = Dataset(name, digest, "local", source, schema, json.dumps(profile))
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
 
 
 def _facts(training: Training) -> dict[str, str]:
@@ -361,6 +450,8 @@ def _facts(training: Training) -> dict[str, str]:
         "data": training.job.data,
         "hardware": f"{start.get('hardware', '')}, {start.get('processes', 1)} process(es)",
         "torch": start.get("torch", ""),
+        "mlflow.source.name": "workflow/scripts/train.py",
+        "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": start.get("git", ""),
         "lock": hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest() if LOCK_FILE.is_file() else "",
     }
@@ -368,9 +459,16 @@ def _facts(training: Training) -> dict[str, str]:
 
 
 def _setting(name: SetName, row: dict[str, Any]) -> str:
+    """What a row of scores.json compares."""
     if name == "sysu":
         return f"{row['mode']}/{'single' if row['shots'] == 1 else 'multi'}-shot"
     return row["direction"]
+
+
+def _how(row: dict[str, Any]) -> str:
+    """How, as a metric's name begins: nothing for the usual way."""
+    words = [word for word in ("flip", "rerank") if row[word] == "yes"]
+    return "".join(f"{word}/" for word in (*words, *(["official"] if row["protocol"] == "official" else [])))
 
 
 def _home(folder: Path) -> Path:
@@ -382,6 +480,13 @@ def _home(folder: Path) -> Path:
 
 def _yaml_of(folder: Path) -> str:
     return (_home(folder) / "config.yaml").read_text()
+
+
+def _parameters(job: TrainJob) -> dict[str, str]:
+    """The configuration with dotted keys, those that matter most first, for the pages keep the order."""
+    flat = _flat(plain(job))
+    ranked = [key for first in FIRST for key in flat if key == first or (first.endswith(".") and key.startswith(first))]
+    return {key: flat[key] for key in dict.fromkeys((*ranked, *flat))}
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -396,7 +501,7 @@ def _milliseconds(line: dict[str, Any]) -> int:
     return int(line["time"] * 1000)
 
 
-def _import_mlflow() -> Any:
+def import_mlflow() -> Any:
     for key, value in ENVIRONMENT.items():
         os.environ.setdefault(key, value)
     import mlflow
@@ -404,12 +509,12 @@ def _import_mlflow() -> Any:
     return mlflow
 
 
-def _connect(address: str) -> MlflowClient:
+def connect(address: str) -> MlflowClient:
     """A client; never the creator of a database, which is ``prepare``'s, because two at once can spoil it."""
     database = _database(address)
     if database and not database.is_file():
         raise TrackingError(f"{database}: no tracking database yet; track_prepare.py makes it")
-    return _import_mlflow().MlflowClient(address)
+    return import_mlflow().MlflowClient(address)
 
 
 def _database(address: str) -> Path | None:
@@ -440,6 +545,9 @@ def _experiment(client: MlflowClient, address: str, job: TrainJob) -> str:
             f"the experiment {name!r} was deleted on the tracking server; bring it back with "
             "mlflow experiments restore, or remove it for good with mlflow gc"
         )
+    for key, value in EXPERIMENT.items():
+        if found.tags.get(key) != value:
+            client.set_experiment_tag(found.experiment_id, key, value)
     return found.experiment_id
 
 
@@ -457,7 +565,7 @@ def _held(client: MlflowClient, run: Run) -> Points:
             for metric in client.get_metric_history(run.info.run_id, name)
         }
         for name in run.data.metrics
-        if name.startswith(("train/", "epoch/"))
+        if name.split("/")[0] in CURVES.values()
     }
 
 
@@ -476,12 +584,19 @@ def _log_latest(client: MlflowClient, run_id: str, values: dict[str, float]) -> 
 
 
 def _log_parameters_and_tags(client: MlflowClient, run: Run, parameters: dict[str, str], tags: dict[str, str]) -> None:
-    from mlflow.entities import Param, RunTag
+    from mlflow.entities import Param
 
     new_parameters = [Param(key, value) for key, value in parameters.items() if key not in run.data.params]
-    new_tags = [RunTag(key, value) for key, value in tags.items() if run.data.tags.get(key) != value]
-    if new_parameters or new_tags:
-        client.log_batch(run.info.run_id, params=new_parameters, tags=new_tags, synchronous=True)
+    if new_parameters:
+        client.log_batch(run.info.run_id, params=new_parameters, synchronous=True)
+    _log_tags(client, run, tags)
+
+
+def _log_tags(client: MlflowClient, run: Run, tags: dict[str, str]) -> None:
+    from mlflow.entities import RunTag
+
+    if new := [RunTag(key, value) for key, value in tags.items() if run.data.tags.get(key) != value]:
+        client.log_batch(run.info.run_id, tags=new, synchronous=True)
 
 
 @contextmanager
@@ -497,7 +612,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _readable_errors(address: str) -> Iterator[None]:
+def readable_errors(address: str) -> Iterator[None]:
     """Turns what MLflow and the network raise into a TrackingError of one line."""
     shown = re.sub(r"//[^/@]*@", "//***@", address)  # without the password
     try:

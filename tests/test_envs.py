@@ -42,7 +42,7 @@ def test_locks_carry_no_addresses_and_a_hash_for_each_package() -> None:
 
 
 ABSENT = {"data": ("torch", "torchvision", "matplotlib", "mlflow"), "report": ("torch", "torchvision")}
-ABSENT["train"] = ("matplotlib", "mlflow")
+ABSENT |= {"train": ("matplotlib", "mlflow"), "register": ()}
 
 
 def scripts() -> list[tuple[str, str]]:

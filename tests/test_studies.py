@@ -14,7 +14,7 @@ from msclnet import config as settings
 from msclnet import studies
 from msclnet.aggregate import write_csv
 from msclnet.config import Config, ConfigError
-from msclnet.plots import plot_ablation, plot_sensitivity
+from msclnet.figures.curves import plot_ablation, plot_sensitivity
 from msclnet.types import DataError
 
 BASELINE = {"identity", "triplet", "wrt"}

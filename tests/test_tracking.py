@@ -21,9 +21,12 @@ import yaml
 
 from msclnet import config as settings
 from msclnet import tracking
+from msclnet.data import regdb
+from msclnet.data.pack import write_pack
 from msclnet.tracking import TrackingError, complete, mirror, prepare, read_scores, read_training
 from msclnet.types import DataError
 from tests.conftest import ROOT
+from tests.data import trees
 
 BEGAN = 1_700_000_000.0  # Unix time, seconds
 DEAD = "http://127.0.0.1:9"  # the discard port: nobody answers
@@ -42,6 +45,11 @@ def step(number: int, late: float = 0.0) -> dict[str, Any]:
     }
 
 
+def system(number: int, memory: float = 200.0) -> dict[str, Any]:
+    use = {"process_cpu_percentage": 99.0, "process_memory_peak_megabytes": memory}
+    return {"kind": "system", "time": BEGAN + 10 * number + 0.6, "epoch": number, "step": 10 * number, **use}
+
+
 def epoch(number: int, seconds: float = 10.0) -> dict[str, Any]:
     mean = {"total": 4.0 / number, "identity": 2.0 / number, "wrt": 2.0 / number}
     timing = {"seconds": seconds, "images_per_second": 640 / seconds}
@@ -54,9 +62,9 @@ def start(late: float = 0.0) -> dict[str, Any]:
 
 
 END = {"kind": "end", "time": BEGAN + 30, "step": 20, "seconds": 30.0}
-EPOCHS = [[*map(step, range(1, 11)), epoch(1)], [*map(step, range(11, 21)), epoch(2)]]
+EPOCHS = [[*map(step, range(1, 11)), epoch(1), system(1)], [*map(step, range(11, 21)), epoch(2), system(2)]]
 WHOLE = [start(), *EPOCHS[0], *EPOCHS[1], END]
-POINTS = 20 * 4 + 2 * 5
+POINTS = 20 * 4 + 2 * 5 + 2 * 2
 
 
 def write(path: Path, lines: list[dict[str, Any]]) -> None:
@@ -119,9 +127,9 @@ def client(uri: str) -> Any:
 
 def expected_points(lines: list[dict[str, Any]] = WHOLE) -> list[tuple[str, int, float]]:
     return sorted(
-        (f"{'train' if line['kind'] == 'step' else 'epoch'}/{name}", line["step"], value)
+        (f"{'train' if line['kind'] == 'step' else line['kind']}/{name}", line["step"], value)
         for line in lines
-        if line["kind"] in ("step", "epoch")
+        if line["kind"] in ("step", "epoch", "system")
         for name, value in line.items()
         if name not in ("kind", "time", "epoch", "step")
     )
@@ -242,7 +250,7 @@ def test_half_then_a_resume_then_whole(tmp_path: Path, uri: str, job: settings.T
     resumed = [start(), *EPOCHS[0], start(late=500)]
     assert mirror(train(tmp_path, job, resumed), uri)["run_id"] == live["run_id"]
     again = [step(number, late=500) for number in range(11, 21)]
-    rest = [*again, epoch(2, seconds=9.0), {**END, "time": BEGAN + 550}]
+    rest = [*again, epoch(2, seconds=9.0), system(2), {**END, "time": BEGAN + 550}]
     whole = mirror(train(tmp_path, job, [*resumed, *rest]), uri)
     assert whole["run_id"] == live["run_id"]
     assert stored_points(uri, live["run_id"]) == expected_points([*resumed, *rest])
@@ -260,6 +268,7 @@ def test_an_epoch_repeated_at_another_speed_is_the_same_training(
         start(late=500),
         *(step(n, late=500) for n in range(11, 21)),
         epoch(2, seconds=9),
+        system(2, memory=300.0),
         END,
     ]
     assert mirror(train(tmp_path, job, again), uri)["run_id"] == live["run_id"]
@@ -358,9 +367,11 @@ def test_an_experiment_made_by_a_sibling_meanwhile_is_taken(
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[list[Path], list[Path]]:
     table, figure = tmp_path / "regdb_summary.csv", tmp_path / "regdb_cmc.svg"
-    table.write_text("data,method,feature,trials,rank1\nstand-in,msclnet,bn,2,65.00\nstand-in,agw,bn,2,50.00\n")
+    header = "data,method,feature,trials,rank1,rank1_std,paper_rank1"
+    table.write_text(f"{header}\nstand-in,msclnet,bn,2,65.00,7.07,84.17\nstand-in,agw,bn,2,50.00,0.00,70.05\n")
     figure.write_text("<svg/>")
     figure.with_suffix(".csv").write_text("rank,mean\n")
+    figure.with_suffix(".png").write_bytes(b"png")
     return [table], [figure]
 
 
@@ -389,7 +400,7 @@ def test_completing_adds_scores_and_files_once(
     assert (parent.info.status, parent.info.end_time) == ("FINISHED", (BEGAN + 30) * 1000)
     note = parent.data.tags["mlflow.note.content"]
     assert "**Drawn stand-in: no result on the real set.**" in note
-    assert "| stand-in | msclnet | bn | 2 | 65.00 |" in note
+    assert "| msclnet | 2 | 65.00 (7.07) | 84.17 |" in note, "the mean, the spread, and the paper's number"
     assert "agw" not in note
 
     def artifacts(run_id: str, folder: str | None = None) -> list[str]:
@@ -397,7 +408,7 @@ def test_completing_adds_scores_and_files_once(
 
     assert artifacts(child.info.run_id) == ["config.yaml"]
     assert artifacts(parent.info.run_id) == ["config.yaml", "figures", "tables"]
-    assert artifacts(parent.info.run_id, "figures") == ["figures/regdb_cmc.csv", "figures/regdb_cmc.svg"]
+    assert artifacts(parent.info.run_id, "figures") == [f"figures/regdb_cmc.{kind}" for kind in ("csv", "png", "svg")]
     assert artifacts(parent.info.run_id, "tables") == ["tables/regdb_summary.csv"]
 
     scored("regdb", folders[0], [64.0])  # evaluated again, otherwise: the newest number shows
@@ -425,6 +436,88 @@ def test_completing_refuses_what_does_not_belong(tmp_path: Path, job: settings.T
         complete("", "regdb", "RegDB", ["msclnet"], [folder], [], [])
     with pytest.raises(DataError, match=r"none.csv: no such file; expected a table or figure"):
         complete("", "regdb", "stand-in", ["msclnet"], [folder], [tmp_path / "none.csv"], [])
+
+
+def test_the_headline_is_the_mean_of_both_directions_under_one_name_at_both_levels(
+    tmp_path: Path, uri: str, job: settings.TrainJob
+) -> None:
+    folders = [train(tmp_path, dataclasses.replace(job, split=split)) for split in (1, 2)]
+    for folder, rank1 in zip(folders, (60.0, 70.0), strict=True):
+        scored("regdb", folder, [rank1])
+        scores = json.loads((folder / "scores.json").read_text())
+        back = scores["rows"][0] | {"direction": "infrared-to-visible", "rank1": rank1 - 20}
+        pooled = scores["rows"][0] | {"feature": "pooled", "rank1": 99.0}
+        scores["rows"] += [back, pooled]
+        (folder / "scores.json").write_text(json.dumps(scores))
+    result = complete(uri, "regdb", "stand-in", ["msclnet"], folders, [], [])
+    parent, first, second = (client(uri).get_run(run["run_id"]).data.metrics for run in result["runs"])
+    assert (parent["rank1"], first["rank1"], second["rank1"]) == (55.0, 50.0, 60.0)
+    assert parent["rank1_std"] == pytest.approx(50**0.5)
+    assert parent["mAP"] == 50.0
+
+
+def test_how_it_was_scored_is_in_a_metrics_name_unless_plain(tmp_path: Path) -> None:
+    row = {"feature": "bn", "mode": "all", "shots": 10, "protocol": "community", "draw": 0, "split": 1, "cmc": [1.0]}
+    other = row | {"protocol": "official", "flip": True, "rerank": "k-reciprocal"}
+    metrics = dict.fromkeys(tracking.METRICS, 10.0)
+    (tmp_path / "scores.json").write_text(json.dumps({"rows": [row | metrics, other | metrics]}))
+    names = {key.rsplit("/", 1)[0] for key in read_scores("sysu", tmp_path / "scores.json")}
+    assert names == {"all/multi-shot/bn", "all/multi-shot/official/flip/k-reciprocal/bn"}
+
+
+def test_the_parameters_that_matter_come_first(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    run_id = mirror(train(tmp_path, job), uri)["run_id"]
+    names = [key for (key,) in query(uri, f"select key from params where run_uuid = '{run_id}' order by rowid")]
+    assert names[:2] == ["method_name", "method.losses.identity"]
+    assert names.index("method.losses.div") < names.index("epochs") < names.index("train.rate") < names.index("height")
+    assert len(names) == len(set(names)) == len(tracking._flat(settings.plain(job)))
+
+
+def test_a_run_says_which_images_it_was_trained_and_tested_on(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    root = trees.regdb(tmp_path / "images")
+    write_pack(regdb.read(root, (3,), real=False), root, tmp_path / "pack", 48, 24, workers=1)
+    folder = train(tmp_path, job)
+    scored("regdb", folder, [60.0])
+
+    def inputs() -> list[list[tuple[str, str, str]]]:
+        result = complete(uri, "regdb", "stand-in", ["msclnet"], [folder], [], [], tmp_path / "pack")
+        return [
+            sorted(
+                (data.tags[0].value, data.dataset.name, data.dataset.digest)
+                for data in client(uri).get_run(run["run_id"]).inputs.dataset_inputs
+            )
+            for run in result["runs"]
+        ]
+
+    parent, child = inputs()
+    assert [entry[:2] for entry in child] == [
+        ("testing", "RegDB (stand-in), split 3, test"),
+        ("training", "RegDB (stand-in), split 3, train"),
+    ]
+    assert [entry[:2] for entry in parent] == [("training and testing", "RegDB (stand-in)")]
+    assert len({digest for _, _, digest in (*parent, *child)}) == 3
+    assert inputs() == [parent, child], "sent again, each is there once"
+    write_pack(regdb.read(root, (3,), real=False), root, tmp_path / "pack", 36, 24, workers=1)
+    assert inputs()[1] != child, "other bytes, another digest"
+
+
+def test_the_pages_are_those_of_trained_models_and_show_the_summary(
+    tmp_path: Path, uri: str, job: settings.TrainJob, files: tuple[list[Path], list[Path]]
+) -> None:
+    folder = train(tmp_path, job)
+    scored("regdb", folder, [60.0])
+    result = complete(uri, "regdb", "stand-in", ["msclnet"], [folder], *files)
+    tags = client(uri).get_experiment(result["experiment"]["id"]).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert tags["mlflow.experiment.primaryMetric.name"] == "rank1"
+    assert "| agw | 2 | 50.00 (0.00) | 70.05 |" in tags["mlflow.note.content"]
+    assert "| msclnet | 2 | 65.00 (7.07) | 84.17 |" in tags["mlflow.note.content"]
+    child = client(uri).get_run(result["runs"][1]["run_id"])
+    assert "msclnet split 3" in child.data.tags["mlflow.note.content"]
+    assert child.data.tags["mlflow.source.name"] == "workflow/scripts/train.py"
+    parent = client(uri).get_run(result["runs"][0]["run_id"])
+    assert parent.data.params["method.losses.div"] == "0.5"
+    assert "split" not in parent.data.params
 
 
 # What goes wrong
@@ -521,7 +614,7 @@ def test_a_password_is_not_shown(tmp_path: Path, job: settings.TrainJob, monkeyp
     def refuse(address: str) -> None:
         raise OSError(f"cannot reach {address}")
 
-    monkeypatch.setattr(tracking, "_connect", refuse)
+    monkeypatch.setattr(tracking, "connect", refuse)
     with pytest.raises(TrackingError) as caught:
         mirror(train(tmp_path, job), "http://ann:secret@server:5000")
     assert "secret" not in str(caught.value)

@@ -36,6 +36,16 @@ class Rule:
     same_camera_ignored: bool = False
     identity_unique: bool = False
 
+    def seen(self, identity: int, camera: int, gallery: Labels) -> Tensor:
+        """Which gallery images a query of this identity and camera sees, bool ``[G]``."""
+        seen = torch.ones_like(gallery.cameras, dtype=torch.bool)
+        if self.same_camera_ignored:
+            seen &= (gallery.identities != identity) | (gallery.cameras != camera)
+        for query_camera, gallery_camera in self.ignored:
+            if camera == query_camera:
+                seen &= gallery.cameras != gallery_camera
+        return seen
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -67,12 +77,7 @@ def score(distances: Distances, query: Labels, gallery: Labels, rule: Rule, buff
             f"none of {queries} query images has a match among {size} gallery images; expected shared identities: "
             "check that both modalities of the split's test images were embedded, and their cameras"
         )
-    found = matches.query.unique()  # the queries with a match, ascending, as the matches themselves are
-    blocks = [
-        _ranked(distances(rows), rows, matches.of(rows), query, gallery, rule)
-        for rows in found.split(max(1, buffer // size))
-    ]
-    rank, precision, penalty = (torch.cat(column) for column in zip(*blocks, strict=True))
+    found, rank, precision, penalty = _all_ranked(distances, matches, query, gallery, rule, buffer)
     ranks = min(RANKS, size)
     within = torch.bincount(rank.clamp(max=ranks), minlength=ranks + 1)[:ranks].cumsum(0)
     return Scores(
@@ -83,6 +88,29 @@ def score(distances: Distances, query: Labels, gallery: Labels, rule: Rule, buff
         queries_without_match=queries - len(found),
         gallery=size,
     )
+
+
+def average_precision(distances: Distances, query: Labels, gallery: Labels, rule: Rule, buffer: int = BUFFER) -> Tensor:
+    """Each query's AP as in ``score``, float64 ``[Q]``; NaN for one without a match."""
+    every = torch.full((len(query.identities),), torch.nan, dtype=torch.float64)
+    matches = _matches(query, gallery, rule)
+    if len(matches.query):
+        found, _, precision, _ = _all_ranked(distances, matches, query, gallery, rule, buffer)
+        every[found.cpu()] = precision.cpu()
+    return every
+
+
+def _all_ranked(
+    distances: Distances, matches: _Matches, query: Labels, gallery: Labels, rule: Rule, buffer: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The queries with a match, ascending, and what ``_ranked`` says of them."""
+    found = matches.query.unique()
+    blocks = [
+        _ranked(distances(rows), rows, matches.of(rows), query, gallery, rule)
+        for rows in found.split(max(1, buffer // len(gallery.identities)))
+    ]
+    rank, precision, penalty = (torch.cat(column) for column in zip(*blocks, strict=True))
+    return found, rank, precision, penalty
 
 
 class _Matches(NamedTuple):

@@ -21,6 +21,8 @@ from scipy.io import loadmat
 from tests.conftest import ROOT
 
 TINY = ROOT / "tests/workflow/tiny.yaml"
+SHOWN = ("cmc", "losses", "embedding", "distances", "ranked", "activation")
+FIGURES = [*(f"{name}_{figure}" for name in ("regdb", "sysu") for figure in SHOWN), "sysu_cameras"]
 
 
 def snakemake(
@@ -70,7 +72,9 @@ def test_a_finished_dag_is_finished(done: Path) -> None:
 
 def test_a_plots_setting_draws_plots_only(done: Path, tmp_path: Path) -> None:
     plan = planned(snakemake(done, "--dry-run", configs=changed(tmp_path, "figures: {ranks: 7}")))
-    assert set(plan) == {"all", "plot_cmc", "track"}
+    assert set(plan) == {"all", "plot_cmc", "track", "register"}
+    plan = planned(snakemake(done, "--dry-run", configs=changed(tmp_path, "figures: {identities: 3}")))
+    assert set(plan) == {"all", "plot_embedding", "track", "register"}
 
 
 def test_a_methods_weight_retrains_that_method_only(done: Path, tmp_path: Path) -> None:
@@ -283,8 +287,37 @@ def test_tracking_mirrors_every_training(done: Path) -> None:
 def test_the_report_holds_tables_and_figures(done: Path) -> None:
     snakemake(done, "--report", "results/report.html")
     text = (done / "results/report.html").read_text()
-    for name in ("regdb_summary.csv", "sysu_summary.csv", "regdb_cmc.svg", "sysu_losses.svg"):
+    for name in ("regdb_summary.csv", "sysu_summary.csv", *(f"{figure}.svg" for figure in FIGURES)):
         assert name in text
+    fetched = re.findall(r"""(?:src|href)=["'](?:https?:)?//[^"']+|@import url\(|import\(["']https?:""", text)
+    assert not fetched, "the page needs no network"
+    assert "**Drawn stand-in images.**" not in text, "captions are rendered"
+    assert "Drawn stand-in images." in text
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_figure_has_its_numbers_and_its_picture_beside_it(done: Path, figure: str) -> None:
+    folder = done / "results/figures"
+    assert len(rows(folder / f"{figure}.csv")) > 3
+    assert (folder / f"{figure}.svg").read_text().startswith("<?xml")
+    assert (folder / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_both_directions_have_their_ranked_lists(done: Path) -> None:
+    table = rows(done / "results/figures/regdb_ranked.csv")
+    assert {(row["setting"], row["group"]) for row in table if row["method"] == "msclnet"} == {
+        (direction, group)
+        for direction in ("visible-to-infrared", "infrared-to-visible")
+        for group in ("best", "worst", "random")
+    }
+
+
+def test_the_best_models_are_registered(done: Path) -> None:
+    for name in ("regdb", "sysu"):
+        record = json.loads((done / f"results/tracking/{name}_models.json").read_text())
+        assert record["model"] == f"msclnet-{name}"
+        assert [row["method"] for row in record["versions"]] == ["base", "msclnet"]
+        assert sum("best-stand-in" in row["aliases"] for row in record["versions"]) == 1
 
 
 def test_bad_input_ends_with_a_message_that_names_it(tmp_path: Path) -> None:

@@ -21,8 +21,12 @@ except settings.ConfigError as error:
 
 CLUSTER = not workflow.local_exec  # jobs run elsewhere: a scheduler counts GPUs, and this machine's say nothing
 ALL_CORES = 1024  # Snakemake lowers it to the cores it was given; on a cluster profiles/slurm does
-FIGURES = ["cmc", "losses"]
-FORMAT = CONFIG.figures.format
+FIGURES = {
+    name: ["cmc", "losses", "embedding", "distances", *(["cameras"] if name != "regdb" else []), "ranked", "activation"]
+    for name in CONFIG.run.sets
+}  # RegDB has one camera a modality: its pair is in the table
+FORMAT = CONFIG.figures.format  # the report's; each figure is written as SVG and PNG
+OTHER = "png" if FORMAT == "svg" else "svg"
 METHODS = [settings.UNTRAINED, *CONFIG.run.methods]
 STUDIED = CONFIG.methods[CONFIG.studies.method].losses
 VARIANTS = studies.variants(CONFIG.studies, STUDIED)
@@ -97,6 +101,19 @@ def drawn(name):
 def trainings(name, methods):
     """The folder of each training of a data set."""
     return [f"results/{name}/{method}/split{split}" for method in methods for split in settings.splits(CONFIG, name)]
+
+
+def shown(file, methods=None):
+    """The file of each trained method, or of ``methods``, on the data set's first split: what single features show."""
+    return lambda wildcards: [
+        f"results/{wildcards.set}/{method}/split{settings.splits(CONFIG, wildcards.set)[0]}/{file}"
+        for method in methods or CONFIG.run.methods
+    ]
+
+
+def figures(name):
+    """Every figure of a data set, as the report shows it."""
+    return [f"results/figures/{name}_{figure}.{FORMAT}" for figure in FIGURES[name]]
 
 
 def studied(variant, file):

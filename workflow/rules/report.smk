@@ -1,3 +1,7 @@
+STYLE = [f"msclnet/figures/{name}.py" for name in ("style", "numbers", "tables", "photographs")]
+LINES = [*STYLE, "msclnet/figures/curves.py"]
+
+
 rule plot_cmc:
     """CMC curves, mean and band over the trials."""
     input:
@@ -9,6 +13,7 @@ rule plot_cmc:
             category="Figures",
             labels={"data set": "{set}", "figure": "CMC"},
         ),
+        multiext("results/figures/{set}_cmc", f".{OTHER}", ".csv"),
     log:
         "results/logs/plot_cmc_{set}.log",
     benchmark:
@@ -19,10 +24,10 @@ rule plot_cmc:
         data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
         ranks=CONFIG.figures.ranks,
         methods=METHODS,
-        code=code("msclnet/plots.py"),
+        code=code(*LINES),
     shell:
         "python $SCRIPTS/plot.py cmc --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
-        "--ranks {params.ranks} --scores {input} --out {output} > {log} 2>&1"
+        "--ranks {params.ranks} --scores {input} --out {output[0]} > {log} 2>&1"
 
 
 rule plot_losses:
@@ -36,6 +41,7 @@ rule plot_losses:
             category="Figures",
             labels={"data set": "{set}", "figure": "losses"},
         ),
+        multiext("results/figures/{set}_losses", f".{OTHER}", ".csv"),
     log:
         "results/logs/plot_losses_{set}.log",
     benchmark:
@@ -45,10 +51,182 @@ rule plot_losses:
     params:
         data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
         methods=CONFIG.run.methods,
-        code=code("msclnet/plots.py"),
+        code=code(*LINES),
     shell:
         "python $SCRIPTS/plot.py losses --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
-        "--metrics {input} --out {output} > {log} 2>&1"
+        "--metrics {input} --out {output[0]} > {log} 2>&1"
+
+
+rule plot_embedding:
+    """t-SNE of the test features of a few identities."""
+    input:
+        features=shown("features.npz"),
+    output:
+        report(
+            f"results/figures/{{set}}_embedding.{FORMAT}",
+            caption="../report/embedding.rst",
+            category="Figures",
+            labels={"data set": "{set}", "figure": "t-SNE"},
+        ),
+        multiext("results/figures/{set}_embedding", f".{OTHER}", ".csv"),
+    log:
+        "results/logs/plot_embedding_{set}.log",
+    benchmark:
+        "results/benchmarks/plot_embedding_{set}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    params:
+        data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
+        methods=CONFIG.run.methods,
+        identities=CONFIG.figures.identities,
+        seed=CONFIG.seed,
+        code=code(*STYLE, "msclnet/figures/embedding.py"),
+    shell:
+        "python $SCRIPTS/plot.py embedding --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
+        "--identities {params.identities} --seed {params.seed} --features {input.features} "
+        "--out {output[0]} > {log} 2>&1"
+
+
+rule plot_distances:
+    """Distances across modalities, within and between identities."""
+    input:
+        features=shown("features.npz"),
+    output:
+        report(
+            f"results/figures/{{set}}_distances.{FORMAT}",
+            caption="../report/distances.rst",
+            category="Figures",
+            labels={"data set": "{set}", "figure": "distances"},
+        ),
+        multiext("results/figures/{set}_distances", f".{OTHER}", ".csv"),
+    log:
+        "results/logs/plot_distances_{set}.log",
+    benchmark:
+        "results/benchmarks/plot_distances_{set}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    params:
+        data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
+        methods=CONFIG.run.methods,
+        code=code(*STYLE, "msclnet/figures/distances.py"),
+    shell:
+        "python $SCRIPTS/plot.py distances --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
+        "--features {input.features} "
+        "--out {output[0]} > {log} 2>&1"
+
+
+rule plot_cameras:
+    """Rank-1 by the pair of cameras."""
+    input:
+        features=shown("features.npz"),
+    output:
+        report(
+            f"results/figures/{{set}}_cameras.{FORMAT}",
+            caption="../report/cameras.rst",
+            category="Figures",
+            labels={"data set": "{set}", "figure": "camera pairs"},
+        ),
+        multiext("results/figures/{set}_cameras", f".{OTHER}", ".csv"),
+    log:
+        "results/logs/plot_cameras_{set}.log",
+    benchmark:
+        "results/benchmarks/plot_cameras_{set}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    params:
+        data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
+        methods=CONFIG.run.methods,
+        code=code(*STYLE, "msclnet/figures/cameras.py"),
+    shell:
+        "python $SCRIPTS/plot.py cameras --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
+        "--features {input.features} "
+        "--out {output[0]} > {log} 2>&1"
+
+
+rule explain:
+    """The ranked lists of a few queries, and where the network looks on a few images."""
+    input:
+        models=shown("model.pt"),
+        features=shown("features.npz"),
+        pack="data/packs/{set}/pack.json",
+    output:
+        ranked="results/figures/{set}_ranked.csv",
+        activation="results/figures/{set}_activation.csv",
+    log:
+        "results/logs/explain_{set}.log",
+    benchmark:
+        "results/benchmarks/explain_{set}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    params:
+        methods=CONFIG.run.methods,
+        queries=CONFIG.figures.queries,
+        seed=CONFIG.seed,
+        code=code("msclnet/explain", "msclnet/evaluation", "msclnet/model", "msclnet/figures/tables.py"),
+    shell:
+        "python $SCRIPTS/explain.py --set {wildcards.set} --methods {params.methods} --models {input.models} "
+        "--features {input.features} --pack $(dirname {input.pack}) --queries {params.queries} --seed {params.seed} "
+        "--ranked {output.ranked} --activation {output.activation} > {log} 2>&1"
+
+
+rule plot_ranked:
+    """Ranked lists of the last method."""
+    input:
+        table="results/figures/{set}_ranked.csv",
+        pack="data/packs/{set}/pack.json",
+    output:
+        report(
+            f"results/figures/{{set}}_ranked.{FORMAT}",
+            caption="../report/ranked.rst",
+            category="Figures",
+            labels={"data set": "{set}", "figure": "ranked lists"},
+        ),
+        f"results/figures/{{set}}_ranked.{OTHER}",
+    log:
+        "results/logs/plot_ranked_{set}.log",
+    benchmark:
+        "results/benchmarks/plot_ranked_{set}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    params:
+        data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
+        method=CONFIG.run.methods[-1],
+        queries=CONFIG.figures.queries,
+        code=code(*STYLE, "msclnet/figures/ranked.py"),
+    shell:
+        "python $SCRIPTS/plot.py ranked --set {wildcards.set} --data {params.data:q} --method {params.method} "
+        "--table {input.table} --pack $(dirname {input.pack}) "
+        "--out {output[0]} > {log} 2>&1"
+
+
+rule plot_activation:
+    """Class-activation maps over their images."""
+    input:
+        table="results/figures/{set}_activation.csv",
+        pack="data/packs/{set}/pack.json",
+    output:
+        report(
+            f"results/figures/{{set}}_activation.{FORMAT}",
+            caption="../report/activation.rst",
+            category="Figures",
+            labels={"data set": "{set}", "figure": "activation maps"},
+        ),
+        f"results/figures/{{set}}_activation.{OTHER}",
+    log:
+        "results/logs/plot_activation_{set}.log",
+    benchmark:
+        "results/benchmarks/plot_activation_{set}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    params:
+        data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
+        methods=CONFIG.run.methods,
+        queries=CONFIG.figures.queries,
+        code=code(*STYLE, "msclnet/figures/activation.py"),
+    shell:
+        "python $SCRIPTS/plot.py activation --set {wildcards.set} --data {params.data:q} "
+        "--table {input.table} --pack $(dirname {input.pack}) "
+        "--out {output[0]} > {log} 2>&1"
 
 
 rule track_prepare:
@@ -75,7 +253,8 @@ rule track:
         metrics=lambda wildcards: [f"{folder}/metrics.jsonl" for folder in trainings(wildcards.set, CONFIG.run.methods)],
         scores=lambda wildcards: [f"{folder}/scores.json" for folder in trainings(wildcards.set, METHODS)],
         tables=["results/{set}_trials.csv", "results/{set}_summary.csv"],
-        figures=expand("results/figures/{{set}}_{figure}.{format}", figure=FIGURES, format=FORMAT),
+        figures=lambda wildcards: figures(wildcards.set),
+        pack="data/packs/{set}/pack.json",
     output:
         "results/tracking/{set}.json",
     log:
@@ -93,4 +272,29 @@ rule track:
     shell:
         "python $SCRIPTS/track.py --uri={params.uri:q} --set {wildcards.set} --data {params.data:q} "
         "--methods {params.methods} --trainings {params.trainings} --tables {input.tables} --figures {input.figures} "
-        "--out {output} > {log} 2>&1"
+        "--pack $(dirname {input.pack}) --out {output} > {log} 2>&1"
+
+
+rule register:
+    """The best split's model of each method, in MLflow's registry."""
+    input:
+        record="results/tracking/{set}.json",
+        models=lambda wildcards: [f"{folder}/model.pt" for folder in trainings(wildcards.set, CONFIG.run.methods)],
+        scores=lambda wildcards: [f"{folder}/scores.json" for folder in trainings(wildcards.set, CONFIG.run.methods)],
+    output:
+        "results/tracking/{set}_models.json",
+    log:
+        "results/logs/register_{set}.log",
+    benchmark:
+        "results/benchmarks/register_{set}.tsv"
+    conda:
+        "../../envs/register.yaml"
+    params:
+        uri=CONFIG.tracking.uri,
+        data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
+        methods=CONFIG.run.methods,
+        trainings=lambda wildcards: trainings(wildcards.set, CONFIG.run.methods),
+        code=code("msclnet/registry.py", "msclnet/tracking.py", "msclnet/model"),
+    shell:
+        "python $SCRIPTS/register.py --uri={params.uri:q} --set {wildcards.set} --data {params.data:q} "
+        "--methods {params.methods} --trainings {params.trainings} --record {input.record} --out {output} > {log} 2>&1"

@@ -103,6 +103,7 @@ rule plot_study:
             category="Studies",
             labels={"data set": CONFIG.studies.set, "study": "{study}"},
         ),
+        f"results/figures/{{study}}.{OTHER}",
     log:
         "results/logs/plot_{study}.log",
     benchmark:
@@ -114,6 +115,6 @@ rule plot_study:
     params:
         set=CONFIG.studies.set,
         data=settings.data_label(CONFIG, CONFIG.studies.set),
-        code=code("msclnet/plots.py"),
+        code=code(*LINES),
     shell:
-        "python $SCRIPTS/plot.py {wildcards.study} --set {params.set} --table {input} --out {output} > {log} 2>&1"
+        "python $SCRIPTS/plot.py {wildcards.study} --set {params.set} --table {input} --out {output[0]} > {log} 2>&1"

@@ -22,10 +22,11 @@ def main() -> None:
     parser.add_argument("--methods", required=True, nargs="+", help="in the order of the file's rows")
     parser.add_argument("--trainings", required=True, nargs="+", type=Path, help="folders .../<method>/split<N>")
     parser.add_argument("--tables", nargs="+", type=Path, default=[], help="CSV")
-    parser.add_argument("--figures", nargs="+", type=Path, default=[], help="with their CSV beside them")
+    parser.add_argument("--figures", nargs="+", type=Path, default=[], help="SVG or PNG, and what lies beside it")
+    parser.add_argument("--pack", type=Path, help="the folder that pack.py wrote, for the digests of the images")
     parser.add_argument("--out", required=True, type=Path, help="the JSON of run ids and counts to write")
     args = parser.parse_args()
-    runs = complete(args.uri, args.set, args.data, args.methods, args.trainings, args.tables, args.figures)
+    runs = complete(args.uri, args.set, args.data, args.methods, args.trainings, args.tables, args.figures, args.pack)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(runs, indent=2) + "\n")
 

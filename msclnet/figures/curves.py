@@ -1,52 +1,28 @@
 """Figures: CMC curves, the terms of the objective over a training, and the paper's two studies.
 
-The numbers of the first two lie beside them as CSV; a study's are its table.
-
-The same numbers give the same bytes. Colours are Okabe and Ito's, told apart by colour-blind eyes; line styles differ
-as well, for a print without colour. The format, SVG or PNG, is the ending of the file to write.
+Each is written as SVG and PNG. The numbers of the first two lie beside them as CSV; a study's are its table.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import re
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from msclnet.config import STAND_IN, UNTRAINED, SetName
+from msclnet.config import UNTRAINED, SetName
+from msclnet.figures.numbers import by_method, read_numbers, write_numbers
+from msclnet.figures.style import COLOURS, STYLES, TITLE, layout, save, title
 from msclnet.types import DataError
 
 FEATURE = "bn"  # the headline feature
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # without yellow, too pale
-STYLES = ("-", "--", "-.")
 FLOOR = {"color": "#808080", "linestyle": ":"}  # the untrained network
-LAYOUT = {  # inches and points, to be read at half the size
-    "font.size": 13,
-    "axes.titlesize": 13,
-    "figure.titlesize": 14,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "lines.linewidth": 2.2,
-    "figure.constrained_layout.w_pad": 0.08,
-    "figure.constrained_layout.h_pad": 0.08,
-    "svg.hashsalt": "msclnet",  # else the ids in the file are random
-}
 WIDTH = 7.5  # inches at least: the title's
-METADATA: dict[str, dict[str, Any]] = {
-    ".svg": {"Date": None, "Creator": None},
-    ".png": {"Software": None},
-}
-TITLE: dict[SetName, str] = {"regdb": "RegDB", "sysu": "SYSU-MM01", "llcm": "LLCM"}
 BESIDE = ("seconds", "images_per_second", "scale", "skipped")  # what an epoch's line holds beside the terms
 PAPER_LAMBDA = {"div": 0.5, "t": 1.25, "local": 0.8, "global": 1.5}  # Eq. 17
 FIRST = {"rate": "learning rate", "total": "total, weighted"}  # before the terms
@@ -76,7 +52,7 @@ def plot_cmc(
     Writes ``out`` and, beside it, its numbers as CSV; returns them. Raises DataError for an unusable file.
     """
     curves: dict[tuple[str, str], list[list[float]]] = {}
-    for method, path in _by_method(methods, paths, "scores.json"):
+    for method, path in by_method(methods, paths, "scores.json"):
         for row in _rows(path):
             try:
                 if row["feature"] == FEATURE:
@@ -102,7 +78,7 @@ def plot_cmc(
 
     _draw(
         points,
-        f"{_title(name, data)}: CMC ({_over(trials, trial)})",
+        f"{title(name, data)}: CMC ({_over(trials, trial)})",
         columns=2,
         panel=(5.0, 3.9),
         share=True,
@@ -122,7 +98,7 @@ def plot_losses(name: SetName, data: str, methods: Sequence[str], paths: Sequenc
     """
     curves: dict[tuple[str, str, int], list[float]] = {}
     splits: dict[str, int] = {}
-    for method, path in _by_method(methods, paths, "metrics.jsonl"):
+    for method, path in by_method(methods, paths, "metrics.jsonl"):
         splits[method] = splits.get(method, 0) + 1
         for (term, at), value in _epochs(path).items():
             curves.setdefault((term, method, at), []).append(value)
@@ -143,7 +119,7 @@ def plot_losses(name: SetName, data: str, methods: Sequence[str], paths: Sequenc
 
     _draw(
         points,
-        f"{_title(name, data)}: learning rate and losses ({_over(max(splits.values()), 'training')})",
+        f"{title(name, data)}: learning rate and losses ({_over(max(splits.values()), 'training')})",
         columns=3,
         panel=(4.2, 2.9),
         share=False,
@@ -160,11 +136,13 @@ def plot_ablation(name: SetName, table: Path, out: Path) -> None:
     A panel of ours and one of the paper's, each with its own scale: the images are not the same. Writes ``out``. Raises
     DataError for an unusable table.
     """
-    rows = _table(
-        table, ("data", "losses", "seeds", "rank1", "rank1_std", "mAP", "mAP_std", "paper_rank1", "paper_mAP")
+    rows = read_numbers(
+        table,
+        ("data", "losses", "seeds", "rank1", "rank1_std", "mAP", "mAP_std", "paper_rank1", "paper_mAP"),
+        "study.py",
     )
     labels = [row["losses"] for row in rows]
-    with style.context(["default", LAYOUT]):
+    with layout():
         figure = Figure(figsize=(10.5, 6.6), layout="constrained")
         ours, paper = figure.subplots(1, 2, sharey=True)
         for column, label, colour, marker in (("rank1", "Rank-1", COLOURS[0], "o"), ("mAP", "mAP", COLOURS[1], "s")):
@@ -174,12 +152,12 @@ def plot_ablation(name: SetName, table: Path, out: Path) -> None:
             paper.plot([float(row[f"paper_{column}"]) for row in rows], labels, **look)
         ours.invert_yaxis()
         seeds = f"mean and standard deviation over {rows[0]['seeds']} seeds"
-        ours.set(title=f"{_title(name, rows[0]['data'])}\n{seeds}", xlabel="percent")
+        ours.set(title=f"{title(name, rows[0]['data'])}\n{seeds}", xlabel="percent")
         paper.set(title=f"the paper, on the real {TITLE['sysu']}\none run", xlabel="percent")
         figure.suptitle("Table 1: terms added to the baseline B")
         handles, names = paper.get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
-        _save(figure, out)
+        save(figure, out)
 
 
 def plot_sensitivity(name: SetName, table: Path, out: Path) -> None:
@@ -187,9 +165,11 @@ def plot_sensitivity(name: SetName, table: Path, out: Path) -> None:
 
     Bars are standard deviations over the seeds. Writes ``out``. Raises DataError for an unusable table.
     """
-    rows = _table(table, ("data", "term", "weight", "configured", "seeds", "rank1", "rank1_std", "mAP", "mAP_std"))
+    rows = read_numbers(
+        table, ("data", "term", "weight", "configured", "seeds", "rank1", "rank1_std", "mAP", "mAP_std"), "study.py"
+    )
     terms = list(dict.fromkeys(row["term"] for row in rows))
-    with style.context(["default", LAYOUT]):
+    with layout():
         figure = Figure(figsize=(9.5, 7.4), layout="constrained")
         grid = list(figure.subplots(2, 2, sharex=True, sharey=True).flat)
         for axes, term in zip(grid, terms, strict=True):
@@ -204,28 +184,10 @@ def plot_sensitivity(name: SetName, table: Path, out: Path) -> None:
             axes.set_title(f"$\\lambda_{{{term}}}$")
             axes.set(xlabel="weight", ylabel="percent")
             axes.label_outer()
-        figure.suptitle(f"Figure 6: {_title(name, rows[0]['data'])}, mean over {rows[0]['seeds']} seeds")
+        figure.suptitle(f"Figure 6: {title(name, rows[0]['data'])}, mean over {rows[0]['seeds']} seeds")
         handles, names = grid[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
-        _save(figure, out)
-
-
-def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; expected the table of a study: make it with study.py") from None
-    if missing := [column for column in columns if not rows or column not in rows[0]]:
-        raise DataError(f"{path}: {len(rows)} rows without {', '.join(missing)}; expected the table study.py writes")
-    return rows
-
-
-def _save(figure: Figure, out: Path) -> None:
-    if out.suffix not in METADATA:
-        raise DataError(f"{out}: figures are written as {' or '.join(METADATA)}; name one of these")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=150, metadata=METADATA[out.suffix])
+        save(figure, out)
 
 
 def _draw(
@@ -246,7 +208,7 @@ def _draw(
     methods = list(dict.fromkeys(point.method for point in points))
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    with style.context(["default", LAYOUT]):  # whatever the user's own matplotlibrc says
+    with layout():
         figure = Figure(figsize=(max(WIDTH, columns * panel[0]), rows * panel[1] + 0.9), layout="constrained")
         figure.suptitle(title)
         grid = list(figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False).flat)
@@ -260,11 +222,8 @@ def _draw(
             axes.remove()
         lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
         figure.legend([lines[m] for m in methods], methods, loc="outside lower center", ncols=4, frameon=False)
-        _save(figure, out)
-    with out.with_suffix(".csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["panel", "method", x, "mean", "min", "max", "trials"])
-        writer.writerows([*point[:3], *(f"{value:.6g}" for value in point[3:6]), point.trials] for point in points)
+        save(figure, out)
+    write_numbers(out.with_suffix(".csv"), ("panel", "method", x, "mean", "min", "max", "trials"), points)
 
 
 def _line(axes: Axes, curve: Sequence[Point], look: dict[str, Any]) -> None:
@@ -282,17 +241,6 @@ def _look(methods: Sequence[str], method: str) -> dict[str, Any]:
         return FLOOR
     place = [m for m in methods if m != UNTRAINED].index(method)
     return {"color": COLOURS[place % len(COLOURS)], "linestyle": STYLES[place % len(STYLES)]}
-
-
-def _by_method(methods: Sequence[str], paths: Sequence[Path], file: str) -> Iterable[tuple[str, Path]]:
-    """Each path with its method; DataError for one of no method, and for a method without one."""
-    found = [(path.parts[-3] if len(path.parts) > 2 else "", path) for path in paths]
-    for method, path in found:
-        if method not in methods or path.name != file or not re.fullmatch(r"split\d+", path.parts[-2]):
-            raise DataError(f"{path}: expected .../<method>/split<N>/{file}, with a method of {', '.join(methods)}")
-    if lacking := [method for method in methods if method not in {method for method, _ in found}]:
-        raise DataError(f"no {file} of {', '.join(lacking)} is given; give one, or leave the method out")
-    return found
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
@@ -331,10 +279,6 @@ def _panel(name: SetName, row: dict[str, Any]) -> str:
     if name == "sysu":
         return f"{row['mode']} search, {'single' if row['shots'] == 1 else 'multi'}-shot"
     return row["direction"].replace("-", " ")
-
-
-def _title(name: SetName, data: str) -> str:
-    return f"{TITLE[name]} ({STAND_IN})" if data == STAND_IN else TITLE[name]
 
 
 def _over(number: int, what: str) -> str:

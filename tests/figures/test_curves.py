@@ -15,7 +15,7 @@ from docutils.core import publish_string
 from docutils.utils import Reporter
 
 from msclnet import config as settings
-from msclnet.plots import Point, plot_cmc, plot_losses
+from msclnet.figures.curves import Point, plot_cmc, plot_losses
 from msclnet.types import DataError
 from tests.conftest import ROOT
 
@@ -231,7 +231,8 @@ class Job:
     def __init__(self, config: settings.Config, name: str, data: str) -> None:
         self.config = settings.plain(config)
         self.wildcards = type("Wildcards", (), {"set": name})
-        self.params = type("Params", (), {"data": data, "methods": ["untrained", *config.run.methods]})
+        known = {"data": data, "methods": ["untrained", *config.run.methods], "method": "msclnet", "seed": 0}
+        self.params = type("Params", (), known | {"identities": 7, "queries": 2})
 
 
 def rendered(caption: str, job: Job) -> str:
@@ -241,6 +242,24 @@ def rendered(caption: str, job: Job) -> str:
     overrides = {"halt_level": Reporter.WARNING_LEVEL, "report_level": Reporter.SEVERE_LEVEL}
     publish_string(text, writer="html", settings_overrides=overrides)
     return " ".join(text.split())
+
+
+@pytest.mark.parametrize("caption", ["embedding", "distances", "cameras", "ranked", "activation"])
+@pytest.mark.parametrize(("name", "title"), [("regdb", "RegDB, split 1"), ("sysu", "SYSU-MM01")])
+def test_a_caption_says_of_which_images_and_how_many(
+    default: settings.Config, caption: str, name: str, title: str
+) -> None:
+    drawn = rendered(caption, Job(default, name, "stand-in"))
+    assert title in drawn
+    assert "**Drawn stand-in images.**" in drawn
+    assert "no result on the real set" in drawn
+    how_many = {
+        "embedding": "at most 7 identities",
+        "ranked": "The 2 queries",
+        "activation": "at most 4 test identities",
+    }
+    assert how_many.get(caption, "all") in drawn
+    assert "Images: the real SYSU-MM01." in rendered(caption, Job(default, name, "SYSU-MM01"))
 
 
 @pytest.mark.parametrize("caption", ["cmc", "losses", "summary", "trials"])

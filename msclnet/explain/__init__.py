@@ -1,0 +1,1 @@
+"""What a trained network does with single images: its ranked lists, and where it looks."""

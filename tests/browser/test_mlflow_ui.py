@@ -1,0 +1,152 @@
+"""The MLflow pages in a real browser, of runs that were sent to a real tracking server over HTTP."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from msclnet import config as settings
+from msclnet.figures.curves import plot_cmc
+from msclnet.tracking import complete, prepare
+from tests.figures.test_curves import regdb_row, scores
+from tests.test_tracking import scored, train
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium here; apt-get install chromium")
+PATIENCE = 120_000  # milliseconds, for a page on a busy machine
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A tracking server as a group runs it: it keeps the files as well."""
+    folder = tmp_path_factory.mktemp("server")
+    prepare(f"sqlite:///{folder / 'mlflow.db'}")  # else the server takes as long to make it
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    stores = ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder)]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen([*command, *stores], stdout=log, stderr=log, env=environment, cwd=folder)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(address, process, folder / "server.log")
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until the server answers; on a busy machine it takes minutes to start."""
+    deadline = time.monotonic() + 600
+    while True:
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=5).close()
+            return
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, f"no answer in ten minutes: {log.read_text()}"
+            time.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def sent(server: str, tmp_path_factory: pytest.TempPathFactory, default: settings.Config) -> dict[str, Any]:
+    """Two methods of two splits each, with scores, a summary and a figure, sent to the server."""
+    folder = tmp_path_factory.mktemp("results")
+    folders = []
+    for method, first in (("agw", 40.0), ("msclnet", 60.0)):
+        job = settings.train_job(default, "regdb", method, 1)
+        for split in (1, 2):
+            folders.append(train(folder, dataclasses.replace(job, split=split)))
+            scored("regdb", folders[-1], [first + split])
+            text = (folders[-1] / "scores.json").read_text()
+            both = text[:-2] + ", " + text[text.index("[") + 1 :].replace("visible-to-infrared", "infrared-to-visible")
+            (folders[-1] / "scores.json").write_text(both)
+    table = folder / "regdb_summary.csv"
+    header = "data,method,feature,direction,trials,rank1,rank1_std,mAP,mAP_std,paper_rank1,paper_mAP"
+    rows = [f"stand-in,{m},bn,both,2,{r},0.71,50.00,0.00,84.17,80.99" for m, r in (("agw", 41.5), ("msclnet", 61.5))]
+    table.write_text("\n".join([header, *rows]) + "\n")
+    cmc = [scores(folder / "cmc", method, 1, [regdb_row([40, 60, 80])]) for method in ("agw", "msclnet")]
+    plot_cmc("regdb", "stand-in", ["agw", "msclnet"], 3, cmc, folder / "regdb_cmc.svg")
+    arguments = ("regdb", "stand-in", ["agw", "msclnet"], folders, [table], [folder / "regdb_cmc.svg"])
+    result = complete(server, *arguments)
+    assert complete(server, *arguments) == result, "over HTTP, too, a second time adds nothing"
+    return result
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1500, "height": 950})
+        page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
+        yield page
+        browser.close()
+
+
+def run_page(server: str, sent: dict[str, Any], name: str, tab: str = "") -> str:
+    run = next(run["run_id"] for run in sent["runs"] if run["name"] == name)
+    return f"{server}/#/experiments/{sent['experiment']['id']}/runs/{run}{tab}"
+
+
+def test_an_experiment_is_a_data_set(server: str, sent: dict[str, Any], page: Page) -> None:
+    page.goto(f"{server}/#/experiments")
+    expect(page.get_by_text("RegDB (stand-in)").first).to_be_visible()
+
+
+def test_runs_sort_by_rank1_methods_and_trainings_alike(server: str, sent: dict[str, Any], page: Page) -> None:
+    order = "orderByKey=metrics.%60rank1%60&orderByAsc=false"
+    page.goto(f"{server}/#/experiments/{sent['experiment']['id']}/runs?{order}")
+    expect(page.get_by_text("Sort: rank1").first).to_be_visible()
+    heights = []
+    for name in ("msclnet split 2", "msclnet", "msclnet split 1", "agw split 2", "agw", "agw split 1"):
+        link = page.get_by_role("link", name=name, exact=True).first
+        expect(link).to_be_visible()
+        box = link.bounding_box()
+        assert box is not None
+        heights.append(box["y"])
+    assert heights == sorted(heights), "the better ones stand above"
+
+
+def test_a_methods_page_has_its_summary_parameters_and_tags(server: str, sent: dict[str, Any], page: Page) -> None:
+    page.goto(run_page(server, sent, "msclnet"))
+    expect(page.get_by_text("Drawn stand-in: no result on the real set.").first).to_be_visible()
+    expect(page.get_by_role("cell", name="61.5 (0.71)").first).to_be_visible()
+    expect(page.get_by_role("cell", name="84.17").first).to_be_visible()
+    expect(page.get_by_text("method.losses.div", exact=True).first).to_be_visible()
+    expect(page.get_by_text("rank1_std", exact=True).first).to_be_visible()
+
+
+def test_a_trainings_page_draws_a_curve_of_every_term(server: str, sent: dict[str, Any], page: Page) -> None:
+    page.goto(run_page(server, sent, "msclnet split 1", "/model-metrics"))
+    for term in ("identity", "wrt", "total"):
+        expect(page.get_by_text(f"epoch/{term}").first).to_be_attached()
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+
+
+def test_system_metrics_have_their_page(server: str, sent: dict[str, Any], page: Page) -> None:
+    page.goto(run_page(server, sent, "msclnet split 1", "/system-metrics"))
+    expect(page.get_by_text("process_memory_peak_megabytes").first).to_be_attached()
+
+
+def test_a_figure_is_shown_as_an_image(server: str, sent: dict[str, Any], page: Page) -> None:
+    page.goto(run_page(server, sent, "msclnet", "/artifacts/figures/regdb_cmc.png"))
+    image = page.locator("img[src^='blob:'], img[src*='regdb_cmc'], img[src^='data:']").first
+    expect(image).to_be_visible()
+    width = image.evaluate("image => image.decode().then(() => image.naturalWidth)")
+    assert width > 500

@@ -1,0 +1,60 @@
+"""The numbers behind the figures of single images: ranked lists, and class-activation maps; CSV.
+
+python workflow/scripts/explain.py --set regdb --methods agw msclnet --pack data/packs/regdb --queries 2 --seed 0 \\
+    --models results/regdb/{agw,msclnet}/split1/model.pt --features results/regdb/{agw,msclnet}/split1/features.npz \\
+    --ranked ranked.csv --activation activation.csv
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from msclnet.data.pack import Pack
+from msclnet.evaluation.protocols import llcm_comparisons, regdb_comparisons, sysu_comparisons
+from msclnet.evaluation.store import load_split, split_of
+from msclnet.explain.activation import activation_maps
+from msclnet.explain.ranked import ranked_lists
+from msclnet.figures.numbers import write_numbers
+from msclnet.figures.tables import Activation, Place
+from msclnet.model.saved import load_model
+from msclnet.types import UserError
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", required=True, choices=("regdb", "sysu", "llcm"))
+    parser.add_argument("--methods", required=True, nargs="+", help="in the order of the figures")
+    parser.add_argument("--models", required=True, nargs="+", type=Path, help="the model.pt of each method, one split")
+    parser.add_argument("--features", required=True, nargs="+", type=Path, help="the features.npz of each method")
+    parser.add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
+    parser.add_argument("--queries", required=True, type=int, help="of each kind: best, worst, random; and identities")
+    parser.add_argument("--seed", required=True, type=int, help="of the random choice")
+    parser.add_argument("--ranked", required=True, type=Path, help="the CSV of ranked lists to write")
+    parser.add_argument("--activation", required=True, type=Path, help="the CSV of activation maps to write")
+    args = parser.parse_args()
+    if not len(args.methods) == len(args.models) == len(args.features):
+        parser.error("--methods, --models and --features must be as many")
+    pack = Pack.open(args.pack)
+    places: list[Place] = []
+    cells: list[Activation] = []
+    for method, model, path in zip(args.methods, args.models, args.features, strict=True):
+        split = split_of(path)
+        features = load_split(path, split)
+        match args.set:
+            case "regdb":
+                comparisons = regdb_comparisons(features)
+            case "sysu":
+                comparisons = sysu_comparisons(features, ["all"], [1], "community", 1)
+            case "llcm":
+                comparisons = llcm_comparisons(features, 1)
+        places += ranked_lists(method, features, comparisons, args.queries, args.seed)
+        cells += activation_maps(method, load_model(model), pack, split, 2 * args.queries, args.seed)
+    write_numbers(args.ranked, Place._fields, places)
+    write_numbers(args.activation, Activation._fields, cells)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -475,7 +475,7 @@ def test_the_parameters_that_matter_come_first(tmp_path: Path, uri: str, job: se
 
 def test_a_run_says_which_images_it_was_trained_and_tested_on(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
     root = trees.regdb(tmp_path / "images")
-    write_pack(regdb.read(root, (3,), real=False), root, tmp_path / "pack", 48, 24, workers=1)
+    write_pack(regdb.survey(root, (3,), real=False).require(), root, tmp_path / "pack", 48, 24, workers=1)
     folder = train(tmp_path, job)
     scored("regdb", folder, [60.0])
 
@@ -497,7 +497,7 @@ def test_a_run_says_which_images_it_was_trained_and_tested_on(tmp_path: Path, ur
     assert [entry[:2] for entry in parent] == [("training and testing", "RegDB (stand-in)")]
     assert len({digest for _, _, digest in (*parent, *child)}) == 3
     assert inputs() == [parent, child], "sent again, each is there once"
-    write_pack(regdb.read(root, (3,), real=False), root, tmp_path / "pack", 36, 24, workers=1)
+    write_pack(regdb.survey(root, (3,), real=False).require(), root, tmp_path / "pack", 36, 24, workers=1)
     assert inputs()[1] != child, "other bytes, another digest"
 
 

@@ -25,7 +25,8 @@ def ranked_lists(
     """
     places = []
     for comparison in comparisons:
-        setting = ", ".join(v if isinstance(v, str) else f"{key} {v}" for key, v in comparison.setting.items())
+        said = {key: value for key, value in comparison.setting.items() if value != "standard"}  # the only protocol
+        setting = ", ".join(v if isinstance(v, str) else f"{key} {v}" for key, v in said.items())
         precision = _average_precision(features, comparison)
         matched = np.flatnonzero(~np.isnan(precision))
         if not len(matched):

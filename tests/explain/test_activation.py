@@ -29,7 +29,7 @@ def network(default: settings.Config) -> MSCLNet:
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
     folder = tmp_path_factory.mktemp("activation")
     root = trees.regdb(folder / "regdb")
-    write_pack(regdb.read(root, (1,), real=False), root, folder / "pack", 48, 24, workers=1)
+    write_pack(regdb.survey(root, (1,), real=False).require(), root, folder / "pack", 48, 24, workers=1)
     return Pack.open(folder / "pack")
 
 

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from msclnet.evaluation.protocols import evaluate_regdb, regdb_comparisons, sysu_comparisons
+from msclnet.evaluation.protocols import llcm_comparisons, regdb_comparisons, sysu_comparisons
+from msclnet.evaluation.scoring import split_rows
 from msclnet.explain.ranked import ranked_lists
 from msclnet.figures.tables import TOP, Place
 from msclnet.types import DataError, Features
@@ -57,7 +58,7 @@ def test_best_and_worst_are_the_extremes_of_the_projects_own_average_precision()
     lists = by_list(ranked_lists("agw", people, regdb_comparisons(people), len(PEOPLE), 0))
     first = [p[0].average_precision for key, p in lists.items() if key[:2] == ("visible-to-infrared", "best")]
     assert first == sorted(first, reverse=True)
-    assert np.mean(first) == pytest.approx(evaluate_regdb(people, 1)[0]["mAP"])
+    assert np.mean(first) == pytest.approx(split_rows(people, 1, regdb_comparisons(people))[0]["mAP"])
     few = by_list(ranked_lists("agw", people, regdb_comparisons(people), 2, 0))
     worst = [few["visible-to-infrared", "worst", number][0].average_precision for number in (1, 2)]
     assert worst == pytest.approx(first[:-3:-1])
@@ -94,3 +95,12 @@ def test_no_match_at_all_is_named() -> None:
     people = made_up(0, [(1, 1)], [(2, 1)])
     with pytest.raises(DataError, match=r"agw, visible-to-infrared: no query has a match"):
         ranked_lists("agw", people, regdb_comparisons(people), 1, 0)
+
+
+def test_llcms_rule_hides_the_querys_identity_in_its_own_camera() -> None:
+    places = [(i, c) for i in range(4) for c in (1, 2)]
+    people = continuous(made_up(0, places, places))
+    for list_ in by_list(ranked_lists("agw", people, llcm_comparisons(people, 1), 2, 0)).values():
+        query, *shown = list_
+        assert len(shown) == len(places) - 1
+        assert (query.identity, query.camera) not in {(place.identity, place.camera) for place in shown}

@@ -30,7 +30,7 @@ def on_the_circle(degrees: list[float], identities: list[int], cameras: list[int
     angles = np.radians(degrees)
     bn = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     columns = (np.array(values, dtype=np.int64) for values in (identities, cameras, modality))
-    return Features(bn, bn, *columns, np.array([f"{i}.png" for i in range(len(degrees))]))
+    return Features(*columns, np.array([f"{i}.png" for i in range(len(degrees))]), bn, bn, flip=False)
 
 
 def test_the_distances_are_those_across_modalities() -> None:

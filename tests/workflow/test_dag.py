@@ -251,6 +251,19 @@ def test_more_gpus_than_the_machine_has_are_refused_and_too_few_are_announced(tm
     assert "data.regdb.processes: 2 processes and 1 GPUs on this machine: they run on the CPU" in output
 
 
+def test_a_job_of_a_cluster_asks_for_what_was_planned_whatever_its_node_has(tmp_path: Path) -> None:
+    """A job's own Snakemake reads the rules anew, on a node with half of the training's eight GPUs."""
+    text = (
+        "{run: {gpus_per_training: 8, nodes_per_training: 2}, data: {regdb: {processes: auto}, sysu: {processes: 2}}}"
+    )
+    arguments = ("--mode", "remote", "--cores", "4", "--dry-run", "results/regdb/base/split1/model.pt")
+    gpus = {"MSCLNET_GPUS": "4"}
+    output = snakemake(tmp_path / "run", *arguments, configs=changed(tmp_path, text), environment=gpus)
+    asked = re.search(r"rule train:(?:\n +.*)+", output)[0]
+    assert "threads: 4" in asked
+    assert "device=gpu, processes=8, gpu=0, gres=gpu:4, nodes=2, mpi=srun, tasks=2, tasks_per_gpu=0" in asked
+
+
 def test_table_1_trains_its_fifteen_rows_once_a_seed(done: Path, tmp_path: Path) -> None:
     two = changed(tmp_path, "studies: {seeds: [0, 1]}")
     plan = planned(snakemake(done, "--dry-run", "results/ablation.csv", configs=two))

@@ -19,7 +19,8 @@ try:
 except settings.ConfigError as error:
     raise WorkflowError(f"configuration: {error}") from None
 
-CLUSTER = not workflow.local_exec  # jobs run elsewhere: a scheduler counts GPUs, and this machine's say nothing
+# A scheduler counts the GPUs, whether this is the Snakemake that plans or the one that a job of it runs.
+CLUSTER = not workflow.local_exec or workflow.remote_exec
 ALL_CORES = 1024  # Snakemake lowers it to the cores it was given; on a cluster profiles/slurm does
 FIGURES = {
     name: ["cmc", "losses", "embedding", "distances", *(["cameras"] if name != "regdb" else []), "ranked", "activation"]

@@ -57,8 +57,8 @@ rule untrained:
         job=untrained_job,
         code=code(*NETWORK),
     shell:
-        "python $SCRIPTS/launch.py --device cpu $SCRIPTS/train.py --job {params.job:q} --pack $(dirname {input.pack}) "
-        "--out $(dirname {output.model}) > {log} 2>&1"
+        "python $SCRIPTS/launch.py --device cpu --threads {threads} $SCRIPTS/train.py --job {params.job:q} "
+        "--pack $(dirname {input.pack}) --out $(dirname {output.model}) > {log} 2>&1"
 
 
 rule features:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from msclnet.config import TrainJob, load, train_job
 from msclnet.distributed import gather, processes
-from msclnet.train import build_network, build_optimiser, train_step
+from msclnet.train import build_network, build_optimiser, build_scaler, train_step
 from msclnet.types import Batch, Modality, Outputs
 
 ROOT = Path(__file__).parents[1]
@@ -65,12 +65,12 @@ def cpu_time(run: Callable[[], object], times: int) -> float:
 def step(job: TrainJob, pairs: int, times: int = 15) -> float:
     """A whole training step on ``pairs`` random pairs."""
     network = build_network(job, IDENTITIES[job.set]).to(memory_format=torch.channels_last).train()
-    optimiser = build_optimiser(network, job)
+    optimiser, scaler = build_optimiser(network, job), build_scaler(torch.device("cpu"), job)
     labels = torch.arange(pairs) // job.train.images
     images = torch.randn(2, pairs, 3, job.height, job.width)
     cameras = torch.ones(pairs, dtype=torch.int64)
     batch = Batch(images[0], images[1], labels, cameras, cameras + 2)
-    return cpu_time(lambda: train_step(network, batch, optimiser, job), times)
+    return cpu_time(lambda: train_step(network, batch, optimiser, scaler, job), times)
 
 
 def sizes(job: TrainJob) -> None:

@@ -7,13 +7,13 @@ rule plot_cmc:
     input:
         lambda wildcards: [f"{folder}/scores.json" for folder in trainings(wildcards.set, METHODS)],
     output:
-        report(
+        figure=report(
             f"results/figures/{{set}}_cmc.{FORMAT}",
             caption="../report/cmc.rst",
             category="Figures",
             labels={"data set": "{set}", "figure": "CMC"},
         ),
-        multiext("results/figures/{set}_cmc", f".{OTHER}", ".csv"),
+        beside=multiext("results/figures/{set}_cmc", f".{OTHER}", ".csv"),
     log:
         "results/logs/plot_cmc_{set}.log",
     benchmark:
@@ -27,7 +27,7 @@ rule plot_cmc:
         code=code(*LINES),
     shell:
         "python $SCRIPTS/plot.py cmc --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
-        "--ranks {params.ranks} --scores {input} --out {output[0]} > {log} 2>&1"
+        "--ranks {params.ranks} --scores {input} --out {output.figure} > {log} 2>&1"
 
 
 rule plot_losses:
@@ -35,13 +35,13 @@ rule plot_losses:
     input:
         lambda wildcards: [f"{folder}/metrics.jsonl" for folder in trainings(wildcards.set, CONFIG.run.methods)],
     output:
-        report(
+        figure=report(
             f"results/figures/{{set}}_losses.{FORMAT}",
             caption="../report/losses.rst",
             category="Figures",
             labels={"data set": "{set}", "figure": "losses"},
         ),
-        multiext("results/figures/{set}_losses", f".{OTHER}", ".csv"),
+        beside=multiext("results/figures/{set}_losses", f".{OTHER}", ".csv"),
     log:
         "results/logs/plot_losses_{set}.log",
     benchmark:
@@ -54,7 +54,7 @@ rule plot_losses:
         code=code(*LINES),
     shell:
         "python $SCRIPTS/plot.py losses --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
-        "--metrics {input} --out {output[0]} > {log} 2>&1"
+        "--metrics {input} --out {output.figure} > {log} 2>&1"
 
 
 rule plot_embedding:
@@ -62,13 +62,13 @@ rule plot_embedding:
     input:
         features=shown("features.npz"),
     output:
-        report(
+        figure=report(
             f"results/figures/{{set}}_embedding.{FORMAT}",
             caption="../report/embedding.rst",
             category="Figures",
             labels={"data set": "{set}", "figure": "t-SNE"},
         ),
-        multiext("results/figures/{set}_embedding", f".{OTHER}", ".csv"),
+        beside=multiext("results/figures/{set}_embedding", f".{OTHER}", ".csv"),
     log:
         "results/logs/plot_embedding_{set}.log",
     benchmark:
@@ -84,7 +84,7 @@ rule plot_embedding:
     shell:
         "python $SCRIPTS/plot.py embedding --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
         "--identities {params.identities} --seed {params.seed} --features {input.features} "
-        "--out {output[0]} > {log} 2>&1"
+        "--out {output.figure} > {log} 2>&1"
 
 
 rule plot_distances:
@@ -92,13 +92,13 @@ rule plot_distances:
     input:
         features=shown("features.npz"),
     output:
-        report(
+        figure=report(
             f"results/figures/{{set}}_distances.{FORMAT}",
             caption="../report/distances.rst",
             category="Figures",
             labels={"data set": "{set}", "figure": "distances"},
         ),
-        multiext("results/figures/{set}_distances", f".{OTHER}", ".csv"),
+        beside=multiext("results/figures/{set}_distances", f".{OTHER}", ".csv"),
     log:
         "results/logs/plot_distances_{set}.log",
     benchmark:
@@ -112,7 +112,7 @@ rule plot_distances:
     shell:
         "python $SCRIPTS/plot.py distances --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
         "--features {input.features} "
-        "--out {output[0]} > {log} 2>&1"
+        "--out {output.figure} > {log} 2>&1"
 
 
 rule plot_cameras:
@@ -120,13 +120,13 @@ rule plot_cameras:
     input:
         features=shown("features.npz"),
     output:
-        report(
+        figure=report(
             f"results/figures/{{set}}_cameras.{FORMAT}",
             caption="../report/cameras.rst",
             category="Figures",
             labels={"data set": "{set}", "figure": "camera pairs"},
         ),
-        multiext("results/figures/{set}_cameras", f".{OTHER}", ".csv"),
+        beside=multiext("results/figures/{set}_cameras", f".{OTHER}", ".csv"),
     log:
         "results/logs/plot_cameras_{set}.log",
     benchmark:
@@ -140,7 +140,7 @@ rule plot_cameras:
     shell:
         "python $SCRIPTS/plot.py cameras --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
         "--features {input.features} "
-        "--out {output[0]} > {log} 2>&1"
+        "--out {output.figure} > {log} 2>&1"
 
 
 rule explain:
@@ -175,13 +175,13 @@ rule plot_ranked:
         table="results/figures/{set}_ranked.csv",
         pack="data/packs/{set}/pack.json",
     output:
-        report(
+        figure=report(
             f"results/figures/{{set}}_ranked.{FORMAT}",
             caption="../report/ranked.rst",
             category="Figures",
             labels={"data set": "{set}", "figure": "ranked lists"},
         ),
-        f"results/figures/{{set}}_ranked.{OTHER}",
+        beside=f"results/figures/{{set}}_ranked.{OTHER}",
     log:
         "results/logs/plot_ranked_{set}.log",
     benchmark:
@@ -196,7 +196,7 @@ rule plot_ranked:
     shell:
         "python $SCRIPTS/plot.py ranked --set {wildcards.set} --data {params.data:q} --method {params.method} "
         "--table {input.table} --pack $(dirname {input.pack}) "
-        "--out {output[0]} > {log} 2>&1"
+        "--out {output.figure} > {log} 2>&1"
 
 
 rule plot_activation:
@@ -205,13 +205,13 @@ rule plot_activation:
         table="results/figures/{set}_activation.csv",
         pack="data/packs/{set}/pack.json",
     output:
-        report(
+        figure=report(
             f"results/figures/{{set}}_activation.{FORMAT}",
             caption="../report/activation.rst",
             category="Figures",
             labels={"data set": "{set}", "figure": "activation maps"},
         ),
-        f"results/figures/{{set}}_activation.{OTHER}",
+        beside=f"results/figures/{{set}}_activation.{OTHER}",
     log:
         "results/logs/plot_activation_{set}.log",
     benchmark:
@@ -226,7 +226,7 @@ rule plot_activation:
     shell:
         "python $SCRIPTS/plot.py activation --set {wildcards.set} --data {params.data:q} "
         "--table {input.table} --pack $(dirname {input.pack}) "
-        "--out {output[0]} > {log} 2>&1"
+        "--out {output.figure} > {log} 2>&1"
 
 
 rule track_prepare:

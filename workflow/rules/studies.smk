@@ -97,13 +97,13 @@ rule plot_study:
     input:
         "results/{study}.csv",
     output:
-        report(
+        figure=report(
             f"results/figures/{{study}}.{FORMAT}",
             caption="../report/{study}.rst",
             category="Studies",
             labels={"data set": CONFIG.studies.set, "study": "{study}"},
         ),
-        f"results/figures/{{study}}.{OTHER}",
+        beside=f"results/figures/{{study}}.{OTHER}",
     log:
         "results/logs/plot_{study}.log",
     benchmark:
@@ -117,4 +117,4 @@ rule plot_study:
         data=settings.data_label(CONFIG, CONFIG.studies.set),
         code=code(*LINES),
     shell:
-        "python $SCRIPTS/plot.py {wildcards.study} --set {params.set} --table {input} --out {output[0]} > {log} 2>&1"
+        "python $SCRIPTS/plot.py {wildcards.study} --set {params.set} --table {input} --out {output.figure} > {log} 2>&1"

@@ -22,7 +22,7 @@ from msclnet.use.store import Store
 if TYPE_CHECKING:
     import faiss
 
-EXACT_BELOW = 100_000  # images: exact search takes about a second there, of 2048 numbers, on two busy cores
+EXACT_BELOW = 100_000  # images: of 2048 numbers exact search took 2 s there on two busy cores
 REDUCED = 256  # numbers a code; trained features vary in far fewer directions than they have numbers
 CELLS = 4  # times the square root of the number of images
 PROBES = 64  # cells looked at

@@ -22,13 +22,12 @@ from msclnet.use.store import Store
 if TYPE_CHECKING:
     import faiss
 
-EXACT_BELOW = 100_000  # images: exact search takes about a second there, of 2048 numbers, on two busy cores
+EXACT_BELOW = 100_000  # images: of 2048 numbers exact search took 2 s there on two busy cores
 REDUCED = 256  # numbers a code; trained features vary in far fewer directions than they have numbers
 CELLS = 4  # times the square root of the number of images
 PROBES = 64  # cells looked at
 CANDIDATES = 8  # times as many as asked for are scored
 POINTS = 40  # images a cell k-means sees; faiss asks for 39 or more
-REGROWTH = 2  # an index that has so many times the images it was made from, or fewer by that, is made anew
 
 
 class Hits(NamedTuple):
@@ -61,7 +60,7 @@ class Index:
         self.file = store.file(modality.name.lower(), ".faiss")
         present = store.rows(modality)
         index, held = _read(self.file)
-        if index is None or not len(held) / REGROWTH <= len(present) <= len(held) * REGROWTH:
+        if index is None or faiss.extract_index_ivf(index).nlist != _cells(len(present)):
             index, held = _trained(store, present), np.empty(0, np.int64)
         gone, new = np.setdiff1d(held, present), np.setdiff1d(present, held)
         if len(gone):
@@ -93,11 +92,16 @@ def _best(rows: np.ndarray, scores: np.ndarray, top: int) -> Hits:
     return Hits(np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1))
 
 
+def _cells(images: int) -> int:
+    """How many an index of so many images has: a power of two, so that it is made anew only once it has outgrown it."""
+    return 2 ** max(0, round(math.log2(min(CELLS * math.sqrt(images), images / POINTS))))
+
+
 def _trained(store: Store, rows: np.ndarray) -> faiss.IndexPreTransform:
     """An empty index whose PCA and cells are fitted to a fixed sample of the features."""
     import faiss
 
-    cells = max(1, min(2 ** round(math.log2(CELLS * math.sqrt(len(rows)))), len(rows) // POINTS))
+    cells = _cells(len(rows))
     sample = np.sort(np.random.default_rng(0).permutation(rows)[: cells * POINTS])
     reduced = min(REDUCED, store.dimension, len(sample))
     # Between unit vectors L2 ranks as the cosine does, and does not mind that a PCA moves the origin.

@@ -62,7 +62,7 @@ def test_the_index_misses_little_and_its_scores_are_exact(store: Store) -> None:
 def test_an_index_follows_the_store_without_being_made_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     Index(store, VISIBLE)
     monkeypatch.setattr("msclnet.use.index._trained", None)
-    store.drop(f"a{i}" for i in range(0, 2000))
+    store.drop(f"a{i}" for i in range(2000))
     put(store, "b", drawn(np.random.default_rng(3), np.arange(1000) % PEOPLE))
     index = Index(store, VISIBLE)
     assert recall(index.search(QUERIES, 10), exact(store, QUERIES, VISIBLE, 10)) > 0.95

@@ -82,11 +82,14 @@ def train(results: Path, job: settings.TrainJob, lines: list[dict[str, Any]] = W
     return folder
 
 
+HOW = {"flip": "no", "rerank": "no", "protocol": "standard"}
+
+
 def scored(name: str, folder: Path, rank1: list[float]) -> None:
     """scores.json with one setting: a value of a RegDB split, or one a draw of SYSU-MM01."""
-    where: dict[str, Any] = {"feature": "bn", "direction": "visible-to-infrared"}
+    where: dict[str, Any] = {"feature": "bn", **HOW, "direction": "visible-to-infrared"}
     if name == "sysu":
-        where = {"feature": "bn", "mode": "all", "shots": 1, "protocol": "community"}
+        where = {"feature": "bn", **HOW, "protocol": "community", "mode": "all", "shots": 1}
     metrics = {"rank5": 80.0, "rank10": 90.0, "rank20": 95.0, "mAP": 50.0, "mINP": 30.0}
     rows = [where | {"draw": draw, "rank1": value} | metrics for draw, value in enumerate(rank1)]
     (folder / "scores.json").write_text(json.dumps({"split": 1, "rows": rows}))

@@ -82,11 +82,14 @@ def train(results: Path, job: settings.TrainJob, lines: list[dict[str, Any]] = W
     return folder
 
 
+HOW = {"flip": "no", "rerank": "no", "protocol": "standard"}
+
+
 def scored(name: str, folder: Path, rank1: list[float]) -> None:
     """scores.json with one setting: a value of a RegDB split, or one a draw of SYSU-MM01."""
-    where: dict[str, Any] = {"feature": "bn", "direction": "visible-to-infrared"}
+    where: dict[str, Any] = {"feature": "bn", **HOW, "direction": "visible-to-infrared"}
     if name == "sysu":
-        where = {"feature": "bn", "mode": "all", "shots": 1, "protocol": "community"}
+        where = {"feature": "bn", **HOW, "protocol": "community", "mode": "all", "shots": 1}
     metrics = {"rank5": 80.0, "rank10": 90.0, "rank20": 95.0, "mAP": 50.0, "mINP": 30.0}
     rows = [where | {"draw": draw, "rank1": value} | metrics for draw, value in enumerate(rank1)]
     (folder / "scores.json").write_text(json.dumps({"split": 1, "rows": rows}))
@@ -457,12 +460,12 @@ def test_the_headline_is_the_mean_of_both_directions_under_one_name_at_both_leve
 
 
 def test_how_it_was_scored_is_in_a_metrics_name_unless_plain(tmp_path: Path) -> None:
-    row = {"feature": "bn", "mode": "all", "shots": 10, "protocol": "community", "draw": 0, "split": 1, "cmc": [1.0]}
-    other = row | {"protocol": "official", "flip": True, "rerank": "k-reciprocal"}
+    row = {"feature": "bn", **HOW, "protocol": "community", "mode": "all", "shots": 10, "draw": 0, "split": 1}
+    other = row | {"protocol": "official", "flip": "yes", "rerank": "yes"}
     metrics = dict.fromkeys(tracking.METRICS, 10.0)
     (tmp_path / "scores.json").write_text(json.dumps({"rows": [row | metrics, other | metrics]}))
     names = {key.rsplit("/", 1)[0] for key in read_scores("sysu", tmp_path / "scores.json")}
-    assert names == {"all/multi-shot/bn", "all/multi-shot/official/flip/k-reciprocal/bn"}
+    assert names == {"all/multi-shot/bn", "flip/rerank/official/all/multi-shot/bn"}
 
 
 def test_the_parameters_that_matter_come_first(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:

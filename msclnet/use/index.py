@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EXACT_BELOW = 100_000  # images: of 2048 numbers exact search took 2 s there on two busy cores
 REDUCED = 256  # numbers a code; trained features vary in far fewer directions than they have numbers
 CELLS = 4  # times the square root of the number of images
-PROBES = 64  # cells looked at
+PROBES = 128  # cells looked at
 CANDIDATES = 8  # times as many as asked for are scored
 POINTS = 40  # images a cell k-means sees; faiss asks for 39 or more
 

@@ -14,13 +14,13 @@ from typing import Any
 from unittest import mock
 
 ROOT = Path(__file__).parents[1]
-COLUMNS = "110"  # of the help texts
+COLUMNS = "100"  # of the help texts
 MSCLNET = ROOT / "msclnet/cli.py"
 SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
 INTRODUCTION = """# Commands
 
-Each by its own `--help`. `msclnet` is installed with the package; the scripts are what the rules of the workflow run, and run by
-hand the same: `python workflow/scripts/NAME.py`.
+Each by its own `--help`. `msclnet` is installed with the package; the scripts are what the rules of the workflow
+run, and run by hand the same: `python workflow/scripts/NAME.py`.
 """
 
 

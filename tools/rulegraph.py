@@ -17,14 +17,14 @@ Edges = set[tuple[str, str]]
 
 
 def snakemakes(folder: Path) -> str:
-    """What Snakemake draws of the default configuration, asked in ``folder``: an empty one, so that nothing is done yet."""
+    """What Snakemake draws of the default configuration; ``folder`` is an empty one, where nothing is done yet."""
     return subprocess.run(ASK, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 def readmes(drawn: str) -> str:
     """Snakemake's graph as the README shows it: in one order, without colours, and without what follows.
 
-    An edge is left out where a longer way leads from the one rule to the other, and so is `all`, which everything leads to.
+    An edge is left out where a longer way leads from the one rule to the other; so is `all`, to which all leads.
     """
     names = dict(re.findall(r"^\s*(id\d+)\[(.*)\]$", drawn, re.MULTILINE))
     found = re.findall(r"^\s*(id\d+) --> (id\d+)$", drawn, re.MULTILINE)

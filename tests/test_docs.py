@@ -104,7 +104,9 @@ def test_commands_parse(page: str) -> None:
                 case "python":
                     parser_of(arguments[0]).parse_args(arguments[1:])
                 case "snakemake":
-                    get_argument_parser().parse_args(arguments)
+                    parsed = get_argument_parser().parse_args(arguments)
+                    taken = [str(path) for path in parsed.configfile or []]  # it takes all words up to the next option
+                    assert all(path.endswith(".yaml") for path in taken), f"{page}: {line}: put -- before the targets"
                 case "make":
                     assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), line
                 case _:

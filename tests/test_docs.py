@@ -19,7 +19,7 @@ import yaml
 from snakemake.cli import get_argument_parser
 
 from msclnet.cli import main
-from msclnet.config import Config, RegDBStandIn, build, merge, read_yaml
+from msclnet.config import Config, RegDBStandIn, build, merge, plain, read_yaml
 from msclnet.data.standin import draw_regdb
 from tests.conftest import ROOT
 from tests.use.conftest import job as job
@@ -33,6 +33,7 @@ PAGES = sorted(
 NEW_LOSS = "docs/how-to/loss.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
+KEY = re.compile(r"(\w+)(\.\w+)+(?<!\.py)(?<!\.pt)(?=$|:)")  # of the configuration, perhaps with a value; no file
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 OTHERS = {".", "docker", "pip", "pytest"}  # programs whose command lines are not ours to parse
 
@@ -128,6 +129,20 @@ def test_commands_named_in_the_text_exist() -> None:
 def test_configurations_build_over_the_default(page: str) -> None:
     for block in blocks(page, "yaml"):
         build(Config, merge(read_yaml(str(ROOT / "config/config.yaml")), yaml.safe_load(block)))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_keys_and_settings_named_in_the_text_exist(page: str, default: Config) -> None:
+    values = plain(default)
+    for span in SPAN.findall(prose(page)):
+        if re.match(r"\w+: \{", span):
+            build(Config, merge(values, yaml.safe_load(span)))
+        key = KEY.match(span)
+        if key and key[1] in values:
+            found = values
+            for name in key[0].split("."):
+                assert name in found, f"{page}: {span}: config/config.yaml has no such key"
+                found = found[name]
 
 
 # Examples -----------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def test_the_page_on_use(default: Config, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    people = dataclasses.replace(default.stand_in, regdb=RegDBStandIn(identities=4, images=1))
+    people = dataclasses.replace(default.stand_in, regdb=RegDBStandIn(like="", identities=4, images=1))
     draw_regdb(tmp_path / "data/stand-in/regdb", people, workers=1)
     trained = tmp_path / "results/regdb/msclnet/split1/model.pt"
     trained.parent.mkdir(parents=True)

@@ -69,7 +69,11 @@ class Left:
         state = checkpoint.load(folder.with_suffix(".kept") / f"checkpoint-{steps}.pt")
         state["record"] = {key: state["record"][key] for key in ("step", "count", "sums")}
         lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
-        kept = [{k: v for k, v in line.items() if k not in CLOCK} for line in lines if line["kind"] != "start"]
+        kept = [
+            {k: v for k, v in line.items() if k not in CLOCK}
+            for line in lines
+            if line["kind"] not in ("start", "system")
+        ]
         assert not (folder / "work").exists()
         return cls((folder / "model.pt").read_bytes(), state, kept)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torchvision.models import resnet50
 
 import msclnet
+from msclnet import checkpoint
 from msclnet.cli import main
 from msclnet.types import DataError
 
@@ -202,6 +203,6 @@ def test_nothing_in_a_file_is_executed(zipped: bool, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
-    torch.save({"net": 1}, tmp_path / "x.pt")
+    checkpoint.save(tmp_path / "x.pt", {"net": 1})
     with pytest.raises(DataError, match=r"x\.pt: holds net; expected a model\.pt with identities"):
         msclnet.load_model(tmp_path / "x.pt")

@@ -4,17 +4,17 @@ python benchmarks/packing.py [--images 2000] [--root /data/SYSU-MM01] [--workers
 
 Without ``--root`` it draws a stand-in in SYSU-MM01's layout. The plain loop is what the field's preprocessing scripts
 do: open, convert, resize, append to a list, make one array of it and save that. Packing is timed with one worker and
-with all; the order alternates. Memory is the largest sum of proportional set sizes over the process and its workers.
+with all; the order alternates. Memory is the largest sum of proportional set sizes of a fresh process and its workers.
 """
 
 import argparse
+import multiprocessing
 import os
 import random
 import statistics
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import numpy as np
@@ -43,18 +43,13 @@ def main() -> None:
         records = in_order((*split.train, *split.test))
         records = in_order(random.Random(0).sample(records, min(args.images, len(records))))
         out = Path(folder, "images.npy")
-        runs: dict[str, Callable[[], object]] = {
-            "plain loop": lambda: plain(records, root, out),
-            "packing, 1 worker": lambda: write_images(records, root, out, HEIGHT, WIDTH, 1),
-            f"packing, {args.workers} workers": lambda: write_images(records, root, out, HEIGHT, WIDTH, args.workers),
-        }
-        for run in runs.values():
-            run()  # the images are in the page cache from here on
-        seconds: dict[str, list[float]] = {name: [] for name in runs}
-        memory = dict.fromkeys(runs, 0.0)
+        workers = {"plain loop": 0, "packing, 1 worker": 1, f"packing, {args.workers} workers": args.workers}
+        run(records, root, out, 1)  # the images are in the page cache from here on
+        seconds: dict[str, list[float]] = {name: [] for name in workers}
+        memory = dict.fromkeys(workers, 0.0)
         for _ in range(args.rounds):
-            for name, run in runs.items():
-                took, peak = measured(run)
+            for name, count in workers.items():
+                took, peak = measured(records, root, out, count)
                 seconds[name].append(took)
                 memory[name] = max(memory[name], peak)
     print(f"{len(records)} images, {args.rounds} rounds, {os.cpu_count()} cores\n")
@@ -85,30 +80,34 @@ def plain(records: list[Record], root: Path, out: Path) -> None:
     np.save(out, np.array(images))
 
 
-def measured(run: Callable[[], object]) -> tuple[float, float]:
-    """Seconds, and MiB at the peak."""
-    peak, done = 0.0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        own = psutil.Process()
-        while not done.wait(0.2):
-            total = 0
-            for process in (own, *own.children(recursive=True)):
-                try:
-                    total += process.memory_full_info().pss
-                except psutil.Error:  # it has just ended
-                    continue
-            peak = max(peak, total / 2**20)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+def run(records: list[Record], root: Path, out: Path, workers: int, took: SimpleQueue | None = None) -> None:
+    """The plain loop for no worker, else packing; puts the seconds into ``took``."""
     start = time.perf_counter()
-    run()
-    took = time.perf_counter() - start
-    done.set()
-    watcher.join()
-    return took, peak
+    if workers:
+        write_images(records, root, out, HEIGHT, WIDTH, workers)
+    else:
+        plain(records, root, out)
+    if took:
+        took.put(time.perf_counter() - start)
+
+
+def measured(records: list[Record], root: Path, out: Path, workers: int) -> tuple[float, float]:
+    """Seconds and MiB at the peak of ``run`` in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    took = context.SimpleQueue()
+    child = context.Process(target=run, args=(records, root, out, workers, took))
+    child.start()
+    watched, peak = psutil.Process(child.pid), 0.0
+    while child.is_alive():
+        total = 0
+        try:
+            for process in (watched, *watched.children(recursive=True)):
+                total += process.memory_full_info().pss
+        except psutil.Error:  # one of them has just ended
+            continue
+        peak = max(peak, total / 2**20)
+        child.join(0.2)
+    return took.get(), peak
 
 
 if __name__ == "__main__":

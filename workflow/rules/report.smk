@@ -288,7 +288,7 @@ rule register:
     benchmark:
         "results/benchmarks/register_{set}.tsv"
     conda:
-        "../../envs/register.yaml"
+        "../../envs/train.yaml"
     params:
         uri=CONFIG.tracking.uri,
         data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),

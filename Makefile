@@ -1,6 +1,7 @@
 # make run    the main job: installs into .venv, then everything from images to tables, figures and the MLflow database
 # make test   installs what the tests need and runs them
 # make ui     opens the MLflow UI on this machine
+# make docs   the documentation as a site, site/index.html;  make graph  the rule graph in README.md, from the code
 # make check  what CI checks beside the tests;  make format;  make lock;  make clean
 # make soak   the smallest DAG under random kills, compared with an undisturbed one (docs/benchmarks/soak.md)
 SHELL := bash
@@ -20,7 +21,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_NO_PROGRESS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test ui check soak format lock clean
+.PHONY: run test ui docs graph check soak format lock clean
 
 run: $(VENV)/run.installed
 	snakemake --cores $(CORES) $(ARGS)
@@ -37,6 +38,13 @@ test: $(VENV)/test.installed
 ui: $(VENV)/run.installed
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(UI_PORT) --workers 1 \
 		--backend-store-uri sqlite:///$(CURDIR)/mlflow.db --default-artifact-root $(CURDIR)/mlartifacts
+
+docs: $(VENV)/test.installed
+	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
+	@echo "$(CURDIR)/site/index.html"
+
+graph: $(VENV)/test.installed
+	python tools/rulegraph.py
 
 check: $(VENV)/test.installed
 	ruff check .
@@ -56,7 +64,7 @@ format: $(VENV)/test.installed
 lock: $(BIN)/uv
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra workflow \
 		pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra workflow --extra use --extra test \
+	uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra workflow --extra use --extra docs --extra test \
 		-c requirements.lock pyproject.toml -o requirements-test.lock
 
 clean:

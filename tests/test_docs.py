@@ -1,26 +1,158 @@
-"""The examples of docs/use.md are run, block after block, on files named as `make run` names them."""
+"""The pages: links lead somewhere, commands parse, configurations build, examples run; and the site builds."""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
+from snakemake.cli import get_argument_parser
 
 from msclnet.cli import main
-from msclnet.config import Config, RegDBStandIn
+from msclnet.config import Config, RegDBStandIn, build, merge, plain, read_yaml
 from msclnet.data.standin import draw_regdb
 from tests.conftest import ROOT
 from tests.use.conftest import job as job
 from tests.use.conftest import model as model
+from tools import commands, rulegraph
 
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for path in [ROOT / "README.md", ROOT / "config/README.md", *(ROOT / "docs").rglob("*.md")]
+)
+NEW_LOSS = "docs/how-to/loss.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`([^`\n]+)`")
+KEY = re.compile(r"(\w+)(\.\w+)+(?<!\.py)(?<!\.pt)(?=$|:)")  # of the configuration, perhaps with a value; no file
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+OTHERS = {".", "docker", "pip", "pytest"}  # programs whose command lines are not ours to parse
 
 
-def test_the_page_on_use(default: Config, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@cache
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return [text for found, text in BLOCK.findall(text_of(page)) if found == language]
+
+
+def prose(page: str) -> str:
+    return BLOCK.sub("", text_of(page))
+
+
+# Links --------------------------------------------------------------------------------------------------------------
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub and the site make them."""
+    headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    for link in LINK.findall(SPAN.sub("", prose(page).replace("[`", "[").replace("`]", "]"))):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+        assert (ROOT / target).exists(), f"{page}: {link}"
+        if anchor:
+            assert anchor in anchors(target), f"{page}: {link}: no such heading"
+
+
+# Commands -----------------------------------------------------------------------------------------------------------
+
+
+def command_lines(page: str) -> Iterator[list[str]]:
+    """Each command of a page's shell blocks, and each whole `snakemake ...` and `python ...` in its text, as words."""
+    lines = [line for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()]
+    lines += [span for span in SPAN.findall(prose(page)) if re.match(r"(snakemake|python) \S", span)]
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            words.pop(0)
+        if words:
+            yield words
+
+
+@cache
+def parser_of(path: str):
+    return commands.parser_of(ROOT / path)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_parse(page: str) -> None:
+    for program, *arguments in command_lines(page):
+        line = shlex.join([program, *arguments])
+        try:
+            match program:
+                case "msclnet":
+                    parser_of("msclnet/cli.py").parse_args(arguments)
+                case "python" if "argparse" not in (ROOT / arguments[0]).read_text():
+                    assert arguments[1:] == [], line
+                case "python":
+                    parser_of(arguments[0]).parse_args(arguments[1:])
+                case "snakemake":
+                    parsed = get_argument_parser().parse_args(arguments)
+                    taken = [str(path) for path in parsed.configfile or []]  # it takes all words up to the next option
+                    assert all(path.endswith(".yaml") for path in taken), f"{page}: {line}: put -- before the targets"
+                case "make":
+                    assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), line
+                case _:
+                    assert program in OTHERS, f"{page}: {line}"
+        except SystemExit:
+            pytest.fail(f"{page}: {line}")
+
+
+def test_commands_named_in_the_text_exist() -> None:
+    known = commands.commands_of(parser_of("msclnet/cli.py"))
+    named = {name for page in PAGES for name in re.findall(r"`msclnet ([a-z-]+)", text_of(page))}
+    assert {"evaluate", "import-agw"} <= named <= known.keys()
+
+
+# Configurations -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != NEW_LOSS and blocks(page, "yaml")])
+def test_configurations_build_over_the_default(page: str) -> None:
+    for block in blocks(page, "yaml"):
+        build(Config, merge(read_yaml(str(ROOT / "config/config.yaml")), yaml.safe_load(block)))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_keys_and_settings_named_in_the_text_exist(page: str, default: Config) -> None:
+    values = plain(default)
+    for span in SPAN.findall(prose(page)):
+        if re.match(r"\w+: \{", span):
+            build(Config, merge(values, yaml.safe_load(span)))
+        key = KEY.match(span)
+        if key and key[1] in values:
+            found = values
+            for name in key[0].split("."):
+                assert name in found, f"{page}: {span}: config/config.yaml has no such key"
+                found = found[name]
+
+
+# Examples -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("page", "runs"), [("docs/use.md", 5), ("docs/tutorial.md", 2)])
+def test_examples_run(
+    page: str, runs: int, default: Config, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Block after block, on files named as `make run` names them."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     people = dataclasses.replace(default.stand_in, regdb=RegDBStandIn(like="", identities=4, images=1))
@@ -29,19 +161,104 @@ def test_the_page_on_use(default: Config, model: Path, tmp_path: Path, monkeypat
     trained.parent.mkdir(parents=True)
     shutil.copyfile(model, trained)
 
-    blocks = BLOCK.findall((ROOT / "docs/use.md").read_text())
-    assert {language for language, _ in blocks} == {"sh", "python"}
     names: dict[str, object] = {}
-    commands = 0
-    for language, text in blocks:
+    ran = 0
+    for language, text in BLOCK.findall(text_of(page)):
         if language == "python":
-            exec(compile(text, "docs/use.md", "exec"), names)
-            continue
-        for line in text.replace("\\\n", " ").splitlines():
-            program, *arguments = shlex.split(line)
-            assert program == "msclnet"
-            assert main(arguments) == 0, line
-            commands += 1
-    assert commands == 5
-    for name in ("found.html", "person.onnx.md", "person.onnx.json", "person.pt2", "person.safetensors"):
+            exec(compile(text, page, "exec"), names)
+        elif language == "sh":
+            for line in text.replace("\\\n", " ").splitlines():
+                program, *arguments = shlex.split(line, comments=True)
+                if program == "msclnet":
+                    assert main(arguments) == 0, line
+                    ran += 1
+    assert ran == runs
+    for name in ("found.html", "person.onnx.md", "person.onnx.json"):
         assert (tmp_path / name).is_file(), name
+
+
+CHECK = """
+import dataclasses, torch
+from msclnet.config import load, train_job
+from msclnet.losses import objective
+from msclnet.train import build_network
+from tests.losses.test_objective import batch
+
+job = train_job(load("config/config.yaml", "hetero.yaml"), "sysu", "agw_hetero", 1)
+job = dataclasses.replace(job, model=dataclasses.replace(job.model, hidden=8, rank=4))
+terms = objective.terms(build_network(job, 4)(batch()), job.method.losses, job.objective)
+print(sorted(terms), float(terms["hetero"]) > 0)
+"""
+
+
+def test_the_steps_to_a_new_loss_are_enough(tmp_path: Path) -> None:
+    """The page's blocks, put where it says, give the term on the real network."""
+    for name in ("msclnet", "config", "tests"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    function, field, line = blocks(NEW_LOSS, "python")
+    (tmp_path / "msclnet/losses/hetero.py").write_text(function)
+
+    def edit(path: str, old: str, new: str) -> None:
+        file = tmp_path / path
+        assert old in file.read_text(), f"{path} has no {old!r}: do the page's steps still fit?"
+        file.write_text(file.read_text().replace(old, new))
+
+    edit("msclnet/config.py", "    inter: float\n", f"    inter: float\n    {field}")
+    edit(
+        "msclnet/losses/objective.py",
+        "import baseline, cascade, complement,",
+        "import baseline, cascade, complement, hetero,",
+    )
+    indented = "".join(f"    {row}\n" for row in line.splitlines())
+    edit("msclnet/losses/objective.py", "    return result\n", f"{indented}    return result\n")
+    edit("config/config.yaml", ", inter: 0}", ", inter: 0, hetero: 0}")
+    edit("config/config.yaml", ", inter: 1}", ", inter: 1, hetero: 0}")
+    (tmp_path / "hetero.yaml").write_text(blocks(NEW_LOSS, "yaml")[0])
+
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", CHECK], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "['hetero', 'identity', 'wrt'] True", done.stderr
+
+
+def test_the_page_on_a_new_data_set_names_every_file_that_names_llcm() -> None:
+    page = text_of("docs/how-to/data-set.md")
+    rooms = [*(ROOT / "msclnet").rglob("*.py"), *(ROOT / "workflow").rglob("*.[ps][ym]*"), *(ROOT / "config").iterdir()]
+    naming = [path for path in rooms if path.is_file() and re.search("llcm", path.read_text(), re.IGNORECASE)]
+    assert len(naming) > 20
+    missing = [str(path.relative_to(ROOT)) for path in naming if path.name not in page]
+    assert not missing
+
+
+# The site, and what is drawn from the code --------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mkdocstrings") is None, reason="needs the optional dependencies `docs`")
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    has = {
+        "index.html": 'href="reference/configuration.html"',
+        "reference/configuration.html": "divergence_ceiling",
+        "reference/commands.html": "plot.py ranked",
+        "reference/python.html": "in evaluation mode, on the CPU",
+        "how-to/loss.html": 'href="../source/msclnet/losses/objective.py.txt"',
+        "source/msclnet/losses/objective.py.txt": "def terms(",
+    }
+    for page, words in has.items():
+        assert words in (tmp_path / page).read_text(encoding="utf-8"), page
+
+
+def test_the_graph_in_the_readme_is_the_codes(tmp_path: Path) -> None:
+    drawn = rulegraph.readmes(rulegraph.snakemakes(tmp_path))
+    assert rulegraph.BLOCK.findall(text_of("README.md")) == [drawn], "run `make graph`"
+
+
+def test_an_edge_that_a_longer_way_implies_is_left_out() -> None:
+    drawn = (
+        "flowchart TB\n id0[all]\n id1[c]\n id2[b]\n id3[a]\n id3 --> id2\n id2 --> id1\n id3 --> id1\n id1 --> id0\n"
+    )
+    assert rulegraph.readmes(drawn) == "flowchart TB\n    a --> b\n    b --> c\n"
+    with pytest.raises(ValueError, match="no edge between rules"):
+        rulegraph.readmes("flowchart TB\n id0[all]\n")

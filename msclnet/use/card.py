@@ -19,6 +19,9 @@ the other answer, in both directions. Ten random splits, a training each.""",
     "sysu": """SYSU-MM01's (Wu et al., ICCV 2017): infrared images ask; the gallery holds one (single-shot) or ten
 (multi-shot) visible images of each identity and camera, drawn ten times; all-search or indoor cameras; a query of
 camera 3 does not see camera 2, which stands in the same place.""",
+    "llcm": """LLCM's (Zhang & Wang, CVPR 2023): all test images of one modality ask, in both directions; the gallery
+holds one image of each identity and camera of the other, drawn ten times; a query does not see its own identity in its
+own camera.""",
 }
 WARNING = """
 

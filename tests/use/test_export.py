@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnxruntime
@@ -14,10 +15,12 @@ import pytest
 
 import msclnet
 from msclnet.cli import main
+from msclnet.config import SetName
 from msclnet.features import embed_pixels
 from msclnet.model.msclnet import MSCLNet
 from msclnet.types import DataError, Modality, UserError
 from msclnet.use import export as room
+from msclnet.use.card import PROTOCOLS
 from msclnet.use.export import SUFFIX, export, load_export, verify
 from tests.test_aggregate import HOW, row, sysu_rows, write
 
@@ -97,6 +100,10 @@ def test_an_export_that_is_not_the_model_is_not_handed_out(
     with pytest.raises(UserError, match=r"person\.safetensors: not written, it is not the model .*at most 0\.0001 is"):
         export(model, "safetensors", tmp_path / "person.safetensors")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_card_knows_the_protocol_of_every_set() -> None:
+    assert PROTOCOLS.keys() == set(get_args(SetName))
 
 
 @pytest.mark.parametrize(

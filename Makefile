@@ -33,7 +33,7 @@ results/report.html: $(wildcard results/*.csv results/figures/* workflow/report/
 	snakemake --report $@ $(ARGS) -- all $(if $(and $(wildcard results/ablation.csv),$(wildcard results/sensitivity.csv)),studies)
 
 test: $(VENV)/test.installed
-	pytest $(ARGS)
+	pytest -n auto --dist loadfile $(ARGS)
 
 ui: $(VENV)/run.installed
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(UI_PORT) --workers 1 \

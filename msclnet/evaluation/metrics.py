@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from msclnet.evaluation.distance import Distances
 from msclnet.types import DataError
 
 RANKS = 50  # of the CMC
-BUFFER = 2**22  # distances ranked at once; ranking takes some 20 bytes for each
+BUFFER = 2**21  # distances ranked at once; ranking takes some 20 bytes for each
 
 
 class Labels(NamedTuple):
@@ -66,7 +67,8 @@ def score(distances: Distances, query: Labels, gallery: Labels, rule: Rule, buff
     AP = mean of k / r_k, INP = m / r_m (Ye et al., TPAMI 2021, section 4.1), both over the whole list; the CMC asks
     for r_1, or, ``identity_unique``, for the number of identities met before it. Averages are taken in float64.
 
-    All tensors lie on one device. At most ``buffer`` distances (one query's, if that is more) exist at once.
+    All tensors lie on one device. At most ``buffer`` distances (one query's, if that is more) exist at once, on a CPU a
+    thread.
 
     Raises DataError when no query has a match.
     """
@@ -105,10 +107,14 @@ def _all_ranked(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The queries with a match, ascending, and what ``_ranked`` says of them."""
     found = matches.query.unique()
-    blocks = [
-        _ranked(distances(rows), rows, matches.of(rows), query, gallery, rule)
-        for rows in found.split(max(1, buffer // len(gallery.identities)))
-    ]
+
+    def ranked(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return _ranked(distances(rows), rows, matches.of(rows), query, gallery, rule)
+
+    parts = found.split(max(1, buffer // len(gallery.identities)))
+    workers = torch.get_num_threads() if found.device.type == "cpu" else 1  # NumPy's sort is of one thread
+    with ThreadPoolExecutor(workers) as pool:
+        blocks = list(pool.map(ranked, parts))
     rank, precision, penalty = (torch.cat(column) for column in zip(*blocks, strict=True))
     return found, rank, precision, penalty
 

@@ -184,4 +184,5 @@ def test_cosine_distance_by_hand() -> None:
 
 def test_columns_select_a_gallery_in_its_order() -> None:
     matrix = torch.arange(12.0).reshape(3, 4)
-    assert columns(matrix, torch.tensor([3, 0]))(slice(1, 3)).tolist() == [[7, 4], [11, 8]]
+    assert columns(matrix, torch.tensor([3, 0]))(torch.tensor([1, 2])).tolist() == [[7, 4], [11, 8]]
+    assert columns(matrix, torch.tensor([1]))(torch.tensor([0, 2])).tolist() == [[1], [9]]

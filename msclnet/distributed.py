@@ -25,7 +25,9 @@ from msclnet.types import Outputs, UserError
 T = TypeVar("T")
 
 
-LOST = re.compile("gloo|nccl|connection|timed out", re.IGNORECASE)  # of an error: another process did not answer
+LOST = re.compile(
+    "gloo|nccl|connection|timed out|pair closure", re.IGNORECASE
+)  # of an error: another process did not answer
 CAUSE, STOP = "msclnet/cause", "msclnet/stop"  # keys of the store all processes share
 POLL = 0.5  # seconds between two looks at whether another process has failed
 

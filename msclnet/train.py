@@ -200,10 +200,12 @@ def build_scaler(device: torch.device, job: TrainJob) -> torch.amp.GradScaler:
 
 
 def state_tf32(allowed: bool) -> None:
-    """Whether GPUs may round the factors of float32 products to TF32, stated for this process."""
-    precision = "tf32" if allowed else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = precision
-    torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
+    """Whether GPUs may round the factors of float32 products to TF32, stated for this process.
+
+    By the older two of torch's settings: what exports a network reads those, and raises where only newer ones are set.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
 
 
 def set_rate(optimiser: torch.optim.Optimizer, epoch: int, job: TrainJob) -> None:

@@ -276,3 +276,10 @@ def test_check_data_prints_counts_and_problems(tmp_path: Path, capsys: pytest.Ca
     assert f"{root}: 4 training identities, expected 395; unpack the set again" in out
     assert main(["check-data", "llcm", str(root)]) == 1
     assert "has no vis, nir, test_vis, test_nir, idx" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path: Path) -> None:
+    root = trees.regdb(tmp_path / "RegDB")
+    command = f"{sys.executable} -u -m msclnet.cli check-data regdb {root} | head -n 1"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == (f"RegDB in {root}\n", "")

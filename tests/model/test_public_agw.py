@@ -40,9 +40,11 @@ def state_dict(inner: int | None, seed: int = 0) -> dict[str, Tensor]:
         return 0.1 * noise + (1 if like.ndim == 1 and name.endswith("weight") else 0) if like.ndim < 2 else like
 
     net: dict[str, Tensor] = {}
-    for place in ("thermal_module.thermal", "visible_module.visible", "base_resnet.base"):
-        network = resnet50()
-        net |= {f"{place}.{n}": drawn(v, n) for n, v in network.state_dict().items() if not n.startswith("fc.")}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # with some weights the non-local blocks, which have no softmax, overflow
+        for place in ("thermal_module.thermal", "visible_module.visible", "base_resnet.base"):
+            network = resnet50()
+            net |= {f"{place}.{n}": drawn(v, n) for n, v in network.state_dict().items() if not n.startswith("fc.")}
     if inner is not None:
         for name, count, channels in (("NL_2", 2, 512), ("NL_3", 3, 1024)):
             for i in range(count):

@@ -25,9 +25,8 @@ from msclnet.types import Outputs, UserError
 T = TypeVar("T")
 
 
-LOST = re.compile(
-    "gloo|nccl|connection|timed out|pair closure", re.IGNORECASE
-)  # of an error: another process did not answer
+# Of an error: another process did not answer.
+LOST = re.compile("gloo|nccl|connection|timed out|pair closure", re.IGNORECASE)
 CAUSE, STOP = "msclnet/cause", "msclnet/stop"  # keys of the store all processes share
 POLL = 0.5  # seconds between two looks at whether another process has failed
 

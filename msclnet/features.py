@@ -80,8 +80,8 @@ def image_size(network: MSCLNet) -> tuple[int, int]:
 def extract(network: MSCLNet, pack: Pack, split: int, batch: int, device: torch.device, flip: bool = False) -> Features:
     """Each test image of ``split`` embedded once, visible images first, each modality in its index's order.
 
-    The stream is chosen by the image's own modality. ``batch`` images are embedded at once. ``flip``
-    as in ``embed_pixels``.
+    The stream is chosen by the image's own modality. ``batch`` images are embedded at once. ``flip`` as in
+    ``embed_pixels``.
     """
     network = network.to(device)
     rows = {m: pack.rows(split, "test", m) for m in Modality}

@@ -48,11 +48,15 @@ class Problems:
     def add(self, problem: str) -> None:
         self.lines.append(problem)
 
+    def __str__(self) -> str:
+        """Their number, and the first ``SHOWN`` of them, a line each."""
+        more = [f"... and {len(self.lines) - SHOWN} more"] if len(self.lines) > SHOWN else []
+        return "\n  ".join([f"{len(self.lines)} problems", *self.lines[:SHOWN], *more])
+
     def raise_any(self, what: str) -> None:
         """Raises DataError listing the problems, if there are any."""
         if self.lines:
-            more = [f"... and {len(self.lines) - SHOWN} more"] if len(self.lines) > SHOWN else []
-            raise DataError(f"{what}: {len(self.lines)} problems\n  " + "\n  ".join(self.lines[:SHOWN] + more))
+            raise DataError(f"{what}: {self}")
 
 
 def compare(counts: dict[str, int], expected: dict[str, int], root: Path, problems: Problems) -> None:

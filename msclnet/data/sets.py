@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msclnet.config import SetName
 from msclnet.data import llcm, regdb, sysu
-from msclnet.data.contract import SHOWN, Survey
+from msclnet.data.contract import Problems, Survey
 
 
 def survey(name: SetName, root: Path, splits: tuple[int, ...] = (), *, real: bool) -> Survey:
@@ -26,13 +26,10 @@ def survey(name: SetName, root: Path, splits: tuple[int, ...] = (), *, real: boo
 
 
 def readable(found: Survey) -> str:
-    """A table of the counts beside the real set's, then the problems, at most ``SHOWN`` of them."""
+    """A table of the counts beside the real set's, then the problems."""
     width = max(map(len, found.counts))
     lines = [found.title, f"  {'':{width}}  {'found':>8}  {'real set':>8}"]
     for name, count in found.counts.items():
         differs = "" if count == found.expected[name] else "  differs"
         lines.append(f"  {name:{width}}  {count:8,}  {found.expected[name]:8,}{differs}")
-    if not found.problems:
-        return "\n".join([*lines, "no problems"])
-    more = [f"... and {len(found.problems) - SHOWN} more"] if len(found.problems) > SHOWN else []
-    return "\n".join([*lines, f"{len(found.problems)} problems", *(f"  {p}" for p in found.problems[:SHOWN]), *more])
+    return "\n".join([*lines, str(Problems(found.problems)) if found.problems else "no problems"])

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from msclnet.config import ConfigError, StandIn
-from msclnet.data import llcm, people
+from msclnet.data import llcm, people, sysu
 from msclnet.data.permutations import PERMUTATIONS, load_permutations, save_permutations
 from msclnet.types import Modality
 
@@ -25,14 +25,6 @@ DRAWN = "drawn.json"  # written last
 REGDB_SIZE = (64, 128)  # pixels, width x height
 CROP_WIDTHS, CROP_ASPECTS = (72, 150), (2.0, 2.7)  # of the images of SYSU-MM01 and LLCM, which vary
 SYSU_LISTS = ("train_id.txt", "val_id.txt", "test_id.txt")
-SYSU_CAMERAS = {
-    1: Modality.VISIBLE,
-    2: Modality.VISIBLE,
-    3: Modality.INFRARED,
-    4: Modality.VISIBLE,
-    5: Modality.VISIBLE,
-    6: Modality.INFRARED,
-}
 SYSU_PLACES = {1: 1, 2: 2, 3: 2, 4: 4, 5: 5, 6: 6}  # cameras 2 and 3 look at the same place
 REGDB_SPLITS = 10
 LLCM_CAMERAS = {Modality.VISIBLE: (1, 2, 3, 4, 5, 6, 7, 8, 9), Modality.INFRARED: (1, 2, 4, 5, 6, 7, 8, 9)}
@@ -71,7 +63,7 @@ def draw_sysu(root: Path, stand_in: StandIn, workers: int) -> None:
         counts = {i: {c: p.shape[1] for (c, j), p in permutations.items() if j == i} for i in sorted(everyone)}
     else:
         counts = _invent_sysu(root, stand_in)
-    for camera in SYSU_CAMERAS:
+    for camera in sysu.CAMERAS:
         (root / f"cam{camera}").mkdir(exist_ok=True)
     _each(_draw_sysu_person, [(root, stand_in.seed, *person) for person in counts.items()], workers)
     images = sum(sum(of.values()) for of in counts.values())
@@ -153,7 +145,7 @@ def _invent_sysu(root: Path, stand_in: StandIn) -> dict[int, dict[int, int]]:
     (root / "exp").mkdir(parents=True, exist_ok=True)
     for name, identities in zip((*SYSU_LISTS, "available_id.txt"), (*halves, np.concatenate(halves)), strict=True):
         (root / "exp" / name).write_text(",".join(map(str, identities)) + "\n")
-    save_permutations(root / "exp" / PERMUTATIONS, counts, len(SYSU_CAMERAS), (stand_in.seed, SYSU, SPLIT))
+    save_permutations(root / "exp" / PERMUTATIONS, counts, len(sysu.CAMERAS), (stand_in.seed, SYSU, SPLIT))
     return counts
 
 
@@ -162,10 +154,9 @@ def _invent_llcm(root: Path, stand_in: StandIn) -> list[tuple[str, str]]:
     (root / "idx").mkdir(parents=True, exist_ok=True)
     listed: list[tuple[str, str]] = []
     sizes = {"train": stand_in.llcm.train, "test": stand_in.llcm.test}
-    people = (
-        np.random.default_rng((stand_in.seed, LLCM, SPLIT)).permutation(sum(sizes.values())) * 3
-    )  # as in the real set
-    for half, identities in zip(sizes, np.split(people, [sizes["train"]]), strict=True):
+    # The real set's identities are multiples of 3, in no order.
+    order = np.random.default_rng((stand_in.seed, LLCM, SPLIT)).permutation(sum(sizes.values())) * 3
+    for half, identities in zip(sizes, np.split(order, [sizes["train"]]), strict=True):
         for modality, name in llcm.NAMES.items():
             of = {int(i): _llcm_names(stand_in.seed, int(i), modality, stand_in.llcm.images) for i in identities}
             lines = [f"{name}/{i:04d}/{file} {label}" for label, i in enumerate(of) for file in of[i]]
@@ -204,7 +195,7 @@ def _draw_sysu_person(task: tuple[Path, int, int, dict[int, int]]) -> None:
     root, seed, identity, counts = task
     who = people.person(np.random.default_rng((seed, SYSU, PERSON, identity)))
     for number, images in counts.items():
-        camera = _camera(seed, SYSU, number, SYSU_PLACES[number], SYSU_CAMERAS[number])
+        camera = _camera(seed, SYSU, number, SYSU_PLACES[number], sysu.CAMERAS[number])
         folder = root / f"cam{number}" / f"{identity:04d}"
         folder.mkdir(parents=True, exist_ok=True)
         for index in range(images):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,8 @@ def load_anybodys(path: Path, feature: str = "bn") -> dict[str, np.ndarray]:
     Of a file of this project, which holds two features, ``feature`` says which: ``bn`` or ``pooled``. Raises DataError
     as ``load_features`` does, except that the features' lengths are free.
     """
-    own = "features" not in _names(path) and "bn" in _names(path)
+    with _opened(path) as file:
+        own = "features" not in file and "bn" in file
     arrays = _read(path, TYPES if own else ANYBODYS)
     return {"features": arrays[feature]} | {name: arrays[name] for name in list(ANYBODYS)[1:]} if own else arrays
 
@@ -84,26 +86,26 @@ def load_split(path: Path, split: int) -> Features:
     return features
 
 
-def _names(path: Path) -> list[str]:
-    """What the arrays in the file are called."""
+@contextmanager
+def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """The file, nothing in which is executed; DataError when it is absent, or damaged in what is read of it."""
     if not path.is_file():
         raise DataError(f"{path}: no such feature file; {REMEDY}")
     try:
         with np.load(path, allow_pickle=False) as file:
-            return list(file.files)
+            yield file
+    except DataError:
+        raise
     except Exception as error:  # numpy and zipfile name a damaged file by half a dozen exception types
         raise DataError(f"{path}: not a readable .npz of features ({error}); {REMEDY}") from error
 
 
 def _read(path: Path, types: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The arrays of ``types``, each with as many rows as there are paths."""
-    if missing := [name for name in types if name not in _names(path)]:
-        raise DataError(f"{path}: has no {', '.join(missing)}; expected {', '.join(types)}; {REMEDY}")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in types}
-    except Exception as error:
-        raise DataError(f"{path}: not a readable .npz of features ({error}); {REMEDY}") from error
+    with _opened(path) as file:
+        if missing := [name for name in types if name not in file]:
+            raise DataError(f"{path}: has no {', '.join(missing)}; expected {', '.join(types)}; {REMEDY}")
+        arrays = {name: file[name] for name in types}
     images = len(arrays["paths"]) if arrays["paths"].ndim else 0
     for name, array in arrays.items():
         shape = () if name in SCALARS else (images, *array.shape[-1:]) if name in MATRICES else (images,)

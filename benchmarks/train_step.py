@@ -45,7 +45,7 @@ from msclnet.data.sampling import epoch_pairs
 from msclnet.distributed import Processes, StopRequests, processes
 from msclnet.losses import objective
 from msclnet.model.msclnet import MSCLNet
-from msclnet.record import Record
+from msclnet.record import Progress, Record
 from msclnet.types import Batch, Modality, UserError
 
 ROOT = Path(__file__).parents[1]
@@ -177,13 +177,13 @@ def literal(images: TrainingImages, job: TrainJob, process: Processes, workers: 
     return epoch
 
 
-def ours(images: TrainingImages, job: TrainJob, process: Processes, folder: Path) -> Epoch:
-    """``msclnet.train`` as it trains."""
+def ours(images: TrainingImages, job: TrainJob, process: Processes, folder: Path, epochs: int) -> Epoch:
+    """``msclnet.train`` as it trains, ``epochs`` times."""
     network = train.build_network(job, len(images.identities)).to(process.device)
     network = network.to(memory_format=torch.channels_last)
     optimiser, scaler = train.build_optimiser(network, job), train.build_scaler(process.device, job)
     model: nn.Module = train.parallel(network, job, process)
-    record = Record(folder / "metrics.jsonl", process, images.steps)
+    record = Record(folder / "metrics.jsonl", process, Progress(images.steps * epochs))
     never = Keeper(folder, math.inf, {}, dict, process, StopRequests(process))
     return lambda number: train.train_epoch(model, images, optimiser, scaler, job, number, process, record, never)
 
@@ -287,7 +287,7 @@ def main() -> None:
         images = {name: TrainingImages(pack, train.recipe(j)) for name, j in jobs.items()}
         first = images[args.variants[0]]
         epochs = {"literal": literal(first, job, process, args.workers)}
-        epochs |= {name: ours(images[name], j, process, folder / name) for name, j in jobs.items()}
+        epochs |= {name: ours(images[name], j, process, folder / name, args.rounds + 2) for name, j in jobs.items()}
         seconds = measure(epochs, args.rounds)
         parts: dict[str, dict[str, float]] = {}
         for name in epochs:

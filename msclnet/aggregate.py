@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from msclnet.config import SetName
+from msclnet.files import whole
 from msclnet.types import DataError
 
 Row = dict[str, Any]
@@ -105,9 +106,8 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows[0])
     writer.writerows([_shown(value) for value in row.values()] for row in rows)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text.getvalue())
-    partial.replace(path)
+    with whole(path) as partial:
+        partial.write_text(text.getvalue())
 
 
 def readable(rows: Sequence[Row]) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
-import os
+import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import torch
 
 from msclnet.distributed import Processes, StopRequests
 from msclnet.failure import Stopped, storage
+from msclnet.files import whole
 from msclnet.types import DataError
 
 KEPT = 2  # checkpoints of a training
@@ -31,18 +30,9 @@ def save(path: Path, state: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getbuffer()[:-2]  # the length of an archive's comment, 0, is its last two bytes
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with whole(path) as partial, partial.open("wb") as file:
         file.write(content)
         file.write(DIGEST.to_bytes(2, "little") + _sha256(content))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # or a power failure could undo the renaming
-    finally:
-        os.close(folder)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -135,11 +125,13 @@ def newest(folder: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
     """
     for partial in folder.glob("*.partial"):  # of a kill in the midst of writing
         partial.unlink()
-    for path in _newest_first(folder):
+    found = _newest_first(folder)
+    for path, before in itertools.zip_longest(found, found[1:]):
         try:
             state = _content(path)
         except Damaged as error:
-            print(f"warning: {path}: damaged ({error}); going on from the one before it", file=sys.stderr, flush=True)
+            instead = f"going on from {before.name}" if before else "no other is left: training from the beginning"
+            print(f"warning: {path}: damaged ({error}); {instead}", file=sys.stderr, flush=True)
             path.unlink()
             continue
         if lines := differing(origin, state["origin"]):
@@ -159,45 +151,6 @@ def drop(folder: Path) -> None:
 
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*.pt"), key=lambda path: int(path.stem.split("-")[1]), reverse=True)
-
-
-@contextmanager
-def alone(folder: Path, seconds: float) -> Iterator[None]:
-    """Holds ``folder``, made when it is absent, against another training; the kernel releases it with the process.
-
-    Waits ``seconds`` for the other one, which may be the end of a killed run, then raises DataError.
-    """
-    end, told = time.monotonic() + seconds, False
-    while (descriptor := _locked(folder)) is None:
-        if time.monotonic() > end:
-            raise DataError(
-                f"{folder}: another process has been training here for {seconds:.0f} s; let it end, or end it "
-                f"(fuser {folder} names it)"
-            )
-        if not told:
-            print(f"{folder}: another process is training here; waiting for it", file=sys.stderr, flush=True)
-            told = True
-        time.sleep(0.2)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _locked(folder: Path) -> int | None:
-    """A descriptor that holds the lock on the folder; None while another process does, or has just deleted it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
-            return descriptor
-    except BlockingIOError:
-        pass
-    except OSError:  # some network file systems lock no folders
-        return descriptor
-    os.close(descriptor)
-    return None
 
 
 def differing(ours: Any, theirs: Any, where: str = "") -> list[str]:

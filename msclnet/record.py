@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -34,7 +35,9 @@ class Record:
     checkpoint's step and adds a ``start`` of its own.
     """
 
-    def __init__(self, path: Path, process: Processes, total_steps: int, resumed: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, path: Path, process: Processes, progress: Progress, resumed: dict[str, Any] | None = None
+    ) -> None:
         """``resumed`` is what ``state`` gave. Raises OSError where the file cannot be written."""
         self.path, self.process = path, process
         self.step, self.size, self.count = 0, 0, 0
@@ -47,7 +50,8 @@ class Record:
         self.cpu_began = _cpu_seconds()
         self.epoch, self.rate, self.images = 0, 0.0, 0
         self.unwritten: list[str] = []
-        self.progress = Progress(total_steps, self.step)
+        self.progress = progress
+        progress.begin(self.step)
         if process.first:
             path.parent.mkdir(parents=True, exist_ok=True)
             _cut(path, self.size)
@@ -58,7 +62,7 @@ class Record:
             hardware=_hardware(process.device),
             torch=torch.__version__,
             git=_git_commit(),
-            steps=total_steps,
+            steps=progress.total,
         )
         if process.first:
             self.state()  # not writable: said now, before anything is computed
@@ -102,7 +106,7 @@ class Record:
         if log:
             self._write("step", epoch=self.epoch, step=self.step, rate=self.rate, **newest)
         if self.process.first:
-            self.progress.show(self.step, f"epoch {self.epoch}, loss {newest['total']:.3f}")
+            self.progress.show(self.step, self.epoch, self.images, newest)
 
     def end_epoch(self) -> None:
         seconds = self.epoch_seconds + time.time() - self.epoch_began
@@ -153,25 +157,48 @@ class Record:
 
 
 class Progress:
-    """A bar on a terminal; in a log a plain line every half minute."""
+    """How far a training is: a bar on a terminal; in a log a line every half minute."""
 
     LOG_SECONDS = 30
 
-    def __init__(self, total: int, step: int) -> None:
-        self.total, self.first = total, step
-        self.began = self.shown = time.monotonic()
+    def __init__(self, total: int, name: str = "", terminal: Path | None = None) -> None:
+        """``terminal`` takes the log's lines as well, headed by ``name``: that of the workflow which runs trainings."""
+        self.total, self.name, self.terminal = total, name, terminal
+        self.begin(0)
 
-    def show(self, step: int, text: str) -> None:
+    def begin(self, step: int) -> None:
+        """Steps before this one were not taken by this process."""
+        self.first, self.began = step, time.monotonic()
+        self.shown = self.began
+
+    def show(self, step: int, epoch: int, images: int, terms: dict[str, float]) -> None:
+        """After ``step`` steps; ``images`` in each. ``terms`` are the newest one's: the ``total`` and what it is of."""
         now = time.monotonic()
-        left = (now - self.began) / max(1, step - self.first) * (self.total - step)
-        line = f"step {step}/{self.total}, {text}, {left:.0f} s left"
+        each = (now - self.began) / max(1, step - self.first)
+        parts = ", ".join(f"{name} {value:.3g}" for name, value in terms.items() if name != "total")
+        line = (
+            f"step {step}/{self.total}, epoch {epoch}, {images / max(each, 1e-9):.0f} images/s, "
+            f"{_duration(each * (self.total - step))} left, loss {terms['total']:.3f} ({parts})"
+        )
         if sys.stderr.isatty():
             filled = 30 * step // self.total
-            end = "\n" if step == self.total else ""
-            print(f"\r[{'#' * filled}{'.' * (30 - filled)}] {line}\033[K", end=end, file=sys.stderr, flush=True)
+            bar = f"[{'#' * filled}{'.' * (30 - filled)}] {line}"[: shutil.get_terminal_size().columns - 1]
+            print(f"\r{bar}\033[K", end="\n" if step == self.total else "", file=sys.stderr, flush=True)
         elif now - self.shown >= self.LOG_SECONDS or step == self.total:
             self.shown = now
             print(line, file=sys.stderr, flush=True)
+            self._tell(f"{self.name}: {line}\n")
+
+    def _tell(self, line: str) -> None:
+        """A terminal that is gone, and a file in its place, which others write, are left alone."""
+        with suppress(OSError):
+            if self.terminal:
+                descriptor = os.open(self.terminal, os.O_WRONLY | os.O_NOCTTY)
+                try:
+                    if os.isatty(descriptor):
+                        os.write(descriptor, line.encode())
+                finally:
+                    os.close(descriptor)
 
 
 class Live:
@@ -192,6 +219,13 @@ class Live:
         self.last = time.monotonic()
         command = [sys.executable, "-m", "msclnet.tracking", "mirror", str(folder), "--uri", self.uri]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def _duration(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds) // 60, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if seconds >= 120 else f"{seconds:.0f} s"
 
 
 def _cut(path: Path, size: int) -> None:

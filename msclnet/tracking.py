@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import fcntl
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -30,6 +29,7 @@ import numpy as np
 
 from msclnet.config import STAND_IN, UNTRAINED, SetName, TrainJob, build, plain, read_yaml
 from msclnet.data.pack import MANIFEST, Pack
+from msclnet.files import alone
 from msclnet.types import DataError, Modality, UserError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def prepare(uri: str) -> str:
     with readable_errors(address):
         if database := _database(address):
             database.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(database.parent):
+            with alone(database.parent):
                 import_mlflow()
                 from mlflow.db import upgrade
 
@@ -291,9 +291,9 @@ def _mirror(client: MlflowClient, experiment: str, folder: Path, training: Train
     run twice.
     """
     job = training.job
-    with _alone(folder.parent):
+    with alone(folder.parent):
         parent = _method_run(client, experiment, training)
-    with _alone(folder):
+    with alone(folder):
         points = training.points()
         run, held = _training_run(client, experiment, training, points)
         run_id = run.info.run_id
@@ -597,18 +597,6 @@ def _log_tags(client: MlflowClient, run: Run, tags: dict[str, str]) -> None:
 
     if new := [RunTag(key, value) for key, value in tags.items() if run.data.tags.get(key) != value]:
         client.log_batch(run.info.run_id, tags=new, synchronous=True)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Holds the lock on a folder, against other processes of this kind; released when the process dies, however."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems lock no folders: then as without, at worst a run twice
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

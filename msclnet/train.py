@@ -19,16 +19,17 @@ import yaml
 from torch import Tensor, nn
 
 from msclnet.batchnorm import synchronise
-from msclnet.checkpoint import Keeper, alone, drop, newest
+from msclnet.checkpoint import Keeper, drop, newest
 from msclnet.config import TrainJob, plain
 from msclnet.data.dataset import Recipe, TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.distributed import Processes, StopRequests, gather, processes
 from msclnet.failure import final, forget
+from msclnet.files import alone
 from msclnet.losses import objective
 from msclnet.model.msclnet import MSCLNet
 from msclnet.model.saved import save_model
-from msclnet.record import Live, Record
+from msclnet.record import Live, Progress, Record
 from msclnet.schedule import rate
 from msclnet.types import Batch
 
@@ -46,14 +47,15 @@ def train(
     checkpoint_every: float = 60.0,
     timeout: float = 600.0,
     launcher: int = 0,
+    terminal: Path | None = None,
 ) -> None:
     """Trains ``job`` on the pack and leaves model.pt, metrics.jsonl and config.yaml in ``folder``.
 
     Continues from ``folder/work`` where a training of the same configuration stopped, to the same bits. A checkpoint is
     written every ``checkpoint_every`` seconds; a process waits at most ``timeout`` seconds for the others; ``launcher``
-    as in StopRequests. Raises DataError when what lies there is of another configuration or the pack is corrupt,
-    ConfigError when the batch does not fit the data or the processes, NonFiniteLoss, OutOfMemory, StorageError, and
-    Stopped after a signal.
+    as in StopRequests, ``terminal`` as in Progress. Raises DataError when what lies there is of another configuration
+    or the pack is corrupt, ConfigError when the batch does not fit the data or the processes, NonFiniteLoss,
+    OutOfMemory, StorageError, and Stopped after a signal.
     """
     work = folder / WORK
     forget(work)
@@ -77,7 +79,8 @@ def train(
             optimiser.load_state_dict(state["optimiser"])
             scaler.load_state_dict(state["scaler"])
         epoch, taken = (state["epoch"], state["taken"]) if state else (1, 0)
-        record = Record(work / METRICS, process, job.epochs * images.steps, state and state["record"])
+        progress = Progress(job.epochs * images.steps, f"{job.set} {job.method_name} split {job.split}", terminal)
+        record = Record(work / METRICS, process, progress, state and state["record"])
 
         def contents() -> dict[str, Any]:
             return {

@@ -17,7 +17,7 @@ LAYERS = [
     {"train", "features", "aggregate", "explain", "tracking", "record"},
     {"figures"},
     {"model", "losses", "data", "evaluation"},
-    {"distributed", "checkpoint", "failure", "schedule", "config", "devices", "batchnorm", "extras"},
+    {"distributed", "checkpoint", "failure", "schedule", "config", "devices", "batchnorm", "extras", "files"},
     {"types"},
 ]
 WITHIN_TOP = {("train", "record")}

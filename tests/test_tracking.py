@@ -23,6 +23,7 @@ from msclnet import config as settings
 from msclnet import tracking
 from msclnet.data import regdb
 from msclnet.data.pack import write_pack
+from msclnet.files import alone
 from msclnet.tracking import TrackingError, complete, mirror, prepare, read_scores, read_training
 from msclnet.types import DataError
 from tests.conftest import ROOT
@@ -339,7 +340,7 @@ def test_a_mirror_waits_for_the_one_at_work(tmp_path: Path, uri: str, job: setti
     """Two that look for a run at once would both make it."""
     folder = train(tmp_path, job)
     waiting = threading.Thread(target=mirror, args=(folder, uri))
-    with tracking._alone(folder if level == "training" else folder.parent):
+    with alone(folder if level == "training" else folder.parent):
         waiting.start()
         waiting.join(timeout=1.5)
         assert waiting.is_alive()

@@ -25,7 +25,7 @@ from msclnet.distributed import Processes
 from msclnet.features import extract
 from msclnet.losses import objective
 from msclnet.model.saved import load_model
-from msclnet.record import Live, NonFiniteLoss, Record
+from msclnet.record import Live, NonFiniteLoss, Progress, Record
 from msclnet.tracking import read_training
 from msclnet.types import DataError, Modality, Outputs
 from msclnet.types import Record as ImageRecord
@@ -223,7 +223,7 @@ def test_a_skipped_step_changes_no_weight_and_the_next_starts_clean(job: TrainJo
 
 
 def test_a_scale_that_cannot_be_small_enough_stops_the_run(job: TrainJob, pack: Path, tmp_path: Path) -> None:
-    record = Record(tmp_path / "metrics.jsonl", Processes(0, 1, torch.device("cpu")), 1)
+    record = Record(tmp_path / "metrics.jsonl", Processes(0, 1, torch.device("cpu")), Progress(1))
     step = {"total": torch.ones(()), "scale": torch.tensor(0.5), "skipped": torch.ones(())}
     record.steps([step | {"scale": torch.tensor(1.0)}])
     with pytest.raises(NonFiniteLoss, match=r"step 2: the gradients overflow float16 even .* by 0\.5; set train\.prec"):

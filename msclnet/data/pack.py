@@ -9,7 +9,6 @@ import csv
 import hashlib
 import json
 import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from msclnet.data.contract import Split
+from msclnet.files import whole
 from msclnet.types import DataError, Modality, Record
 
 VERSION = 2
@@ -53,19 +53,19 @@ def write_pack(
     packed = {m: in_order(record for record in records if record.modality is m) for m in Modality}
     skipped: dict[Record, str] = {}
     for modality, ordered in packed.items():
-        with _renamed(out / FILES[modality]) as partial:
+        with whole(out / FILES[modality]) as partial:
             bad = write_images(ordered, root, partial, height, width, workers, on_bad_image)
             skipped |= {ordered[row]: reason for row, reason in bad.items()}
         packed[modality] = [record for record in ordered if record not in skipped]
     splits = {number: _without(split, skipped) for number, split in splits.items()}
-    with _renamed(out / INDEX) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with whole(out / INDEX) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("modality", "row", "identity", "camera", "path"))
         for modality, ordered in packed.items():
             for row, record in enumerate(ordered):
                 writer.writerow((modality.name.lower(), row, record.identity, record.camera, record.path))
     row_of = {record: row for ordered in packed.values() for row, record in enumerate(ordered)}
-    with _renamed(out / SPLITS) as partial:
+    with whole(out / SPLITS) as partial:
         partial.write_text(json.dumps({str(number): _rows(split, row_of) for number, split in splits.items()}))
     manifest = {
         "version": VERSION,
@@ -75,7 +75,7 @@ def write_pack(
         "skipped": {record.path: reason for record, reason in skipped.items()},
         "sha256": {name: _sha256(out / name) for name in (*FILES.values(), INDEX, SPLITS)},
     }
-    with _renamed(out / MANIFEST) as partial:
+    with whole(out / MANIFEST) as partial:
         partial.write_text(json.dumps(manifest, indent=2) + "\n")
 
 
@@ -229,16 +229,6 @@ def _leave_out(path: Path, rows: list[int]) -> None:
             target[start : start + CHUNK] = images[kept[start : start + CHUNK]]
         del target
         shorter.replace(path)
-
-
-@contextmanager
-def _renamed(path: Path) -> Iterator[Path]:
-    """A temporary name to write to, which becomes ``path``, on the disk, when all went well."""
-    partial = path.with_name(path.name + ".partial")
-    yield partial
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _without(split: Split, skipped: Mapping[Record, str]) -> Split:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from msclnet.files import whole
 from msclnet.types import DataError, Features
 
 REMEDY = "extract the features again"
@@ -40,12 +40,8 @@ def save_features(path: Path, features: Features, split: int) -> None:
     """Writes the arrays of ``features`` and the scalar ``split``; the same features give the same bytes."""
     values = {**vars(features), "split": split}
     arrays = {name: np.asarray(values[name], dtype) for name, dtype in TYPES.items()}
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with whole(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)  # dates every member 1980-01-01
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def load_features(path: Path) -> tuple[Features, int]:
@@ -128,6 +124,5 @@ def split_of(path: Path) -> int:
 def write_scores(path: Path, split: int, rows: Sequence[dict[str, object]]) -> None:
     """scores.json: ``{"split": N, "rows": [...]}``, with a line for each row of an evaluation."""
     lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(f'{{"split": {split}, "rows": [\n{lines}\n]}}\n')
-    partial.replace(path)
+    with whole(path) as partial:
+        partial.write_text(f'{{"split": {split}, "rows": [\n{lines}\n]}}\n')

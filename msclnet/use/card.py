@@ -10,6 +10,7 @@ import yaml
 from msclnet.aggregate import Row
 from msclnet.config import STAND_IN
 from msclnet.features import image_size
+from msclnet.files import whole
 from msclnet.model.saved import Saved
 from msclnet.use.info import network, scores, setting, spread, trained_on
 
@@ -43,9 +44,8 @@ age, sex, skin tone, dress or disability were not measured; nothing here says th
 
 def write_card(path: Path, file: str, model: Path, saved: Saved, verification: str) -> None:
     """Writes the card of the export ``file`` of ``model`` to ``path``; see ``card``."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(card(file, saved, scores(model, saved), verification), encoding="utf-8")
-    partial.replace(path)
+    with whole(path) as partial:
+        partial.write_text(card(file, saved, scores(model, saved), verification), encoding="utf-8")
 
 
 def card(file: str, saved: Saved, table: list[Row], verification: str) -> str:

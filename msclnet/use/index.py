@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from msclnet.extras import extra
+from msclnet.files import whole
 from msclnet.types import Modality
 from msclnet.use.store import Store
 
@@ -68,9 +69,8 @@ class Index:
         for rows, features in store.blocks(new):
             index.add_with_ids(features, rows)
         if len(gone) or len(new):
-            partial = self.file.with_name(self.file.name + ".partial")
-            faiss.write_index(index, str(partial))
-            partial.replace(self.file)
+            with whole(self.file) as partial:
+                faiss.write_index(index, str(partial))
         self._index = index
 
     def search(self, queries: np.ndarray, top: int, probes: int = PROBES) -> Hits:

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 
 from msclnet.data.pack import read_rgb
+from msclnet.files import whole
 from msclnet.use.gallery import Answer
 
 THUMBNAIL = (192, 256)  # pixels at most, shown at half of that
@@ -37,9 +38,7 @@ def write_page(path: Path, answers: Sequence[Answer], model: str, gallery: Path)
     """One section a query: its picture, then what it found, best first, with rank, score and path under each."""
     sections = "\n".join(_section(answer, gallery) for answer in answers)
     queries = f"{len(answers)} quer{'y' if len(answers) == 1 else 'ies'}"
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(
-        f"""<!doctype html>
+    text = f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -51,10 +50,9 @@ def write_page(path: Path, answers: Sequence[Answer], model: str, gallery: Path)
 <footer><p>The ranking is a list of leads, not an identification: the nearest image is shown even when the person is
 not in the gallery.</p></footer>
 </html>
-""",
-        encoding="utf-8",
-    )
-    partial.replace(path)
+"""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def _section(answer: Answer, gallery: Path) -> str:

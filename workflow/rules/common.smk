@@ -32,6 +32,9 @@ METHODS = [settings.UNTRAINED, *CONFIG.run.methods]
 STUDIED = CONFIG.methods[CONFIG.studies.method].losses
 VARIANTS = studies.variants(CONFIG.studies, STUDIED)
 
+# The process on whose terminal a training shows how far it is, beside its log: this Snakemake, if it is to say anything.
+TERMINAL = os.getpid() if sys.stderr.isatty() and not workflow.output_settings.quiet else 0
+
 # What every job's shell knows. The scripts import msclnet from this checkout in every environment, conda's included, which
 # it is not installed into. Where a training is mirrored to and how it survives are no parameters of it: a change retrains
 # nothing.
@@ -43,6 +46,7 @@ EXPORTS = {
     "CHECKPOINT_EVERY": CONFIG.survival.checkpoint_every,
     "RESTARTS": CONFIG.survival.restarts,
     "PROCESS_TIMEOUT": CONFIG.survival.timeout,
+    "TERMINAL": TERMINAL,
 }
 assignments = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in EXPORTS.items())
 shell.prefix(f"set -euo pipefail; export {assignments}; ")

@@ -36,7 +36,7 @@ rule train:
         "--pack $(dirname {input.pack}) --out $(dirname {output.model}) "
         "--checkpoint-every $CHECKPOINT_EVERY --timeout $PROCESS_TIMEOUT "
         "--launcher $(({resources.nodes} == 1 ? PPID : 0)) "
-        '--uri="$TRACKING_URI" --live-every "$TRACKING_EVERY" > {log} 2>&1'
+        '--terminal "$TERMINAL" --uri="$TRACKING_URI" --live-every "$TRACKING_EVERY" > {log} 2>&1'
 
 
 rule untrained:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msclnet.config import StandIn, build, load, read_yaml
 from msclnet.data.standin import draw_llcm, draw_regdb, draw_sysu
+from msclnet.files import alone
 from msclnet.types import UserError
 
 DEFAULT = str(Path(__file__).parents[2] / "config/config.yaml")
@@ -32,7 +33,8 @@ def main() -> None:
         of_set = dataclasses.replace(getattr(stand_in, args.set), like=args.like)
         stand_in = dataclasses.replace(stand_in, **{args.set: of_set})
     draw = {"regdb": draw_regdb, "sysu": draw_sysu, "llcm": draw_llcm}[args.set]
-    draw(args.out, stand_in, args.workers)
+    with alone(args.out):
+        draw(args.out, stand_in, args.workers)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ def main() -> None:
         "--timeout", default=600.0, type=float, help="seconds to wait for other processes (default: 600)"
     )
     parser.add_argument("--launcher", default=0, type=int, help="process whose end stops the training, at a checkpoint")
+    parser.add_argument("--terminal", default=0, type=int, help="process on whose terminal, too, the progress is shown")
     args = parser.parse_args()
     job = build(TrainJob, read_yaml(args.job))
     if failure.in_vain(args.out / "work"):
@@ -42,6 +43,7 @@ def main() -> None:
         checkpoint_every=args.checkpoint_every,
         timeout=args.timeout,
         launcher=args.launcher,
+        terminal=Path(f"/proc/{args.terminal}/fd/2") if args.terminal else None,
     )
 
 

@@ -109,6 +109,22 @@ def test_an_experiment_is_a_data_set(server: str, sent: dict[str, Any], page: Pa
     expect(page.get_by_text("RegDB (stand-in)").first).to_be_visible()
 
 
+def test_its_description_leads_to_the_runs_with_the_headlines_columns(
+    server: str, sent: dict[str, Any], page: Page
+) -> None:
+    page.goto(f"{server}/#/experiments/{sent['experiment']['id']}/runs")
+    expect(page.get_by_role("columnheader", name="Run Name").first).to_be_visible()
+    expect(page.get_by_role("columnheader", name="rank1_std")).not_to_be_attached()
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="All runs, best first").click()
+    table = opened.value
+    for name in ("mAP", "mAP_std", "rank1", "rank1_std"):
+        expect(table.get_by_role("columnheader", name=name, exact=True).first).to_be_attached()
+    expect(table.get_by_text("Sort: rank1").first).to_be_visible()
+    expect(table.get_by_role("gridcell", name="61.5", exact=True)).to_be_visible()
+    table.close()
+
+
 def test_runs_sort_by_rank1_methods_and_trainings_alike(server: str, sent: dict[str, Any], page: Page) -> None:
     order = "orderByKey=metrics.%60rank1%60&orderByAsc=false"
     page.goto(f"{server}/#/experiments/{sent['experiment']['id']}/runs?{order}")

@@ -46,11 +46,11 @@ def processes(mark: str) -> list[psutil.Process]:
 def kind(process: psutil.Process) -> str:
     """What a victim was, for the count."""
     words = " ".join(process.cmdline())
-    names = ("torchrun", "train.py", "snakemake")
+    names = {"torch.distributed.run": "torchrun", "/train.py": "train.py", "snakemake": "snakemake"}
     script = next((word for word in words.split() if "/workflow/scripts/" in word), "")
     if process.name() == "bash":
         return "shell"
-    return next((name for name in names if name in words), Path(script).name or process.name())
+    return next((name for sign, name in names.items() if sign in words), Path(script).name or process.name())
 
 
 def disturbed(

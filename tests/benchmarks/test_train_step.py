@@ -34,7 +34,7 @@ def test_the_literal_loop_takes_the_same_steps(
 
     for name, epoch in {
         "literal": benchmark.literal(images, job, alone, workers=0),
-        "ours": benchmark.ours(images, job, alone, tmp_path),
+        "ours": benchmark.ours(images, job, alone, tmp_path, 1),
     }.items():
 
         def seen(*args, name=name):

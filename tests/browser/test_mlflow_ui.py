@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +14,7 @@ from msclnet import config as settings
 from msclnet.figures.curves import plot_cmc
 from msclnet.tracking import complete, prepare
 from tests.figures.test_curves import regdb_row, scores
+from tests.servers import tracking_server
 from tests.test_tracking import scored, train
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -30,37 +24,11 @@ PATIENCE = 120_000  # milliseconds, for a page on a busy machine
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A tracking server as a group runs it: it keeps the files as well."""
     folder = tmp_path_factory.mktemp("server")
-    prepare(f"sqlite:///{folder / 'mlflow.db'}")  # else the server takes as long to make it
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    stores = ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder)]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen([*command, *stores], stdout=log, stderr=log, env=environment, cwd=folder)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(address, process, folder / "server.log")
+    store = f"sqlite:///{folder / 'mlflow.db'}"
+    prepare(store)  # else the server takes as long to make it
+    with tracking_server(folder, store) as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
-def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until the server answers; on a busy machine it takes minutes to start."""
-    deadline = time.monotonic() + 600
-    while True:
-        try:
-            urllib.request.urlopen(f"{address}/health", timeout=5).close()
-            return
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, f"no answer in ten minutes: {log.read_text()}"
-            time.sleep(0.3)
 
 
 @pytest.fixture(scope="module")

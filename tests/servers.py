@@ -1,0 +1,82 @@
+"""Real servers for tests: MLflow's tracking server, and PostgreSQL behind it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def tracking_server(folder: Path, store: str) -> Iterator[str]:
+    """The address of a tracking server as a group runs it: it keeps the files as well, in ``folder``."""
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    stores = ["--backend-store-uri", store, "--artifacts-destination", str(folder)]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen([*command, *stores], stdout=log, stderr=log, env=environment, cwd=folder)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}", process, folder / "server.log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until the server answers; on a busy machine it takes minutes to start."""
+    deadline = time.monotonic() + 600
+    while True:
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=5).close()
+            return
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, f"no answer in ten minutes: {log.read_text()}"
+            time.sleep(0.3)
+
+
+def postgresql_programs() -> Path | None:
+    """Where PostgreSQL's server programs are: Debian keeps them off the path."""
+    found = shutil.which("initdb")
+    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return next((folder for folder in reversed(folders) if (folder / "initdb").exists()), None)
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    """The URI of an empty database of a PostgreSQL server of the test's own, its files in ``folder``."""
+    programs, port = postgresql_programs(), free_port()
+    assert programs
+    as_user: list[str] = []
+    if getpass.getuser() == "root":  # whom it refuses
+        as_user = ["runuser", "-u", "postgres", "--"]
+        shutil.chown(folder, "postgres")
+        for above in folder.parents:
+            if above.stat().st_uid == os.getuid() and above.is_relative_to("/tmp") and above != Path("/tmp"):
+                above.chmod(above.stat().st_mode | 0o711)
+    data, log = folder / "data", folder / "log"
+    run = {"check": True, "cwd": folder, "stdout": subprocess.DEVNULL, "timeout": 300}
+    subprocess.run([*as_user, programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-N"], **run)  # type: ignore[call-overload]
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    server = [*as_user, programs / "pg_ctl", "-D", data, "-l", log, "-w", "-t", "300"]
+    subprocess.run([*server, "-o", options, "start"], **run)  # type: ignore[call-overload]
+    try:
+        yield f"postgresql://tests@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run([*server, "-m", "immediate", "stop"], **run)  # type: ignore[call-overload]

@@ -126,6 +126,23 @@ def readable(rows: Sequence[Row]) -> str:
     )
 
 
+def condensed(table: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Heads and cells of a summary for people: one cell for a mean and its standard deviation, ``-`` for nothing.
+
+    ``table`` holds a summary's rows, or those of its CSV; the data, which all share, and the feature are left out.
+    """
+    columns = list(table[0])
+    keys = [key for key in columns[: columns.index("trials") + 1] if key not in ("data", "feature")]
+    numbers = [key for key in columns if key in METRICS or key.startswith("paper_")]
+    body = []
+    for row in table:
+        means = [_shown(row[n]) or "-" for n in numbers]
+        spreads = [_shown(row.get(f"{n}_std")) for n in numbers]
+        cells = [f"{mean} ({spread})" if spread else mean for mean, spread in zip(means, spreads, strict=True)]
+        body.append([*(_shown(row[key]) for key in keys), *cells])
+    return [*keys, *numbers], body
+
+
 def _by_training(methods: Sequence[str], paths: Sequence[Path]) -> dict[tuple[str, int], Path]:
     """The path of each method and split."""
     files: dict[tuple[str, int], Path] = {}

@@ -40,6 +40,8 @@ def load(path: Path) -> dict[str, Any]:
 
     Raises DataError naming a file that is absent, or whose content is not what was written.
     """
+    if path.is_dir():
+        raise DataError(f"{path}: a folder; expected a file: name the model.pt in it")
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint; train it first (snakemake makes it from the configuration)")
     try:

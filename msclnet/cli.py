@@ -188,7 +188,7 @@ def _search(commands: Commands) -> None:
         choices=("auto", "exact", "index"),
         default="auto",
         help="compare with every image, or use an index, which is fast and may miss some; auto (default): exact below "
-        "100,000 images",
+        "1,000,000 images",
     )
     search.add_argument("--cache", metavar="DIR", type=Path, help="where features are kept (default: ~/.cache/msclnet)")
 

@@ -24,6 +24,7 @@ from msclnet.types import UserError
 STAND_IN = "stand-in"
 UNTRAINED = "untrained"  # reserved method name: the last method's network before its first step
 SetName = Literal["regdb", "sysu", "llcm"]
+TITLE: dict[SetName, str] = {"regdb": "RegDB", "sysu": "SYSU-MM01", "llcm": "LLCM"}
 
 
 class ConfigError(UserError):
@@ -421,8 +422,12 @@ def load(*paths: str) -> Config:
 
 def data_label(config: Config, name: SetName) -> str:
     """What the tables say the images are: ``stand-in``, or the real set's name."""
-    real = {"regdb": "RegDB", "sysu": "SYSU-MM01", "llcm": "LLCM"}[name]
-    return STAND_IN if getattr(config.data, name).root == STAND_IN else real
+    return STAND_IN if getattr(config.data, name).root == STAND_IN else TITLE[name]
+
+
+def title(name: SetName, data: str) -> str:
+    """A data set's name where people read it, with a word when its images are drawn; ``data`` as ``data_label``."""
+    return f"{TITLE[name]} ({STAND_IN})" if data == STAND_IN else TITLE[name]
 
 
 def splits(config: Config, name: SetName) -> tuple[int, ...]:

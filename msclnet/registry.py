@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from msclnet.config import STAND_IN, SetName
+from msclnet.config import STAND_IN, SetName, title
 from msclnet.data.augment import normalise
 from msclnet.model.msclnet import MSCLNet
 from msclnet.model.saved import load_model
-from msclnet.tracking import connect, import_mlflow, read_scores, read_training, readable_errors, resolve, title
+from msclnet.tracking import connect, import_mlflow, read_scores, read_training, readable_errors, resolve
 from msclnet.types import DataError, Modality
 
 if TYPE_CHECKING:
@@ -139,7 +139,8 @@ def _version(client: MlflowClient, model: str, data: str, row: dict[str, Any]) -
         if (known.tags.get(DIGEST), known.run_id) == (digest, row["run_id"]):
             return str(known.version)
     job = read_training(row["folder"]).job
-    made = _log(BothStreams(network).eval(), job.height, job.width, row["run_id"], model)
+    experiment = client.get_run(row["run_id"]).info.experiment_id
+    made = _log(BothStreams(network).eval(), job.height, job.width, experiment, row["run_id"], model)
     tags = {
         DIGEST: digest,
         "data": data,
@@ -154,7 +155,7 @@ def _version(client: MlflowClient, model: str, data: str, row: dict[str, Any]) -
     return made
 
 
-def _log(network: BothStreams, height: int, width: int, run_id: str, model: str) -> str:
+def _log(network: BothStreams, height: int, width: int, experiment: str, run_id: str, model: str) -> str:
     """Logs the network as an exported graph, nothing of which is executed as Python on loading; returns the version."""
     from mlflow import pytorch
     from mlflow.models import ModelSignature
@@ -167,6 +168,7 @@ def _log(network: BothStreams, height: int, width: int, run_id: str, model: str)
         Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]),
         Schema([TensorSpec(np.dtype(np.float32), (-1, len(Modality), channels))]),
     )
+    import_mlflow().set_experiment(experiment_id=experiment)  # the model's home; not its run's by itself
     made = pytorch.log_model(
         network,
         name="model",

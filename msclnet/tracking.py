@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from msclnet.config import STAND_IN, UNTRAINED, SetName, TrainJob, build, plain, read_yaml
+from msclnet.aggregate import METRICS, condensed
+from msclnet.config import STAND_IN, UNTRAINED, SetName, TrainJob, build, plain, read_yaml, title
 from msclnet.data.pack import MANIFEST, Pack
 from msclnet.files import alone
 from msclnet.types import DataError, Modality, UserError
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Run
 
-METRICS = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
-TITLE: dict[SetName, str] = {"regdb": "RegDB", "sysu": "SYSU-MM01", "llcm": "LLCM"}
 # The settings whose mean is a run's rank1, mAP and mINP, as in the studies.
 HEADLINE: dict[SetName, tuple[str, ...]] = {
     "regdb": ("visible-to-infrared", "infrared-to-visible"),
@@ -276,11 +275,6 @@ def read_scores(name: SetName, path: Path) -> dict[str, list[float]]:
     return headline | scores
 
 
-def title(name: SetName, data: str) -> str:
-    """The experiment's name: no number of the stand-in's is taken for the real set's."""
-    return f"{TITLE[name]} ({STAND_IN})" if data == STAND_IN else TITLE[name]
-
-
 def page(experiment: str) -> str:
     """Where MLflow's pages list an experiment's runs with the headline's columns, the best first: after host and /."""
     return f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
@@ -414,14 +408,10 @@ def _note(job: TrainJob, tables: Sequence[Path], what: str) -> str:
             rows = list(csv.DictReader(file))
         if not rows or "trials" not in rows[0]:
             continue
-        columns = list(rows[0])
-        keys = [key for key in columns[: columns.index("trials") + 1] if key not in ("data", "feature")]
-        numbers = [m for m in METRICS if m in columns] + [key for key in columns if key.startswith("paper_")]
-        text += ["", *("| " + " | ".join(cells) + " |" for cells in ([*keys, *numbers], ["---"] * len(keys + numbers)))]
-        for row in rows:
-            if row["feature"] == FEATURE and (not what or row["method"] == job.method_name):
-                shown = [f"{row[n]} ({row[f'{n}_std']})" if row.get(f"{n}_std") else row[n] or "-" for n in numbers]
-                text.append("| " + " | ".join([*(row[key] for key in keys), *shown]) + " |")
+        mine = [r for r in rows if r["feature"] == FEATURE and (not what or r["method"] == job.method_name)]
+        if mine:
+            heads, body = condensed(mine)
+            text += ["", *("| " + " | ".join(cells) + " |" for cells in (heads, ["---"] * len(heads), *body))]
     return "\n".join(text)
 
 

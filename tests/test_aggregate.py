@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from msclnet.aggregate import readable, summary, trials, write_csv
+from msclnet.summary_page import write_page
 from msclnet.types import DataError
 from tests.conftest import ROOT
 
@@ -298,3 +299,22 @@ def test_llcm_has_directions_and_draws(tmp_path: Path) -> None:
     ]
     table = summary("llcm", trials("llcm", "LLCM", ["agw"], [write(tmp_path, "agw", 1, rows)]))
     assert [(line["direction"], line["trials"], line["rank1"]) for line in table] == [(d, 2, 5) for d in DIRECTIONS]
+
+
+def test_a_summary_is_a_page_for_the_report(tmp_path: Path, regdb: list[Path]) -> None:
+    """A table a feature, the headline's first; a mean and its deviation in one cell, the paper's numbers beside."""
+    table = summary("regdb", trials("regdb", "RegDB", ["agw", "base"], regdb))
+    write_page(tmp_path / "summary.html", table, "RegDB <summary>")
+    text = (tmp_path / "summary.html").read_text()
+    assert "<h1>RegDB &lt;summary&gt;</h1>" in text
+    heads = re.findall(r"<tr><th>(.*?)</th></tr>", text)
+    assert len(heads) == 2
+    columns = heads[0].split("</th><th>")
+    lines = [line.split("</td><td>") for line in re.findall(r"<tr><td>(.*?)</td></tr>", text)]
+    assert len(lines) == 2 * 2 * 2
+    first = dict(zip(columns, lines[0], strict=True))
+    assert (first["method"], first["direction"], first["trials"]) == ("agw", "visible-to-infrared", "2")
+    assert (first["rank1"], first["rank10"], first["mAP"]) == ("11.50 (2.12)", "13.50", "5.75 (1.06)")
+    assert (first["paper_rank1"], first["paper_mAP"]) == ("70.05", "66.37")
+    assert lines[2][-2:] == ["-", "-"], "nothing in print of base"
+    assert re.findall(r"<h2>(.*?)</h2>", text) == ["Feature bn", "Feature pooled"]

@@ -59,6 +59,10 @@ def test_the_best_split_of_each_method_is_registered_once_and_loads(
     assert (str(best.version), best.run_id) == ("2", rows[1]["run_id"])
     assert (best.tags["data"], best.tags["rank1"], best.tags["split"]) == ("stand-in", "60.00", "2")
     run = client(uri).get_run(rows[1]["run_id"])
+    home = client(uri).get_experiment(run.info.experiment_id)
+    models = client(uri).search_logged_models([home.experiment_id])
+    assert len(models) == 2, "they are listed with the data set's runs"
+    assert all(found.artifact_location.startswith(home.artifact_location) for found in models)
     assert (run.info.status, run.info.end_time) == ("FINISHED", 1_700_000_030_000), "logging a model does not reopen it"
 
     address = "models:/msclnet-regdb@best-stand-in"

@@ -147,9 +147,9 @@ def read_rgb(path: Path) -> Image.Image:
                 upright = Image.fromarray((np.asarray(upright).astype(np.uint32) >> 8).astype(np.uint8))
             return upright.convert("RGB")
     except FileNotFoundError:
-        raise DataError(f"{path}: no such image; copy it from the set's archive") from None
+        raise DataError(f"{path}: no such image; see that the name is right, or copy it there again") from None
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
-        raise DataError(f"{path}: not a readable image ({error}); copy it from the set's archive again") from None
+        raise DataError(f"{path}: not a readable image ({error}); copy it again from where it came from") from None
 
 
 def in_order(records: Iterable[Record]) -> list[Record]:

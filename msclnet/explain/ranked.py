@@ -9,7 +9,7 @@ import torch
 
 from msclnet.evaluation.distance import cosine
 from msclnet.evaluation.metrics import Labels, average_precision
-from msclnet.evaluation.protocols import Comparison
+from msclnet.evaluation.protocols import Comparison, Setting
 from msclnet.figures.tables import TOP, Place
 from msclnet.types import DataError, Features, Modality
 
@@ -25,8 +25,7 @@ def ranked_lists(
     """
     places = []
     for comparison in comparisons:
-        said = {key: value for key, value in comparison.setting.items() if value != "standard"}  # the only protocol
-        setting = ", ".join(v if isinstance(v, str) else f"{key} {v}" for key, v in said.items())
+        setting = _words(comparison.setting)
         precision = _average_precision(features, comparison)
         matched = np.flatnonzero(~np.isnan(precision))
         if not len(matched):
@@ -41,6 +40,15 @@ def ranked_lists(
                 images = _list(features, comparison, int(query))
                 places += [Place(method, setting, group, number, percent, *image) for image in images]
     return places
+
+
+def _words(setting: Setting) -> str:
+    """A comparison as its lists are headed."""
+    words = [str(setting["direction"])] if "direction" in setting else []
+    if "mode" in setting:
+        words = [f"{setting['mode']} search", f"{'single' if setting['shots'] == 1 else 'multi'}-shot"]
+        words += ["infrared queries", f"{setting['protocol']} protocol"]
+    return ", ".join([*words, *([f"gallery draw {setting['draw']}"] if "draw" in setting else [])])
 
 
 def _average_precision(features: Features, comparison: Comparison) -> np.ndarray:

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from msclnet.config import SetName
+from msclnet.config import SetName, title
 from msclnet.data.pack import Pack
 from msclnet.figures.numbers import distinct, read_numbers
 from msclnet.figures.photographs import Photographs, frame
-from msclnet.figures.style import layout, save, title
+from msclnet.figures.style import layout, save
 from msclnet.figures.tables import Activation
 
 CELL = (0.95, 1.75)  # inches

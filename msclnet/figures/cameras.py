@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from msclnet.config import SetName
+from msclnet.config import SetName, title
 from msclnet.figures.numbers import features_by_method, write_numbers
-from msclnet.figures.style import layout, save, title
+from msclnet.figures.style import layout, save
 from msclnet.types import DataError, Features, Modality
 
 BLOCK = 1024  # queries compared at once
@@ -52,7 +52,12 @@ def plot_cameras(name: SetName, data: str, methods: Sequence[str], paths: Sequen
                 if not np.isnan(value):
                     dark = value < 0.5 * most
                     axes.text(column, row, f"{value:.1f}", ha="center", va="center", color="white" if dark else "black")
-            axes.set(title=method, xlabel="gallery camera (visible)", ylabel="query camera (infrared)")
+            compared = sum(cell.queries for cell in cells if cell.method == method)
+            axes.set(
+                title=f"{method}: {compared:,} queries",
+                xlabel="gallery camera (visible)",
+                ylabel="query camera (infrared)",
+            )
             axes.set_xticks(range(len(galleries)), [str(camera) for camera in galleries])
             axes.set_yticks(range(len(queries)), [str(camera) for camera in queries])
             axes.grid(False)

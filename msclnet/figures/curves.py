@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from msclnet.config import UNTRAINED, SetName
+from msclnet.config import TITLE, UNTRAINED, SetName, title
 from msclnet.figures.numbers import by_method, read_numbers, write_numbers
-from msclnet.figures.style import COLOURS, STYLES, TITLE, layout, save, title
+from msclnet.figures.style import COLOURS, STYLES, layout, save
 from msclnet.types import DataError
 
 FEATURE = "bn"  # the headline feature
@@ -52,11 +52,15 @@ def plot_cmc(
     Writes ``out`` and, beside it, its numbers as CSV; returns them. Raises DataError for an unusable file.
     """
     curves: dict[tuple[str, str], list[list[float]]] = {}
+    counts: dict[str, str] = {}
     for method, path in by_method(methods, paths, "scores.json"):
         for row in _rows(path):
             try:
                 if row["feature"] == FEATURE:
                     curves.setdefault((_panel(name, row), method), []).append(row["cmc"][:ranks])
+                    counts[_panel(name, row)] = (
+                        f"{row['queries'] - row['queries_without_match']:,} queries, gallery of {row['gallery']:,}"
+                    )
             except (KeyError, TypeError) as error:
                 raise DataError(f"{path}: not the scores of {name} ({error!r}); evaluate the training again") from None
     if not curves:
@@ -85,6 +89,7 @@ def plot_cmc(
         finish=finish,
         out=out,
         x="rank",
+        below=counts,
     )
     return points
 
@@ -199,10 +204,12 @@ def _draw(
     finish: Callable[[Axes], None],
     out: Path,
     x: str,
+    below: Mapping[str, str] | None = None,
 ) -> None:
     """Panels in the order of the points, ``columns`` abreast and ``panel`` inches each; then the files.
 
-    ``share``: all panels have the same axes. ``finish`` labels a panel's; ``x`` names them in the CSV.
+    ``share``: all panels have the same axes. ``finish`` labels a panel's; ``x`` names them in the CSV; ``below`` is
+    what stands below a panel's name.
     """
     panels = list(dict.fromkeys(point.panel for point in points))
     methods = list(dict.fromkeys(point.method for point in points))
@@ -216,7 +223,7 @@ def _draw(
             for method in methods:
                 if curve := [point for point in points if (point.panel, point.method) == (name, method)]:
                     _line(axes, curve, _look(methods, method))
-            axes.set_title(name)
+            axes.set_title(f"{name}\n{below[name]}" if below else name)
             finish(axes)
         for axes in grid[len(panels) :]:
             axes.remove()

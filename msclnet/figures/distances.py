@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from msclnet.config import SetName
+from msclnet.config import SetName, title
 from msclnet.figures.numbers import features_by_method, write_numbers
-from msclnet.figures.style import COLOURS, STYLES, layout, save, title
+from msclnet.figures.style import COLOURS, STYLES, layout, save
 from msclnet.types import DataError, Features, Modality
 
 BINS = np.linspace(0.0, 2.0, 201)  # of a cosine distance
@@ -38,7 +38,7 @@ def plot_distances(name: SetName, data: str, methods: Sequence[str], paths: Sequ
     spreads = [spread for method in methods for spread in cross_modality(method, features[method])]
     with layout():
         figure = Figure(figsize=(max(7.5, 5.2 * len(methods)), 4.6), layout="constrained")
-        grid = figure.subplots(1, len(methods), sharex=True, sharey=True, squeeze=False).flat
+        grid = figure.subplots(1, len(methods), sharex=True, squeeze=False).flat
         for axes, method in zip(grid, methods, strict=True):
             mine = [spread for spread in spreads if spread.method == method]
             for place, spread in enumerate(mine):
@@ -47,9 +47,9 @@ def plot_distances(name: SetName, data: str, methods: Sequence[str], paths: Sequ
                 axes.stairs(spread.density, BINS, fill=True, color=look["color"], alpha=0.18)
                 axes.axvline(spread.mean, color=look["color"], linestyle=":")
             intra, inter = (spread.mean for spread in mine)
-            axes.set_title(f"{method}\nmeans {intra:.3f} and {inter:.3f}, gap {inter - intra:.3f}")
+            pairs = " and ".join(f"{spread.pairs:,}" for spread in mine)
+            axes.set_title(f"{method}: {pairs} pairs\nmeans {intra:.3f} and {inter:.3f}, gap {inter - intra:.3f}")
             axes.set(xlabel="cosine distance", ylabel="density")
-            axes.label_outer()
         occupied = np.flatnonzero(sum(spread.density for spread in spreads))
         axes.set_xlim(max(0.0, BINS[occupied[0]] - 0.05), min(2.0, BINS[occupied[-1] + 1] + 0.05))
         figure.suptitle(f"{title(name, data)}: distances between visible and infrared test images")

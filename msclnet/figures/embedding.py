@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from msclnet.config import ConfigError, SetName
+from msclnet.config import ConfigError, SetName, title
 from msclnet.figures.numbers import features_by_method, write_numbers
-from msclnet.figures.style import COLOURS, layout, save, title
+from msclnet.figures.style import COLOURS, layout, save
 from msclnet.types import DataError, Features, Modality
 
 PERPLEXITY = 30.0  # scikit-learn's default; less where there are few images

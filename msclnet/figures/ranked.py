@@ -8,11 +8,11 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from msclnet.config import SetName
+from msclnet.config import SetName, title
 from msclnet.data.pack import Pack
 from msclnet.figures.numbers import distinct, read_numbers
 from msclnet.figures.photographs import Photographs, frame
-from msclnet.figures.style import COLOURS, layout, save, title
+from msclnet.figures.style import COLOURS, layout, save
 from msclnet.figures.tables import TOP, Place
 from msclnet.types import DataError
 
@@ -60,4 +60,4 @@ def _draw(axes: Axes, place: dict[str, str], photographs: Photographs) -> None:
         return
     colour, line, symbol = RIGHT if place["match"] == "1" else WRONG
     frame(axes, colour, line)
-    axes.set_title(f"{symbol} {float(place['distance']):.2f}", fontsize=11, color=colour, pad=3)
+    axes.set_title(f"{symbol} {float(place['distance']):.3f}", fontsize=11, color=colour, pad=3)

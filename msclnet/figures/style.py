@@ -1,4 +1,4 @@
-"""What all figures share: colours, layout, titles, and how they are written.
+"""What all figures share: colours, layout, and how they are written.
 
 The same numbers give the same bytes. Colours are Okabe and Ito's, told apart by colour-blind eyes; line styles, markers
 or symbols differ as well, for a print without colour.
@@ -12,7 +12,6 @@ from typing import Any
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from msclnet.config import STAND_IN, SetName
 from msclnet.types import DataError
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # without yellow, too pale
@@ -21,6 +20,7 @@ LAYOUT = {  # inches and points, to be read at half the size
     "font.size": 13,
     "axes.titlesize": 13,
     "figure.titlesize": 14,
+    "axes.formatter.useoffset": False,
     "axes.grid": True,
     "grid.color": "#dddddd",
     "axes.spines.top": False,
@@ -34,17 +34,11 @@ METADATA: dict[str, dict[str, Any]] = {
     ".svg": {"Date": None, "Creator": None},
     ".png": {"Software": None},
 }
-TITLE: dict[SetName, str] = {"regdb": "RegDB", "sysu": "SYSU-MM01", "llcm": "LLCM"}
 
 
 def layout() -> Any:
     """The context figures are drawn in, whatever the user's own matplotlibrc says."""
     return style.context(["default", LAYOUT])
-
-
-def title(name: SetName, data: str) -> str:
-    """The data set, with a word when its images are drawn."""
-    return f"{TITLE[name]} ({STAND_IN})" if data == STAND_IN else TITLE[name]
 
 
 def save(figure: Figure, out: Path) -> None:

@@ -14,6 +14,8 @@ from msclnet.types import DataError
 
 KEYS = ("identities", "model", "method", "objective", "origin", "network")
 
+EXPORTS = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}  # format -> how its files are named
+
 
 @dataclass(frozen=True)
 class Saved:
@@ -51,13 +53,23 @@ def load_model(path: str | Path) -> MSCLNet:
 
 def open_model(path: str | Path) -> Saved:
     """As ``load_model``, with what lies beside the network in the file."""
-    state = checkpoint.load(Path(path))
+    state = read_state(Path(path))
     if not set(KEYS) <= state.keys():
         raise DataError(
             f"{path}: holds {', '.join(map(str, state))}; expected a model.pt with {', '.join(KEYS)}, as training or "
             "`msclnet import-agw` writes it"
         )
     return rebuild(state)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint; DataError for another file, also for an export of ours."""
+    if path.suffix in EXPORTS.values() and path.is_file():
+        raise DataError(
+            f"{path}: an export, which other programs run; expected the model.pt it was made from. What it is stands "
+            f"in its card, {path}.md"
+        )
+    return checkpoint.load(path)
 
 
 def rebuild(state: dict[str, Any]) -> Saved:

@@ -27,12 +27,11 @@ from msclnet.data.augment import normalise
 from msclnet.extras import extra
 from msclnet.features import embed_pixels, image_size
 from msclnet.model.msclnet import MSCLNet, embedding
-from msclnet.model.saved import Saved, open_model, rebuild
+from msclnet.model.saved import EXPORTS, Saved, open_model, rebuild
 from msclnet.types import DataError, Modality, UserError
 from msclnet.use.card import write_card
 
 Format = Literal["onnx", "torch-export", "safetensors"]
-SUFFIX: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
 TOLERANCE = 1e-4  # largest difference of an element of a unit feature; a sixth of it was met (docs/use.md)
 RANDOM, PEOPLE = 16, 24  # images, and drawn people (an image of each in both modalities), to verify on
 BATCH = 7  # divides neither, so that batches of several sizes are tried
@@ -85,9 +84,9 @@ def export(model: Path, format: Format, out: Path | None = None) -> tuple[Path, 
     the export's features differ by more than ``TOLERANCE``; DataError for a file that is no model.
     """
     saved = open_model(model)
-    out = out or model.with_suffix(SUFFIX[format])
-    if out.suffix != SUFFIX[format]:
-        raise UserError(f"--out {out}: expected a name that ends in {SUFFIX[format]}, which says the format {format}")
+    out = out or model.with_suffix(EXPORTS[format])
+    if out.suffix != EXPORTS[format]:
+        raise UserError(f"--out {out}: expected a name that ends in {EXPORTS[format]}, which says the format {format}")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         partial = Path(folder, out.name)
@@ -138,7 +137,7 @@ def load_export(path: str | Path) -> Embed:
         case ".safetensors":
             return _called(Exported(_from_safetensors(path).network))
         case _:
-            raise DataError(f"{path}: expected a file that ends in {', '.join(SUFFIX.values())}")
+            raise DataError(f"{path}: expected a file that ends in {', '.join(EXPORTS.values())}")
 
 
 def verify(network: MSCLNet, exported: Embed) -> Verification:

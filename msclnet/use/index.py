@@ -23,7 +23,7 @@ from msclnet.use.store import Store
 if TYPE_CHECKING:
     import faiss
 
-EXACT_BELOW = 100_000  # images: of 2048 numbers exact search took 2 s there on two busy cores
+EXACT_BELOW = 1_000_000  # images; an index misses some, so it is for where exact search takes too long
 REDUCED = 256  # numbers a code; trained features vary in far fewer directions than they have numbers
 CELLS = 4  # times the square root of the number of images
 PROBES = 128  # cells looked at

@@ -8,12 +8,10 @@ from typing import Any
 
 import yaml
 
-from msclnet import checkpoint
 from msclnet.aggregate import HOW, SETTING, TRIAL, Row, read_rows, readable, summary
-from msclnet.config import STAND_IN, SetName
-from msclnet.model.saved import Saved, open_model
+from msclnet.config import STAND_IN, TITLE, SetName
+from msclnet.model.saved import Saved, open_model, read_state
 
-LAYOUTS = {"regdb": "RegDB", "sysu": "SYSU-MM01", "llcm": "LLCM"}
 ORDER: tuple[SetName, ...] = ("sysu", "llcm", "regdb")  # a later one's columns are among those of an earlier one's
 SHOWN = ("rank1", "rank1_std", "rank10", "mAP", "mAP_std", "mINP", "mINP_std")
 
@@ -23,7 +21,7 @@ def info(path: Path) -> str:
 
     ``path`` is a model.pt, or a work/checkpoint-N.pt of a training that has not ended. Raises DataError for another.
     """
-    if "optimiser" in (state := checkpoint.load(path)):
+    if "optimiser" in (state := read_state(path)):
         job = {key: value for key, value in state["origin"].items() if key != "pack"}
         return (
             f"{path}: an unfinished training, epoch {state['epoch']} of {job['epochs']}, step {state['step']}\n"
@@ -62,7 +60,7 @@ def trained_on(origin: dict[str, Any]) -> str:
         )
     if "data" not in origin:
         return "Where its weights come from it does not say"
-    layout = LAYOUTS[origin["set"]]
+    layout = TITLE[origin["set"]]
     data = f"drawn people, a stand-in in {layout}'s layout" if origin["data"] == STAND_IN else layout
     size = f"images of {origin['height']} x {origin['width']} pixels"
     if not origin["epochs"]:

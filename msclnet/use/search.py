@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from msclnet.data.pack import read_rgb
 from msclnet.types import Modality
 from msclnet.use.gallery import Among, Answer, Gallery, Method
 from msclnet.use.page import KNOWN_BY, write_page
@@ -25,6 +26,8 @@ def search(
     out: Path | None,
 ) -> None:
     """Prints the answers to stdout, and what the gallery holds to stderr; writes them to ``out`` as a page, too."""
+    for query in queries:
+        read_rgb(query)  # one that cannot be read is said now, not after a large gallery has been embedded
     gallery = Gallery(folder, model, gallery_modality, cache=cache)
     print(_contents(gallery), file=sys.stderr)
     answers = gallery.search(queries, top, query_modality, among, method)

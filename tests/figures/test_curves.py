@@ -28,12 +28,15 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+COUNTS = {"queries": 1200, "queries_without_match": 7, "gallery": 4321}
+
+
 def regdb_row(cmc: list[float], feature: str = "bn", direction: str = "visible-to-infrared") -> dict[str, Any]:
-    return {"feature": feature, "direction": direction, "cmc": cmc}
+    return {"feature": feature, "direction": direction, "cmc": cmc, **COUNTS}
 
 
 def sysu_row(cmc: list[float], mode: str, shots: int) -> dict[str, Any]:
-    return {"feature": "bn", "mode": mode, "shots": shots, "protocol": "community", "cmc": cmc}
+    return {"feature": "bn", "mode": mode, "shots": shots, "protocol": "community", "cmc": cmc, **COUNTS}
 
 
 def scores(folder: Path, method: str, split: int, rows: list[dict[str, Any]]) -> Path:
@@ -154,6 +157,11 @@ def test_the_same_numbers_give_the_same_bytes(
 def test_the_title_says_what_the_images_are(tmp_path: Path, regdb: list[Path], data: str, title: str) -> None:
     plot_cmc("regdb", data, METHODS, 20, regdb, tmp_path / "cmc.svg")
     assert f"<!-- {title} -->" in (tmp_path / "cmc.svg").read_text()  # matplotlib draws letters, and notes the text
+
+
+def test_a_panel_says_how_many_queries_have_a_match_in_how_large_a_gallery(tmp_path: Path, regdb: list[Path]) -> None:
+    plot_cmc("regdb", "stand-in", METHODS, 20, regdb, tmp_path / "cmc.svg")
+    assert "<!-- 1,193 queries, gallery of 4,321 -->" in (tmp_path / "cmc.svg").read_text()
 
 
 def test_a_method_looks_the_same_in_both_figures(tmp_path: Path, regdb: list[Path], records: list[Path]) -> None:

@@ -18,16 +18,17 @@ from msclnet.cli import main
 from msclnet.config import SetName
 from msclnet.features import embed_pixels
 from msclnet.model.msclnet import MSCLNet
+from msclnet.model.saved import EXPORTS
 from msclnet.types import DataError, Modality, UserError
 from msclnet.use import export as room
 from msclnet.use.card import PROTOCOLS
-from msclnet.use.export import SUFFIX, export, load_export, verify
+from msclnet.use.export import export, load_export, verify
 from tests.test_aggregate import HOW, row, sysu_rows, write
 
 
-@pytest.fixture(scope="module", params=SUFFIX)
+@pytest.fixture(scope="module", params=EXPORTS)
 def exported(request: pytest.FixtureRequest, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("exported") / f"person{SUFFIX[request.param]}"
+    out = tmp_path_factory.mktemp("exported") / f"person{EXPORTS[request.param]}"
     assert main(["export", str(model), "--format", request.param, "--out", str(out)]) == 0
     return out
 

@@ -84,3 +84,14 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path, capsys: pytest.CaptureFix
     assert "other.pt: holds weights; expected a model.pt with identities" in capsys.readouterr().err
     assert main(["info", str(tmp_path / "none.pt")]) == 1
     assert "none.pt: no such checkpoint" in capsys.readouterr().err
+    assert main(["info", str(tmp_path)]) == 1
+    assert f"{tmp_path}: a folder; expected a file: name the model.pt in it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2", ".safetensors"])
+def test_an_export_is_not_called_damaged(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / f"person{suffix}").write_bytes(b"whole")
+    assert main(["info", str(tmp_path / f"person{suffix}")]) == 1
+    error = capsys.readouterr().err
+    assert f"person{suffix}: an export, which other programs run; expected the model.pt it was made from" in error
+    assert f"its card, {tmp_path}/person{suffix}.md" in error

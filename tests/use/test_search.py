@@ -106,7 +106,8 @@ def test_mistakes_end_with_a_word_and_status_1(
     folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert search(folder, model, "--query", tmp_path / "absent.png") == 1
-    assert f"error: {tmp_path}/absent.png: no such image" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {tmp_path}/absent.png: no such image; see that the name"), "before the work"
     with pytest.raises(SystemExit):
         search(folder, model, "--query", tmp_path / "absent.png", "--top", "0")
     assert "--top: found '0', expected a number of 1 or more" in capsys.readouterr().err

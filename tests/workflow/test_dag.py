@@ -9,6 +9,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -300,7 +301,7 @@ def test_tracking_mirrors_every_training(done: Path) -> None:
 def test_the_report_holds_tables_and_figures(done: Path) -> None:
     snakemake(done, "--report", "results/report.html")
     text = (done / "results/report.html").read_text()
-    for name in ("regdb_summary.csv", "sysu_summary.csv", *(f"{figure}.svg" for figure in FIGURES)):
+    for name in ("regdb_summary.html", "sysu_summary.html", *(f"{figure}.svg" for figure in FIGURES)):
         assert name in text
     fetched = re.findall(r"""(?:src|href)=["'](?:https?:)?//[^"']+|@import url\(|import\(["']https?:""", text)
     assert not fetched, "the page needs no network"
@@ -323,6 +324,17 @@ def test_both_directions_have_their_ranked_lists(done: Path) -> None:
         for direction in ("visible-to-infrared", "infrared-to-visible")
         for group in ("best", "worst", "random")
     }
+
+
+def test_the_readmes_python_runs_on_what_a_run_leaves(done: Path) -> None:
+    """Every block; this run's images are smaller than the default's."""
+    found = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(found) == 2
+    for block in found:
+        code = block.replace("72, 36", "48, 24") + "print(features.shape)"
+        result = subprocess.run([sys.executable, "-c", code], cwd=done, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.endswith("(2, 2, 128)\n" if "mlflow" in block else "(1, 128)\n")
 
 
 def test_the_best_models_are_registered(done: Path) -> None:

@@ -77,10 +77,16 @@ rule aggregate:
             "results/{set}_trials.csv",
             caption="../report/trials.rst",
             category="Tables",
-            labels={"data set": "{set}", "table": "trials"},
+            labels={"data set": "{set}", "table": "trials, as CSV"},
         ),
         summary=report(
             "results/{set}_summary.csv",
+            caption="../report/summary.rst",
+            category="Tables",
+            labels={"data set": "{set}", "table": "summary, as CSV"},
+        ),
+        page=report(
+            "results/{set}_summary.html",
             caption="../report/summary.rst",
             category="Tables",
             labels={"data set": "{set}", "table": "summary"},
@@ -94,7 +100,7 @@ rule aggregate:
     params:
         data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
         methods=METHODS,
-        code=code("msclnet/aggregate.py"),
+        code=code("msclnet/aggregate.py", "msclnet/summary_page.py"),
     shell:
         "python $SCRIPTS/aggregate.py --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
-        "--scores {input} --trials {output.trials} --summary {output.summary} > {log} 2>&1"
+        "--scores {input} --trials {output.trials} --summary {output.summary} --page {output.page} > {log} 2>&1"

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 from msclnet.aggregate import readable, summary, trials, write_csv
+from msclnet.config import title
+from msclnet.summary_page import write_page
 from msclnet.types import UserError
 
 
@@ -20,11 +22,14 @@ def main() -> None:
     parser.add_argument("--scores", required=True, nargs="+", type=Path, help=".../<method>/split<N>/scores.json")
     parser.add_argument("--trials", required=True, type=Path, help="the CSV of every trial to write")
     parser.add_argument("--summary", required=True, type=Path, help="the CSV of means over trials to write")
+    parser.add_argument("--page", type=Path, help="the summary as HTML, to be written, too")
     args = parser.parse_args()
     rows = trials(args.set, args.data, args.methods, args.scores)
     table = summary(args.set, rows)
     write_csv(args.trials, rows)
     write_csv(args.summary, table)
+    if args.page:
+        write_page(args.page, table, f"{title(args.set, args.data)}: summary")
     print("Percent; mean and sample standard deviation (+-) over the trials.")
     print(readable(table))
 

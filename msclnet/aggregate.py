@@ -129,11 +129,13 @@ def readable(rows: Sequence[Row]) -> str:
 def condensed(table: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Heads and cells of a summary for people: one cell for a mean and its standard deviation, ``-`` for nothing.
 
-    ``table`` holds a summary's rows, or those of its CSV; the data, which all share, and the feature are left out.
+    ``table`` holds a summary's rows, or those of its CSV. The paper's numbers stand beside ours. Left out are the data
+    and the feature, and of ``HOW`` what is as usual in every row.
     """
     columns = list(table[0])
-    keys = [key for key in columns[: columns.index("trials") + 1] if key not in ("data", "feature")]
-    numbers = [key for key in columns if key in METRICS or key.startswith("paper_")]
+    usual = [key for key in HOW if {row.get(key) for row in table} <= {"no", "standard"}]
+    keys = [key for key in columns[: columns.index("trials") + 1] if key not in ("data", "feature", *usual)]
+    numbers = [key for name in METRICS for key in (name, f"paper_{name}") if key in columns]
     body = []
     for row in table:
         means = [_shown(row[n]) or "-" for n in numbers]

@@ -1,4 +1,4 @@
-"""Real servers for tests: MLflow's tracking server, and PostgreSQL behind it."""
+"""Real programs for tests: MLflow's tracking server, PostgreSQL behind it, a browser before it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NO_BROWSER = "no chromium here; apt-get install chromium"
 
 
 def free_port() -> int:

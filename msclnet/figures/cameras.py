@@ -52,9 +52,9 @@ def plot_cameras(name: SetName, data: str, methods: Sequence[str], paths: Sequen
                 if not np.isnan(value):
                     dark = value < 0.5 * most
                     axes.text(column, row, f"{value:.1f}", ha="center", va="center", color="white" if dark else "black")
-            compared = sum(cell.queries for cell in cells if cell.method == method)
+            compared = [cell.queries for cell in cells if cell.method == method]
             axes.set(
-                title=f"{method}: {compared:,} queries",
+                title=f"{method}: {sum(compared):,} queries in {len(compared)} pairs",
                 xlabel="gallery camera (visible)",
                 ylabel="query camera (infrared)",
             )

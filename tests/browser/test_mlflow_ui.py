@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,11 +13,10 @@ from msclnet import config as settings
 from msclnet.figures.curves import plot_cmc
 from msclnet.tracking import complete, prepare
 from tests.figures.test_curves import regdb_row, scores
-from tests.servers import tracking_server
+from tests.servers import BROWSER, NO_BROWSER, tracking_server
 from tests.test_tracking import scored, train
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium here; apt-get install chromium")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
 PATIENCE = 120_000  # milliseconds, for a page on a busy machine
 
 

@@ -17,9 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from playwright.sync_api import expect, sync_playwright
 from scipy.io import loadmat
 
 from tests.conftest import ROOT
+from tests.servers import BROWSER, NO_BROWSER
 
 TINY = ROOT / "tests/workflow/tiny.yaml"
 SHOWN = ("cmc", "losses", "embedding", "distances", "ranked", "activation")
@@ -307,6 +309,23 @@ def test_the_report_holds_tables_and_figures(done: Path) -> None:
     assert not fetched, "the page needs no network"
     assert "**Drawn stand-in images.**" not in text, "captions are rendered"
     assert "Drawn stand-in images." in text
+
+
+@pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
+def test_the_report_shows_the_summary_beside_the_papers_numbers_without_a_network(done: Path) -> None:
+    snakemake(done, "--report", "results/report.html")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        page = browser.new_context(offline=True).new_page()
+        page.goto((done / "results/report.html").as_uri())
+        page.get_by_text("Tables", exact=True).first.click()
+        page.get_by_role("row", name=re.compile(r"regdb\s+summary$")).get_by_role("link").first.click()
+        shown = page.frame_locator("iframe")
+        expect(shown.get_by_role("heading", name="RegDB (stand-in): summary")).to_be_visible()
+        expect(shown.get_by_role("cell", name="84.17")).to_be_visible()
+        rank1 = next(row["rank1"] for row in rows(done / "results/regdb_summary.csv") if row["method"] == "msclnet")
+        expect(shown.get_by_role("cell", name=re.compile(rf"^{rank1} ")).first).to_be_visible()
+        browser.close()
 
 
 @pytest.mark.parametrize("figure", FIGURES)

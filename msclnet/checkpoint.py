@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
+import json
+import os
+import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ import torch
 from msclnet.distributed import Processes, StopRequests
 from msclnet.failure import Stopped, storage
 from msclnet.files import whole
-from msclnet.types import DataError
+from msclnet.types import DataError, UserError
 
 KEPT = 2  # checkpoints of a training
 DIGEST = 64  # characters of a sha256
@@ -66,6 +70,10 @@ def _content(path: Path) -> dict[str, Any]:
         raise Damaged(str(error)) from error
 
 
+class NotFinite(UserError):
+    """A weight, or what is kept of its gradients, is not a finite number."""
+
+
 class Keeper:
     """Writes a training's checkpoints: in the first process alone, whose state is every process's."""
 
@@ -96,13 +104,19 @@ class Keeper:
     def keep(self, epoch: int, taken: int) -> None:
         """Writes one that goes on after ``taken`` steps of ``epoch``, and drops those before the last two.
 
-        A disk that cannot take it is reported and stops nothing. Raises Stopped when the training is to stop here.
+        A disk that cannot take it is reported and stops nothing. Raises Stopped when the training is to stop here, and
+        NotFinite for a state that nothing could be resumed from.
         """
         if not self.process.first:
             return
         self.last = time.monotonic()
         try:
             state = {"origin": self.origin, "epoch": epoch, "taken": taken, **self.contents()}
+            if name := _not_finite(state):
+                raise NotFinite(
+                    f"{name} has a value that is not finite after step {state['step']}, of which no checkpoint is "
+                    f"written. Lower train.rate and delete {self.folder}: another rate continues no checkpoint in it"
+                )
             save(self.folder / f"checkpoint-{state['step']}.pt", state)
             for path in _newest_first(self.folder)[KEPT:]:
                 path.unlink()
@@ -118,6 +132,56 @@ class Keeper:
                 "goes on from there",
                 for_good=self.stop.orphaned,
             )
+
+
+class Finished:
+    """A training's outputs, kept in its work folder by second names (hard links) after the end.
+
+    For the last seconds of a job, between its end and the note that the workflow takes of it: where the workflow is
+    killed there, it deletes the outputs and starts the job again.
+    """
+
+    def __init__(self, work: Path, folder: Path, origin: dict[str, Any], code: str) -> None:
+        """Of the training in ``work`` whose outputs belong into ``folder``; ``origin`` and ``code`` say which it is."""
+        self.work, self.folder = work, folder
+        self.outputs, self.note = work / "finished", work / "finished" / "origin.json"
+        self.identity = json.dumps({"origin": origin, "code": code}, sort_keys=True)
+
+    def restored(self) -> bool:
+        """Whether this training has been finished; its outputs are then in their place. Forgets another's."""
+        if not self.note.exists() or self.note.read_text() != self.identity:
+            shutil.rmtree(self.outputs, ignore_errors=True)
+            return False
+        print(f"finished before; to train again delete {self.outputs}", flush=True)
+        self._publish()
+        return True
+
+    @contextmanager
+    def written(self) -> Iterator[Path]:
+        """A folder for the outputs, which then are in their place, and the checkpoints gone.
+
+        In an order that lets a kill between any two steps be finished by the next run.
+        """
+        self.outputs.mkdir(exist_ok=True)
+        yield self.outputs
+        with whole(self.note) as partial:
+            partial.write_text(self.identity)
+        self._publish()
+
+    def _publish(self) -> None:
+        for output in sorted(self.outputs.iterdir()):
+            target = self.folder / output.name
+            if output != self.note and not (target.exists() and target.samefile(output)):
+                with whole(target) as partial:
+                    partial.unlink()
+                    try:
+                        os.link(output, partial)
+                    except OSError:  # a file system without links
+                        shutil.copyfile(output, partial)
+        drop(self.work)
+        for path in self.work.iterdir():
+            if path != self.outputs:
+                path.unlink()
 
 
 def newest(folder: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
@@ -153,6 +217,14 @@ def drop(folder: Path) -> None:
 
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*.pt"), key=lambda path: int(path.stem.split("-")[1]), reverse=True)
+
+
+def _not_finite(state: Any, name: str = "") -> str:
+    """The name of the first tensor in ``state`` with a value that is not finite; empty when there is none."""
+    if isinstance(state, torch.Tensor):
+        return "" if state.isfinite().all() else name
+    items = state.items() if isinstance(state, dict) else enumerate(state) if isinstance(state, list) else ()
+    return next((found for key, value in items if (found := _not_finite(value, f"{name}.{key}".lstrip(".")))), "")
 
 
 def differing(ours: Any, theirs: Any, where: str = "") -> list[str]:

@@ -8,7 +8,9 @@ import re
 import signal
 import sys
 import threading
+import time
 import traceback
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,8 +29,9 @@ T = TypeVar("T")
 
 # Of an error: another process did not answer.
 LOST = re.compile("gloo|nccl|connection|timed out|pair closure", re.IGNORECASE)
-CAUSE, STOP = "msclnet/cause", "msclnet/stop"  # keys of the store all processes share
+CAUSE, STOP = "cause", "stop"  # keys of the store all processes share
 POLL = 0.5  # seconds between two looks at whether another process has failed
+GREETING = 0.05  # seconds between two looks at who has come
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def processes(threads: int, timeout: float = 600.0) -> Iterator[Processes]:
         yield Processes(rank, world, device)
         return
     limit = timedelta(seconds=timeout)
-    store = _store(limit)
+    store = _store(rank, world, limit)
     done = threading.Event()
     threading.Thread(target=_end_with_the_others, args=(store, done), daemon=True).start()
     try:
@@ -87,14 +90,30 @@ def processes(threads: int, timeout: float = 600.0) -> Iterator[Processes]:
     dist.destroy_process_group()
 
 
-def _store(limit: timedelta) -> dist.Store:
-    """The store of torchrun's agents, without what an earlier attempt left in it: they keep it over restarts."""
+def _store(rank: int, world: int, limit: timedelta) -> dist.Store:
+    """The store of torchrun's agents, under a name that this attempt alone has: they keep it over restarts.
+
+    Agents of several nodes count restarts differently, and what an earlier attempt wrote cannot be told from what a
+    process of this one just has. So the first process chooses the name, and answers the others' greetings, each of
+    which has been said once only, until all have heard it.
+    """
     store, _, _ = next(rendezvous("env://", timeout=limit))
-    if os.environ.get("GROUP_WORLD_SIZE") == "1":  # several agents may count restarts differently
-        store = dist.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
-    for key in (CAUSE, STOP):  # by each process before it joins, so before any can fail or be told to stop
-        store.delete_key(key)
-    return store
+    mine = uuid.uuid4().hex
+    if rank:
+        store.set(f"msclnet/greeting/{rank}", mine)
+        name = store.get(f"msclnet/answer/{mine}").decode()  # waits for it
+        store.set(f"msclnet/heard/{name}/{rank}", "")
+        return dist.PrefixStore(name, store)
+    end = time.monotonic() + limit.total_seconds()
+    missing = list(range(1, world))
+    while missing := [other for other in missing if not store.check([f"msclnet/heard/{mine}/{other}"])]:
+        if time.monotonic() > end:
+            raise RuntimeError(f"timed out: no word from the processes {', '.join(map(str, missing))}")
+        for other in missing:
+            if store.check([f"msclnet/greeting/{other}"]):
+                store.set(f"msclnet/answer/{store.get(f'msclnet/greeting/{other}').decode()}", mine)
+        time.sleep(GREETING)
+    return dist.PrefixStore(mine, store)
 
 
 def _end_with_the_others(store: dist.Store, done: threading.Event) -> None:

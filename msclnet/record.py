@@ -93,7 +93,8 @@ class Record:
                 if not math.isfinite(value):
                     raise NonFiniteLoss(
                         f"epoch {self.epoch}, step {self.step}: the loss term {name!r} is {value}; the training "
-                        f"stops before its checkpoint is touched. Lower train.rate, or the weight of {name!r}"
+                        f"stops. Lower train.rate, or the weight of {name!r}, and delete {self.path.parent}, whose "
+                        "checkpoints another configuration does not continue"
                     )
                 self.sums[name] = self.sums.get(name, 0.0) + value
             self.count += 1

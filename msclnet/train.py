@@ -19,7 +19,7 @@ import yaml
 from torch import Tensor, nn
 
 from msclnet.batchnorm import synchronise
-from msclnet.checkpoint import Keeper, drop, newest
+from msclnet.checkpoint import Finished, Keeper, newest
 from msclnet.config import TrainJob, plain
 from msclnet.data.dataset import Recipe, TrainingImages
 from msclnet.data.pack import Pack
@@ -48,14 +48,18 @@ def train(
     timeout: float = 600.0,
     launcher: int = 0,
     terminal: Path | None = None,
+    code: str = "",
 ) -> None:
     """Trains ``job`` on the pack and leaves model.pt, metrics.jsonl and config.yaml in ``folder``.
 
     Continues from ``folder/work`` where a training of the same configuration stopped, to the same bits. A checkpoint is
     written every ``checkpoint_every`` seconds; a process waits at most ``timeout`` seconds for the others; ``launcher``
-    as in StopRequests, ``terminal`` as in Progress. Raises DataError when what lies there is of another configuration
-    or the pack is corrupt, ConfigError when the batch does not fit the data or the processes, NonFiniteLoss,
-    OutOfMemory, StorageError, and Stopped after a signal.
+    as in StopRequests, ``terminal`` as in Progress. What was finished by the same ``code`` (any name of it) is not
+    trained again: its outputs, where they are gone, are put back.
+
+    Raises DataError when what lies there is of another configuration or the pack is corrupt, ConfigError when the batch
+    does not fit the data or the processes, NonFiniteLoss, NotFinite, OutOfMemory, StorageError, and Stopped after a
+    signal.
     """
     work = folder / WORK
     forget(work)
@@ -68,6 +72,11 @@ def train(
         state_tf32(job.train.tf32)
         pack = Pack.open(pack_folder)
         origin = plain(job) | {"pack": pack.verify() if process.first else None}
+        finished = Finished(work, folder, origin, code)
+        if process.first:
+            (folder / CONFIG).write_text(yaml.safe_dump(plain(job), sort_keys=False))  # the live mirror reads it
+        if process.shared(process.first and finished.restored()):
+            return
         images = TrainingImages(pack, recipe(job), process.rank, process.world)
         network = build_network(job, len(images.identities)).to(process.device).to(memory_format=torch.channels_last)
         optimiser = build_optimiser(network, job)
@@ -92,8 +101,6 @@ def train(
             }
 
         keeper = Keeper(work, checkpoint_every, origin, contents, process, stop)
-        if process.first:
-            (folder / CONFIG).write_text(yaml.safe_dump(plain(job), sort_keys=False))  # the live mirror reads it
         while epoch <= job.epochs:
             train_epoch(model, images, optimiser, scaler, job, epoch, process, record, keeper, taken)
             epoch, taken = epoch + 1, 0
@@ -103,7 +110,10 @@ def train(
                 keeper.keep(epoch, taken)
         record.end()
         if process.first:
-            _finish(folder, job, network, record)
+            record.state()  # all of it is on the disk
+            with finished.written() as outputs:
+                save_model(outputs / MODEL, network, job.model, job.method, job.objective, plain(job))
+                shutil.copyfile(work / METRICS, outputs / METRICS)
 
 
 def train_epoch(
@@ -222,8 +232,12 @@ def parallel(network: MSCLNet, job: TrainJob, process: Processes) -> nn.Module:
     if process.world > 1:
         if job.train.sync_batchnorm:
             synchronise(network, process.device.type)
-        devices = [process.device] if process.device.type == "cuda" else None
-        model = nn.parallel.DistributedDataParallel(network, device_ids=devices)
+        cuda = process.device.type == "cuda"
+        # Else DDP orders its buckets anew after the first step, and a training resumed after any later one would add up
+        # the processes' gradients in another order than one that was never interrupted.
+        model = nn.parallel.DistributedDataParallel(
+            network, device_ids=[process.device] if cuda else None, find_unused_parameters=not cuda
+        )
     if job.train.compile:
         model.compile()
     return model
@@ -236,17 +250,9 @@ def recipe(job: TrainJob) -> Recipe:
         split=job.split,
         identities=job.train.identities,
         images=job.train.images,
+        least=1 if job.train.sync_batchnorm else 2,  # one row of a modality has no variance to be normalised by
         padding=job.train.padding,
         flip=job.train.flip,
         erasing=job.method.erasing,
         erasing_area=job.train.erasing_area,
     )
-
-
-def _finish(folder: Path, job: TrainJob, network: MSCLNet, record: Record) -> None:
-    """The outputs, in an order that lets a kill between any two be finished by the next run."""
-    record.state()  # all of it is on the disk
-    save_model(folder / MODEL, network, job.model, job.method, job.objective, plain(job))
-    shutil.copyfile(folder / WORK / METRICS, folder / METRICS)
-    drop(folder / WORK)
-    shutil.rmtree(folder / WORK)

@@ -83,7 +83,7 @@ def test_msclnet_overfits_a_handful_of_identities(job: TrainJob, pack: Path, tmp
 
 def test_the_outputs_are_the_model_its_record_and_its_configuration(job: TrainJob, pack: Path, tmp_path: Path) -> None:
     train.train(job, pack, tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["config.yaml", "metrics.jsonl", "model.pt"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["config.yaml", "metrics.jsonl", "model.pt", "work"]
     assert build(TrainJob, read_yaml(str(tmp_path / "config.yaml"))) == job
     metrics = tmp_path / "metrics.jsonl"
     (start,) = lines(metrics, "start")

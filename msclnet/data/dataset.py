@@ -29,6 +29,7 @@ class Recipe:
     split: int
     identities: int
     images: int
+    least: int  # pairs of a batch that a process needs
     padding: int
     flip: float
     erasing: float
@@ -47,7 +48,7 @@ class TrainingImages:
         self.identities = np.unique(np.concatenate([pack.identities[m][self.rows[m]] for m in Modality]))
         self.labels = {m: np.searchsorted(self.identities, pack.identities[m][self.rows[m]]) for m in Modality}
         self.pairs = recipe.identities * recipe.images
-        self.share = share(self.pairs, rank, world)
+        self.share = share(self.pairs, rank, world, recipe.least)
 
     @property
     def steps(self) -> int:

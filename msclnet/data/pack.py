@@ -94,8 +94,10 @@ class Pack:
 
     @classmethod
     def open(cls, folder: Path) -> Pack:
-        """Raises DataError when ``folder`` holds no whole pack of this version."""
+        """Raises DataError when ``folder`` holds no whole pack of this version; the images' bytes are not read."""
         manifest = _manifest(folder)
+        for name in (INDEX, SPLITS):
+            _check(folder / name, manifest["sha256"][name])
         height, width = manifest["height"], manifest["width"]
         images = {}
         for modality, name in FILES.items():
@@ -125,8 +127,7 @@ class Pack:
         """The sha256 of each file; raises DataError naming one whose content is not what was packed."""
         digests = _manifest(self.folder)["sha256"]
         for name, digest in digests.items():
-            if _sha256(self.folder / name) != digest:
-                raise DataError(f"{self.folder / name}: corrupt, its sha256 is not that in {MANIFEST}; {REMEDY} again")
+            _check(self.folder / name, digest)
         return digests
 
 
@@ -259,6 +260,8 @@ def _manifest(folder: Path) -> dict:
         manifest = json.loads((folder / MANIFEST).read_text())
     except FileNotFoundError:
         raise DataError(f"{folder / MANIFEST}: absent, so {folder} holds no finished pack; {REMEDY}") from None
+    except ValueError as error:
+        raise DataError(f"{folder / MANIFEST}: corrupt ({error}); {REMEDY} again") from None
     if manifest["version"] != VERSION:
         raise DataError(f"{folder / MANIFEST}: version {manifest['version']}, expected {VERSION}; {REMEDY} again")
     return manifest
@@ -272,6 +275,13 @@ def _open_images(path: Path, expected: tuple[int, ...]) -> np.ndarray:
     if images.shape != expected or images.dtype != np.uint8:
         raise DataError(f"{path}: {images.dtype} {images.shape}, expected uint8 {expected}; {REMEDY} again")
     return images
+
+
+def _check(path: Path, digest: str) -> None:
+    if not path.is_file():
+        raise DataError(f"{path}: absent; {REMEDY} again")
+    if _sha256(path) != digest:
+        raise DataError(f"{path}: corrupt, its sha256 is not that in {MANIFEST}; {REMEDY} again")
 
 
 def _sha256(path: Path) -> str:

@@ -49,16 +49,17 @@ def steps_per_epoch(visible: int, infrared: int, pairs: int) -> int:
     return max(1, max(visible, infrared) // pairs)
 
 
-def share(pairs: int, rank: int, world: int) -> slice:
-    """The pairs of a global batch that ``rank`` of ``world`` processes takes.
+def share(pairs: int, rank: int, world: int, least: int = 1) -> slice:
+    """The pairs of a global batch that ``rank`` of ``world`` processes takes, ``least`` or more.
 
-    Raises ConfigError naming the numbers of processes that divide the batch when ``world`` does not.
+    Raises ConfigError naming the numbers of processes that so divide the batch when ``world`` does not.
     """
-    if pairs % world:
-        fitting = [n for n in range(1, pairs + 1) if pairs % n == 0]
+    if pairs % world or pairs // world < least:
+        fitting = [n for n in range(1, pairs + 1) if pairs % n == 0 and pairs // n >= least]
+        alone = "" if least == 1 else f"; {least} pairs each at least, unless train.sync_batchnorm is true"
         raise ConfigError(
-            f"processes: {world} processes cannot share {pairs} pairs (train.identities x train.images) evenly; "
-            f"use {', '.join(map(str, fitting))}"
+            f"processes: {world} processes cannot share {pairs} pairs (train.identities x train.images) evenly{alone}; "
+            f"use {', '.join(map(str, fitting)) or 'a larger batch'}"
         )
     size = pairs // world
     return slice(rank * size, (rank + 1) * size)

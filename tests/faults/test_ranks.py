@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import shutil
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ from msclnet import checkpoint
 from msclnet.config import TrainJob
 from tests.faults.conftest import Left
 from tests.faults.victim import Fault, finish, launch, start
+from tests.servers import free_port
 
 STEP = "msclnet.train.train_step"
 NEVER = 1e9  # seconds between two checkpoints
@@ -19,11 +22,11 @@ WITHIN = 25  # seconds from the start to the end of all; torchrun kills what doe
 
 
 def launched(
-    job: TrainJob, pack: Path, out: Path, fault: Fault | None, restarts: int = 0, **options
+    job: TrainJob, pack: Path, out: Path, fault: Fault | None, restarts: int = 0, processes: int = 2, **options
 ) -> tuple[int, str]:
     """The exit status of torchrun, and what all processes printed."""
     log = out.parent / "log"
-    status = finish(start(launch, 2, restarts, log, job, pack, out, fault, options))
+    status = finish(start(launch, processes, restarts, log, job, pack, out, fault, options))
     return status, log.read_text()
 
 
@@ -33,6 +36,37 @@ def test_a_dead_process_is_restarted_and_the_training_goes_on(
     out = tmp_path / "out"
     status, log = launched(job, pack, out, Fault("kill", STEP, 6, rank=1), restarts=1, checkpoint_every=0)
     assert status == 0, log
+    assert (out / "metrics.jsonl").read_text().count('"kind": "start"') == 2
+    Left.by(out).assert_equals(pair)
+
+
+def test_four_processes_resume_to_the_same_bits(job: TrainJob, pack: Path, tmp_path: Path) -> None:
+    """Of more than two the sum of the gradients depends on its order."""
+    eight = dataclasses.replace(job, train=dataclasses.replace(job.train, images=4))
+    for name in ("whole", "halves"):
+        (tmp_path / name).mkdir()
+        fault = Fault("kill", STEP, 3, rank=1) if name == "halves" else None
+        out = tmp_path / name / "out"
+        status, log = launched(eight, pack, out, fault, restarts=1, processes=4, checkpoint_every=0)
+        assert status == 0, log
+    whole, halves = (Left.by(tmp_path / name / "out", steps=4) for name in ("whole", "halves"))
+    assert (tmp_path / "halves/out/metrics.jsonl").read_text().count('"kind": "start"') == 2
+    halves.assert_equals(whole)
+
+
+def test_a_process_that_dies_on_another_node_is_restarted_with_all(
+    job: TrainJob, pack: Path, tmp_path: Path, pair: Left
+) -> None:
+    """Two agents of torchrun meet at one address, as on the two nodes of a Slurm job."""
+    out, meet = tmp_path / "out", f"127.0.0.1:{free_port()}"
+    fault = Fault("kill", STEP, 6, rank=1)
+    options = {"nodes": 2, "meet": meet, "name": "job"}
+    agents = [
+        start(launch, 1, 1, tmp_path / f"log{node}", job, pack, out, fault, {"checkpoint_every": 0}, **options)
+        for node in (1, 2)
+    ]
+    status = [finish(agent) for agent in agents]
+    assert status == [0, 0], "".join((tmp_path / f"log{node}").read_text() for node in (1, 2))
     assert (out / "metrics.jsonl").read_text().count('"kind": "start"') == 2
     Left.by(out).assert_equals(pair)
 
@@ -85,12 +119,16 @@ def test_all_end_together_and_the_cause_is_printed_once(
     assert log.count("error: ") == 1, log
 
 
-def test_a_corrupt_pack_is_named_before_anything_is_trained(job: TrainJob, pack: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["infrared.npy", "index.csv", "splits.json", "pack.json"])
+def test_a_corrupt_pack_is_named_before_anything_is_trained(
+    job: TrainJob, pack: Path, tmp_path: Path, name: str
+) -> None:
     shutil.copytree(pack, tmp_path / "pack")
-    with (tmp_path / "pack/infrared.npy").open("rb+") as file:
-        file.seek(-1, 2)
-        file.write(b"\x00" if file.read(1) else b"\x01")
+    content = bytearray((tmp_path / "pack" / name).read_bytes())
+    content[-3] ^= 0x80
+    (tmp_path / "pack" / name).write_bytes(content)
     status, log = launched(job, tmp_path / "pack", tmp_path / "out", None, restarts=3)
     assert status == 1
-    assert log.count("infrared.npy: corrupt, its sha256 is not that in pack.json; make it with") == 1, log
+    assert len(re.findall(rf"error: .*/{name}: .*corrupt.*; make it with .*pack\.py, or let snakemake again", log)) == 1
+    assert log.count("error: ") == 1, log
     assert not list((tmp_path / "out/work").glob("checkpoint-*"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -29,7 +31,9 @@ MOMENTS = [
     ("pathlib.Path.unlink", 2),  # renamed, the third one not dropped
     ("msclnet.train.save_model", 1),  # after the last step
     ("shutil.copyfile", 1),
-    ("msclnet.train.drop", 1),
+    ("os.link", 1),
+    ("os.link", 2),
+    ("msclnet.checkpoint.drop", 1),
 ]
 
 
@@ -42,6 +46,22 @@ def test_killed_and_started_again_it_gives_the_same_bits(
     assert finish(start(run, job, pack, out, fault, checkpoint_every=0)) == -9
     assert finish(start(run, job, pack, out, checkpoint_every=0)) == 0
     Left.by(out).assert_equals(alone)
+
+
+def test_what_the_workflow_deletes_of_a_finished_training_is_put_back(
+    job: TrainJob, pack: Path, tmp_path: Path, alone: Left
+) -> None:
+    """As when it is killed before it has noted the job's end. Other code, or another configuration, trains anew."""
+    out = tmp_path / "out"
+    assert finish(start(run, job, pack, out, code="a")) == 0
+    for name in ("model.pt", "metrics.jsonl", "config.yaml"):
+        (out / name).unlink()
+    assert finish(start(run, job, pack, out, Fault("kill", STEP, 1), code="a")) == 0, "no step is taken again"
+    assert (out / "config.yaml").exists()
+    Left.by(out).assert_equals(alone)
+    assert (out / "model.pt").stat().st_nlink == 2, "no space is taken twice"
+    for changed, code in ((job, "b"), (dataclasses.replace(job, seed=1), "a")):
+        assert finish(start(run, changed, pack, out, Fault("kill", STEP, 1), code=code)) == -9
 
 
 def test_sigterm_leaves_a_checkpoint(job: TrainJob, pack: Path, tmp_path: Path, alone: Left) -> None:
@@ -93,3 +113,23 @@ def test_a_folder_that_cannot_be_written_is_named_at_once(job: TrainJob, pack: P
     log = (tmp_path / "log").read_text()
     assert "cannot be written (Permission denied): make the folder writable for the user who runs this" in log
     assert "/locked/out" in log
+
+
+def test_a_gradient_that_is_no_number_leaves_the_checkpoint_before(job: TrainJob, pack: Path, tmp_path: Path) -> None:
+    """Its loss was finite; the weights are not."""
+    out, log = tmp_path / "out", tmp_path / "log"
+    fault = Fault("nan in a gradient", "torch.optim.SGD.step", 6)
+    assert finish(start(run, job, pack, out, fault, log, checkpoint_every=0)) == 1
+    text = log.read_text()
+    assert re.search(r"network\.\S+ has a value that is not finite after step 6, of which no checkpoint is", text)
+    assert f"Lower train.rate and delete {out}/work" in text
+    assert sorted(path.name for path in (out / "work").glob("*.pt")) == ["checkpoint-4.pt", "checkpoint-5.pt"]
+
+
+def test_a_disk_that_is_full_at_the_end_costs_no_step(job: TrainJob, pack: Path, tmp_path: Path, alone: Left) -> None:
+    out, log = tmp_path / "out", tmp_path / "log"
+    (out / "work/finished").mkdir(parents=True)
+    assert finish(start(run, job, pack, out, Fault("fill the disk", "msclnet.train.save_model", 1), log)) == 1
+    assert f"error: {out}/work: cannot be written (No space left on device): " in log.read_text()
+    assert finish(start(run, job, pack, out, Fault("kill", STEP, 1))) == 0, "the last checkpoint is of the last step"
+    Left.by(out).assert_equals(alone)

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from msclnet import failure, train
+from msclnet import checkpoint, failure, train
 from msclnet.config import TrainJob
 
 CONTEXT = multiprocessing.get_context("forkserver")  # forks a process that has imported torch and done nothing else
@@ -73,6 +74,12 @@ class Fault:
                 model = args[0]
                 with torch.no_grad():
                     next(model.parameters()).fill_(float("nan"))
+            case "fill the disk":  # /dev/full answers a write as a full disk does
+                path = args[0]
+                path.with_name(path.name + ".partial").symlink_to("/dev/full")
+            case "nan in a gradient":  # of a loss that is finite
+                optimiser = args[0]
+                optimiser.param_groups[0]["params"][0].grad.fill_(float("nan"))
             case other:
                 raise ValueError(other)
 
@@ -87,32 +94,39 @@ def run(
         os.dup2(descriptor, 2)
     if failure.in_vain(out / train.WORK):
         raise SystemExit(1)
-    drop = train.drop
+    drop = checkpoint.drop
 
     def kept(work: Path) -> None:
         shutil.copytree(work, out.with_suffix(".kept"), dirs_exist_ok=True)
         drop(work)
 
-    train.drop = kept
+    checkpoint.drop = kept
     if fault:
         fault.plant()
     train.train(job, pack, out, **options)
 
 
-def launch(processes: int, restarts: int, log: Path, *args: Any) -> None:
-    """As ``torchrun --standalone --nproc-per-node PROCESSES --max-restarts RESTARTS`` does, by its own functions."""
+def launch(
+    processes: int, restarts: int, log: Path, *args: Any, nodes: int = 1, meet: str = "127.0.0.1:0", name: str = ""
+) -> None:
+    """As ``torchrun --nproc-per-node PROCESSES --max-restarts RESTARTS`` does, by its own functions.
+
+    Of several ``nodes`` each is launched, to ``meet`` at one address under one ``name``.
+    """
+    os.setsid()  # ``finish`` ends it with all it has started
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
+        min_nodes=nodes,
+        max_nodes=nodes,
         nproc_per_node=processes,
         max_restarts=restarts,
         start_method="fork",  # of a process that has imported torch: the workers need not
         rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        run_id=str(os.getpid()),
+        rdzv_endpoint=meet,
+        run_id=name or str(os.getpid()),
+        local_addr="127.0.0.1",  # no name: one of this process's threads may hold the resolver's lock in the fork
         monitor_interval=0.1,
     )
     elastic_launch(config, _worker)(*args)
@@ -133,6 +147,8 @@ def finish(process: Any, seconds: float = 120) -> int:
     """The exit status, negative for a signal; fails a process that does not end in ``seconds``."""
     process.join(seconds)
     if process.exitcode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # of ``launch``, with all it has started
         process.kill()
         raise AssertionError(f"still running after {seconds} s")
     return process.exitcode

@@ -375,6 +375,13 @@ def test_bad_input_ends_with_a_message_that_names_it(tmp_path: Path) -> None:
     assert "train.idenities: unknown key; did you mean 'identities'" in output
 
 
+def test_more_threads_than_cores_are_said(tmp_path: Path) -> None:
+    few = changed(tmp_path, "train: {threads: 2}")
+    said = "data.regdb.processes x train.threads: 4 threads, and this run has 2 cores for them to take turns on"
+    assert said in snakemake(tmp_path / "run", "--dry-run", configs=few)
+    assert "to take turns on" not in snakemake(tmp_path / "run", "--dry-run")
+
+
 def test_the_workflow_is_clean() -> None:
     assert (
         subprocess.run(["snakefmt", "--check", "Snakefile", "workflow"], cwd=ROOT, capture_output=True).returncode == 0

@@ -159,8 +159,22 @@ NODES = CONFIG.run.nodes_per_training
 if not CLUSTER and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", GPUS)  # without a limit Snakemake would not count them
 
+if CLUSTER and not workflow.remote_exec and CONFIG.run.gpus_per_training == "auto":
+    logger.warning(
+        "run.gpus_per_training: auto is no GPU on a cluster, whose nodes this machine cannot see: trainings run on the CPU. State "
+        "the number of GPUs a training gets; 0 is the CPU."
+    )
 for name in CONFIG.run.sets:
     wanted = getattr(CONFIG.data, name).processes
+    together, cores = (
+        CONFIG.train.threads * (1 if wanted == "auto" else wanted),
+        workflow.global_resources["_cores"].value,
+    )
+    if not (CLUSTER or GPUS) and cores and together > cores:
+        logger.warning(
+            f"data.{name}.processes x train.threads: {together} threads, and this run has {cores} cores for them to take turns on. Lower "
+            f"either, or raise --cores."
+        )
     if GPUS and GPUS_EACH and wanted != "auto" and wanted > GPUS:
         logger.warning(
             f"data.{name}.processes: {wanted} processes and {GPUS} GPUs on this machine: they run on the CPU. Set it to auto, or "

@@ -33,7 +33,7 @@ rule train:
     shell:
         "python $SCRIPTS/launch.py --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} "
         "--threads {threads} --restarts $RESTARTS $SCRIPTS/train.py --job {params.job:q} "
-        "--pack $(dirname {input.pack}) --out $(dirname {output.model}) "
+        "--pack $(dirname {input.pack}) --out $(dirname {output.model}) --code {params.code} "
         "--checkpoint-every $CHECKPOINT_EVERY --timeout $PROCESS_TIMEOUT "
         "--launcher $(({resources.nodes} == 1 ? PPID : 0)) "
         '--terminal "$TERMINAL" --uri="$TRACKING_URI" --live-every "$TRACKING_EVERY" > {log} 2>&1'
@@ -58,7 +58,7 @@ rule untrained:
         code=code(*NETWORK),
     shell:
         "python $SCRIPTS/launch.py --device cpu --threads {threads} $SCRIPTS/train.py --job {params.job:q} "
-        "--pack $(dirname {input.pack}) --out $(dirname {output.model}) > {log} 2>&1"
+        "--pack $(dirname {input.pack}) --out $(dirname {output.model}) --code {params.code} > {log} 2>&1"
 
 
 rule features:

@@ -28,6 +28,7 @@ def main() -> None:
     )
     parser.add_argument("--launcher", default=0, type=int, help="process whose end stops the training, at a checkpoint")
     parser.add_argument("--terminal", default=0, type=int, help="process on whose terminal, too, the progress is shown")
+    parser.add_argument("--code", default="", help="a name of the code: what it has finished is not trained again")
     args = parser.parse_args()
     job = build(TrainJob, read_yaml(args.job))
     if failure.in_vain(args.out / "work"):
@@ -44,6 +45,7 @@ def main() -> None:
         timeout=args.timeout,
         launcher=args.launcher,
         terminal=Path(f"/proc/{args.terminal}/fd/2") if args.terminal else None,
+        code=args.code,
     )
 
 

@@ -218,7 +218,7 @@ class Live:
         if not self.every or busy or time.monotonic() - self.last < self.every:
             return
         self.last = time.monotonic()
-        command = [sys.executable, "-m", "msclnet.tracking", "mirror", str(folder), "--uri", self.uri]
+        command = [sys.executable, "-m", "msclnet.tracking.mirror", str(folder), "--uri", self.uri]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
 

@@ -24,7 +24,8 @@ from msclnet.config import STAND_IN, SetName, title
 from msclnet.data.augment import normalise
 from msclnet.model.msclnet import MSCLNet
 from msclnet.model.saved import load_model
-from msclnet.tracking import connect, import_mlflow, read_scores, read_training, readable_errors, resolve
+from msclnet.tracking.server import connect, import_mlflow, readable_errors, resolve
+from msclnet.tracking.training import read_scores, read_training
 from msclnet.types import DataError, Modality
 
 if TYPE_CHECKING:

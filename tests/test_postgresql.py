@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from msclnet import config as settings
-from msclnet.tracking import complete, mirror, prepare
+from msclnet.tracking.complete import complete
+from msclnet.tracking.mirror import mirror
+from msclnet.tracking.server import prepare
 from tests.servers import postgresql, postgresql_programs, tracking_server
 from tests.test_tracking import POINTS, client, expected_points, scored, train
 

@@ -14,7 +14,7 @@ from msclnet import config as settings
 from msclnet.data.augment import normalise
 from msclnet.model.saved import load_model, save_model
 from msclnet.registry import register
-from msclnet.tracking import complete
+from msclnet.tracking.complete import complete
 from msclnet.train import build_network
 from msclnet.types import DataError
 from tests.test_tracking import client, prepared, scored, train, uri

@@ -20,11 +20,15 @@ import pytest
 import yaml
 
 from msclnet import config as settings
-from msclnet import tracking
+from msclnet.aggregate import METRICS
 from msclnet.data import regdb
 from msclnet.data.pack import write_pack
 from msclnet.files import alone
-from msclnet.tracking import TrackingError, complete, mirror, prepare, read_scores, read_training
+from msclnet.tracking import server, training
+from msclnet.tracking.complete import complete
+from msclnet.tracking.mirror import mirror
+from msclnet.tracking.server import TrackingError, prepare
+from msclnet.tracking.training import read_scores, read_training
 from msclnet.types import DataError
 from tests.conftest import ROOT
 from tests.data import trees
@@ -206,10 +210,10 @@ def test_the_untrained_network_is_one_for_all_splits(tmp_path: Path, default: se
 
 def test_an_address_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert tracking.resolve("") == f"sqlite:///{tmp_path}/mlflow.db"
-    assert tracking.resolve("sqlite:///other/a.db") == f"sqlite:///{tmp_path}/other/a.db"
-    assert tracking.resolve("sqlite:////abs/a.db") == "sqlite:////abs/a.db"
-    assert tracking.resolve("https://server") == "https://server"
+    assert server.resolve("") == f"sqlite:///{tmp_path}/mlflow.db"
+    assert server.resolve("sqlite:///other/a.db") == f"sqlite:///{tmp_path}/other/a.db"
+    assert server.resolve("sqlite:////abs/a.db") == "sqlite:////abs/a.db"
+    assert server.resolve("https://server") == "https://server"
 
 
 # The mirror
@@ -321,7 +325,7 @@ def test_a_record_that_contradicts_the_run_makes_another(
 def test_trainings_side_by_side_lose_and_double_nothing(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
     """Four splits of one method at once on a fresh experiment, one of them by two processes."""
     folders = [train(tmp_path, dataclasses.replace(job, split=split)) for split in (1, 2, 3, 4)]
-    command = [sys.executable, "-m", "msclnet.tracking", "mirror"]
+    command = [sys.executable, "-m", "msclnet.tracking.mirror"]
     running = [
         subprocess.Popen([*command, str(folder), "--uri", uri], cwd=ROOT, stderr=subprocess.PIPE, text=True)
         for folder in [*folders, folders[0]]
@@ -463,7 +467,7 @@ def test_the_headline_is_the_mean_of_both_directions_under_one_name_at_both_leve
 def test_how_it_was_scored_is_in_a_metrics_name_unless_plain(tmp_path: Path) -> None:
     row = {"feature": "bn", **HOW, "protocol": "community", "mode": "all", "shots": 10, "draw": 0, "split": 1}
     other = row | {"protocol": "official", "flip": "yes", "rerank": "yes"}
-    metrics = dict.fromkeys(tracking.METRICS, 10.0)
+    metrics = dict.fromkeys(METRICS, 10.0)
     (tmp_path / "scores.json").write_text(json.dumps({"rows": [row | metrics, other | metrics]}))
     names = {key.rsplit("/", 1)[0] for key in read_scores("sysu", tmp_path / "scores.json")}
     assert names == {"all/multi-shot/bn", "flip/rerank/official/all/multi-shot/bn"}
@@ -474,7 +478,7 @@ def test_the_parameters_that_matter_come_first(tmp_path: Path, uri: str, job: se
     names = [key for (key,) in query(uri, f"select key from params where run_uuid = '{run_id}' order by rowid")]
     assert names[:2] == ["method_name", "method.losses.identity"]
     assert names.index("method.losses.div") < names.index("epochs") < names.index("train.rate") < names.index("height")
-    assert len(names) == len(set(names)) == len(tracking._flat(settings.plain(job)))
+    assert len(names) == len(set(names)) == len(training._flat(settings.plain(job)))
 
 
 def test_a_run_says_which_images_it_was_trained_and_tested_on(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
@@ -541,7 +545,7 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
 
 def test_a_dead_server_costs_a_live_mirror_one_line(tmp_path: Path, job: settings.TrainJob) -> None:
     folder, began = train(tmp_path, job), time.monotonic()
-    command = [sys.executable, "-m", "msclnet.tracking", "mirror", str(folder), "--uri", DEAD]
+    command = [sys.executable, "-m", "msclnet.tracking.mirror", str(folder), "--uri", DEAD]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert result.returncode == 1
     assert result.stderr.startswith(f"error: tracking at {DEAD}: ")
@@ -618,7 +622,7 @@ def test_a_password_is_not_shown(tmp_path: Path, job: settings.TrainJob, monkeyp
     def refuse(address: str) -> None:
         raise OSError(f"cannot reach {address}")
 
-    monkeypatch.setattr(tracking, "connect", refuse)
+    monkeypatch.setattr("msclnet.tracking.mirror.connect", refuse)
     with pytest.raises(TrackingError) as caught:
         mirror(train(tmp_path, job), "http://ann:secret@server:5000")
     assert "secret" not in str(caught.value)

@@ -26,7 +26,7 @@ from msclnet.features import extract
 from msclnet.losses import objective
 from msclnet.model.saved import load_model
 from msclnet.record import Live, NonFiniteLoss, Progress, Record
-from msclnet.tracking import read_training
+from msclnet.tracking.training import read_training
 from msclnet.types import DataError, Modality, Outputs
 from msclnet.types import Record as ImageRecord
 

@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from msclnet import config as settings
 from msclnet.figures.curves import plot_cmc
-from msclnet.tracking import complete, prepare
+from msclnet.tracking.complete import complete
+from msclnet.tracking.server import prepare
 from tests.figures.test_curves import regdb_row, scores
 from tests.servers import BROWSER, NO_BROWSER, tracking_server
 from tests.test_tracking import scored, train

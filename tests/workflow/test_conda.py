@@ -110,7 +110,7 @@ def test_no_process_missed_a_package(run: tuple[Path, Counter[str]]) -> None:
     """Also one whose failure stops no rule: the live mirror of a training."""
     logs = {path.name: path.read_text() for path in (run[0] / "results/logs").iterdir()}
     assert {name: text for name, text in logs.items() if "No module named" in text} == {}
-    assert ["-m", "msclnet.tracking"] in [argv for argv, _ in starts(environments(run[0])["train"])]
+    assert ["-m", "msclnet.tracking.mirror"] in [argv for argv, _ in starts(environments(run[0])["train"])]
 
 
 def test_the_tables_are_those_of_a_run_without_conda_byte_for_byte(

@@ -241,7 +241,7 @@ rule track_prepare:
         "../../envs/report.yaml"
     params:
         uri=CONFIG.tracking.uri,
-        code=code("msclnet/tracking.py"),
+        code=code("msclnet/tracking"),
     shell:
         "python $SCRIPTS/track_prepare.py --uri={params.uri:q} --out {output} > {log} 2>&1"
 
@@ -268,7 +268,7 @@ rule track:
         data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
         methods=METHODS,
         trainings=lambda wildcards: trainings(wildcards.set, METHODS),
-        code=code("msclnet/tracking.py"),
+        code=code("msclnet/tracking"),
     shell:
         "python $SCRIPTS/track.py --uri={params.uri:q} --set {wildcards.set} --data {params.data:q} "
         "--methods {params.methods} --trainings {params.trainings} --tables {input.tables} --figures {input.figures} "
@@ -294,7 +294,7 @@ rule register:
         data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
         methods=CONFIG.run.methods,
         trainings=lambda wildcards: trainings(wildcards.set, CONFIG.run.methods),
-        code=code("msclnet/registry.py", "msclnet/tracking.py", "msclnet/model"),
+        code=code("msclnet/registry.py", "msclnet/tracking", "msclnet/model"),
     shell:
         "python $SCRIPTS/register.py --uri={params.uri:q} --set {wildcards.set} --data {params.data:q} "
         "--methods {params.methods} --trainings {params.trainings} --record {input.record} --out {output} > {log} 2>&1"

@@ -10,7 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from msclnet.tracking import TrackingError, complete
+from msclnet.tracking.complete import complete
+from msclnet.tracking.server import TrackingError
 from msclnet.types import UserError
 
 

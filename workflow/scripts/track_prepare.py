@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from msclnet.tracking import TrackingError, prepare
+from msclnet.tracking.server import TrackingError, prepare
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from msclnet.aggregate import readable
-from msclnet.tracking import page
+from msclnet.tracking.server import page
 
 
 def main() -> None:

@@ -1,0 +1,143 @@
+"""Sends one training to the server, running or ended.
+
+python -m msclnet.tracking.mirror results/regdb/msclnet/split3 --uri sqlite:///mlflow.db
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msclnet.files import alone
+from msclnet.tracking.server import (
+    connect,
+    experiment_of,
+    log_parameters_and_tags,
+    log_points,
+    readable_errors,
+    resolve,
+    runs_with,
+)
+from msclnet.tracking.training import CURVES, Point, Points, Training, facts, parameters, read_training
+from msclnet.types import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+MEASURED = ("epoch/seconds", "epoch/images_per_second", "system/")  # of the machine: other values in a repeated epoch
+
+
+def mirror(folder: Path, uri: str) -> dict[str, Any]:
+    """Sends what the server lacks of the training in ``folder``, running or ended; returns its row of ``complete``.
+
+    A run is known by its method, split and the digest of its configuration. One whose points contradict the record (it
+    was trained again, with other code) and those of other configurations are tagged ``superseded``, and a new one is
+    made. Raises DataError for a damaged record and TrackingError.
+    """
+    training = read_training(folder)
+    address = resolve(uri)
+    with readable_errors(address):
+        client = connect(address)
+        return mirror_to(client, experiment_of(client, address, training.job), folder, training)[1]
+
+
+def mirror_to(client: MlflowClient, experiment: str, folder: Path, training: Training) -> tuple[str, dict[str, Any]]:
+    """The method's run, and the row of the training's run after what it lacked has been sent.
+
+    The locks keep a live mirror of a training, that of its next start, and those of its siblings from making the same
+    run twice.
+    """
+    job = training.job
+    with alone(folder.parent):
+        parent = _method_run(client, experiment, training)
+    with alone(folder):
+        points = training.points()
+        run, held = _training_run(client, experiment, training, points)
+        run_id = run.info.run_id
+        tags = {"mlflow.parentRunId": parent, **facts(training)}
+        log_parameters_and_tags(client, run, parameters(job), tags)
+        missing = [
+            (name, step, point)
+            for name, steps in points.items()
+            for step, point in steps.items()
+            if step not in held.get(name, {})
+        ]
+        log_points(client, run_id, missing)
+        if training.ended and run.info.status != "FINISHED":
+            client.set_terminated(run_id, "FINISHED", training.ended)
+    row = {"name": training.name, "method": job.method_name, "split": job.split, "run_id": run_id}
+    return parent, row | {"points": sum(map(len, points.values()))}
+
+
+def _method_run(client: MlflowClient, experiment: str, training: Training) -> str:
+    """The outer run of the training's method, made when there is none."""
+    method = training.job.method_name
+    if runs := runs_with(client, experiment, role="method", method=method):
+        return runs[0].info.run_id
+    tags = {"role": "method", "method": method, "data": training.job.data}
+    return client.create_run(experiment, training.began, tags, method).info.run_id
+
+
+def _training_run(client: MlflowClient, experiment: str, training: Training, points: Points) -> tuple[Run, Points]:
+    """The run that mirrors the training, with the points it holds; new when none does. All others are superseded."""
+    identity = {"role": "training", "method": training.job.method_name, "split": str(training.job.split)}
+    current, held = None, Points()
+    for run in runs_with(client, experiment, **identity):
+        if not current and run.data.tags.get("config") == training.digest:
+            held = _held(client, run)
+            if _agree(held, points, whole=training.ended is not None):
+                current = run
+                continue
+        if "superseded" not in run.data.tags:
+            client.set_tag(run.info.run_id, "superseded", "true")
+    if not current:
+        tags = identity | {"config": training.digest}
+        return client.create_run(experiment, training.began, tags, training.name), Points()
+    if "superseded" in current.data.tags:  # the former configuration is back
+        client.delete_tag(current.info.run_id, "superseded")
+    return current, held
+
+
+def _agree(held: Points, points: Points, whole: bool) -> bool:
+    """Whether no step held has another value in the record; ``whole``: nor is one unknown to it.
+
+    The record of a resumed training lacks, for a while, the steps after its checkpoint that the server holds.
+    """
+    for name in held:
+        if name.startswith(MEASURED):
+            continue
+        for step, point in held[name].items():
+            recorded = points.get(name, {}).get(step)
+            if recorded.value != point.value if recorded else whole:
+                return False
+    return True
+
+
+def _held(client: MlflowClient, run: Run) -> Points:
+    """What the server has of a training's curves."""
+    return {
+        name: {
+            metric.step: Point(metric.value, metric.timestamp)
+            for metric in client.get_metric_history(run.info.run_id, name)
+        }
+        for name in run.data.metrics
+        if name.split("/")[0] in CURVES.values()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m msclnet.tracking.mirror", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="the training's, e.g. results/regdb/msclnet/split3")
+    parser.add_argument("--uri", default="", help="tracking URI (default: mlflow.db in the working directory)")
+    args = parser.parse_args()
+    mirror(args.folder, args.uri)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

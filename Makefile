@@ -37,7 +37,7 @@ test: $(VENV)/test.installed
 
 ui: $(VENV)/run.installed
 	@python workflow/scripts/where.py --port $(UI_PORT)
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(UI_PORT) --workers 1 \
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(UI_PORT) --workers 1 \
 		--backend-store-uri sqlite:///$(CURDIR)/mlflow.db --default-artifact-root $(CURDIR)/mlartifacts
 
 docs: $(VENV)/test.installed

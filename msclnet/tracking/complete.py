@@ -93,7 +93,7 @@ def complete(
             if pack:
                 client.log_inputs(parent, _whole(Pack.open(pack), mine[0][1].job))
             runs += [outer, *rows]
-        note = f"[All runs, best first]({page(experiment)})\n\n{_note(mine[0][1].job, tables, '')}"
+        note = f"[All runs, best first]({page(experiment)}). {_note(mine[0][1].job, tables, '')}"
         client.set_experiment_tag(experiment, "mlflow.note.content", note)
     return {"experiment": {"id": experiment, "name": title(name, data)}, "runs": runs}
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from msclnet import config as settings
 from msclnet.figures.curves import plot_cmc
+from msclnet.model.saved import save_model
+from msclnet.registry import register
 from msclnet.tracking.complete import complete
 from msclnet.tracking.server import prepare
+from msclnet.train import build_network
 from tests.figures.test_curves import regdb_row, scores
 from tests.servers import BROWSER, NO_BROWSER, tracking_server
 from tests.test_tracking import scored, train
@@ -52,18 +58,25 @@ def sent(server: str, tmp_path_factory: pytest.TempPathFactory, default: setting
     arguments = ("regdb", "stand-in", ["agw", "msclnet"], folders, [table], [folder / "regdb_cmc.svg"])
     result = complete(server, *arguments)
     assert complete(server, *arguments) == result, "over HTTP, too, a second time adds nothing"
-    return result
+    return result | {"folders": folders}
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1500, "height": 950})
-        page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Of a visitor who comes for the first time: the pages remember columns, order and folds."""
+    context = browser.new_context(viewport={"width": 1500, "height": 950})
+    context.set_default_timeout(PATIENCE)
+    yield context.new_page()
+    context.close()
 
 
 def run_page(server: str, sent: dict[str, Any], name: str, tab: str = "") -> str:
@@ -96,14 +109,9 @@ def test_runs_sort_by_rank1_methods_and_trainings_alike(server: str, sent: dict[
     order = "orderByKey=metrics.%60rank1%60&orderByAsc=false"
     page.goto(f"{server}/#/experiments/{sent['experiment']['id']}/runs?{order}")
     expect(page.get_by_text("Sort: rank1").first).to_be_visible()
-    heights = []
-    for name in ("msclnet split 2", "msclnet", "msclnet split 1", "agw split 2", "agw", "agw split 1"):
-        link = page.get_by_role("link", name=name, exact=True).first
-        expect(link).to_be_visible()
-        box = link.bounding_box()
-        assert box is not None
-        heights.append(box["y"])
-    assert heights == sorted(heights), "the better ones stand above"
+    names = page.get_by_role("gridcell").get_by_role("link", name=re.compile("split|^agw$|^msclnet$"))
+    best_first = ["msclnet split 2", "msclnet", "msclnet split 1", "agw split 2", "agw", "agw split 1"]
+    expect(names).to_have_text(best_first)
 
 
 def test_a_methods_page_has_its_summary_parameters_and_tags(server: str, sent: dict[str, Any], page: Page) -> None:
@@ -131,3 +139,37 @@ def test_a_figure_is_shown_as_an_image(server: str, sent: dict[str, Any], page: 
     page.goto(run_page(server, sent, "msclnet", "/artifacts/figures/regdb_cmc.png"))
     expect(page.get_by_text("figures/regdb_cmc.png").first).to_be_visible()
     page.wait_for_function("[...document.images].some(image => image.complete && image.naturalWidth > 1000)")
+
+
+def test_methods_are_compared_under_the_same_metric_names(server: str, sent: dict[str, Any], page: Page) -> None:
+    page.goto(f"{server}/#/experiments/{sent['experiment']['id']}/runs?compareRunsMode=CHART")
+    for method in ("msclnet", "agw"):
+        link = page.get_by_role("link", name=method, exact=True)
+        page.get_by_role("gridcell").filter(has=link).get_by_role("button").first.click()
+        expect(page.get_by_role("link", name=f"{method} split 1", exact=True)).to_be_visible()
+    page.get_by_placeholder("Search metric charts").fill("epoch/total")
+    expect(page.get_by_text("epoch/total", exact=True).first).to_be_visible()
+    drawn = page.locator(".js-plotly-plot").first
+    expect(drawn).to_be_visible()
+    for name in ("msclnet split 1", "agw split 1"):
+        expect(
+            drawn.get_by_text(f"{name} (epoch/total)").or_(page.get_by_text(f"{name} (epoch/total)")).first
+        ).to_be_attached()
+
+
+def test_the_best_model_is_found_by_its_alias(
+    server: str, sent: dict[str, Any], page: Page, tmp_path: Path, default: settings.Config
+) -> None:
+    """Logged and registered through the server, which keeps the file."""
+    for folder in sent["folders"]:
+        job = settings.train_job(default, "regdb", folder.parent.name, int(folder.name.removeprefix("split")))
+        save_model(
+            folder / "model.pt", build_network(job, 4), job.model, job.method, job.objective, settings.plain(job)
+        )
+    record = tmp_path / "regdb.json"
+    record.write_text(json.dumps({"runs": sent["runs"]}))
+    register(server, "regdb", "stand-in", ["agw", "msclnet"], sent["folders"], record)
+    page.goto(f"{server}/#/models/msclnet-regdb")
+    expect(page.get_by_text("best-stand-in").first).to_be_visible()
+    page.goto(f"{server}/#/experiments/{sent['experiment']['id']}/models")
+    expect(page.get_by_role("link", name=re.compile("^msclnet-regdb")).first).to_be_visible()

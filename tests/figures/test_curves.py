@@ -265,8 +265,10 @@ def test_a_caption_says_of_which_images_and_how_many(
         "embedding": "at most 7 identities",
         "ranked": "The 2 queries",
         "activation": "at most 4 test identities",
+        "distances": "Their numbers stand above each panel",
+        "cameras": "how many do in each cell, and the title in all",
     }
-    assert how_many.get(caption, "all") in drawn
+    assert how_many[caption] in drawn
     assert "Images: the real SYSU-MM01." in rendered(caption, Job(default, name, "SYSU-MM01"))
 
 

@@ -8,7 +8,7 @@ import csv
 import json
 from pathlib import Path
 
-from msclnet.aggregate import readable
+from msclnet.aggregate import condensed, readable
 from msclnet.tracking.server import page
 
 
@@ -24,9 +24,9 @@ def main() -> None:
     here = Path.cwd()
     for summary in sorted(Path("results").glob("*_summary.csv")):
         with summary.open(newline="", encoding="utf-8") as file:
-            print(
-                f"\n{summary}, the BN feature:\n{readable([r for r in csv.DictReader(file) if r['feature'] == 'bn'])}"
-            )
+            heads, body = condensed([row for row in csv.DictReader(file) if row["feature"] == "bn"])
+        print(f"\n{summary}, the BN feature; percent, mean (standard deviation over the trials):")
+        print(readable([dict(zip(heads, cells, strict=True)) for cells in body]))
     print("\nTables:")
     for table in sorted(Path("results").glob("*.csv")):
         print(f"  {here / table}")

@@ -16,8 +16,8 @@ COPY profiles ./profiles
 COPY envs ./envs
 RUN uv pip install --quiet --system --no-cache --no-deps -e .
 
-# Caches go to HOME, which is writable also for `docker run --user` with an id that the image does not know.
-ENV HOME=/tmp MLFLOW_DISABLE_TELEMETRY=true
+# For `docker run --user` with an id that the image does not know: caches go to HOME, and Snakemake asks for a name.
+ENV HOME=/tmp USER=msclnet MLFLOW_DISABLE_TELEMETRY=true
 RUN useradd --no-create-home msclnet && mkdir /work && chown msclnet /work
 USER msclnet
 WORKDIR /work

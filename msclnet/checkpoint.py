@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -144,13 +144,12 @@ class Finished:
     def __init__(self, work: Path, folder: Path, origin: dict[str, Any], code: str) -> None:
         """Of the training in ``work`` whose outputs belong into ``folder``; ``origin`` and ``code`` say which it is."""
         self.work, self.folder = work, folder
-        self.outputs, self.note = work / "finished", work / "finished" / "origin.json"
-        self.identity = json.dumps({"origin": origin, "code": code}, sort_keys=True)
+        self.outputs, self.note = work / "finished", work / "finished.json"
+        self.identity = {"origin": origin, "code": code}
 
     def restored(self) -> bool:
-        """Whether this training has been finished; its outputs are then in their place. Forgets another's."""
-        if not self.note.exists() or self.note.read_text() != self.identity:
-            shutil.rmtree(self.outputs, ignore_errors=True)
+        """Whether this training has been finished, and what it left is whole; its outputs are then in their place."""
+        if not self.note.exists() or self.note.read_text() != self._said():
             return False
         print(f"finished before; to train again delete {self.outputs}", flush=True)
         self._publish()
@@ -162,16 +161,28 @@ class Finished:
 
         In an order that lets a kill between any two steps be finished by the next run.
         """
-        self.outputs.mkdir(exist_ok=True)
+        self.note.unlink(missing_ok=True)
+        shutil.rmtree(self.outputs, ignore_errors=True)  # another configuration's, or other code's
+        self.outputs.mkdir()
         yield self.outputs
+        for output in self.outputs.iterdir():
+            with output.open("rb+") as file:
+                os.fsync(file.fileno())
         with whole(self.note) as partial:
-            partial.write_text(self.identity)
+            partial.write_text(self._said())
         self._publish()
+
+    def _said(self) -> str:
+        """What the note says of the outputs that lie there."""
+        digests = {
+            path.name: _sha256(memoryview(path.read_bytes())).decode() for path in sorted(self.outputs.glob("*"))
+        }
+        return json.dumps(self.identity | {"sha256": digests}, sort_keys=True)
 
     def _publish(self) -> None:
         for output in sorted(self.outputs.iterdir()):
             target = self.folder / output.name
-            if output != self.note and not (target.exists() and target.samefile(output)):
+            if not (target.exists() and target.samefile(output)):
                 with whole(target) as partial:
                     partial.unlink()
                     try:
@@ -180,8 +191,9 @@ class Finished:
                         shutil.copyfile(output, partial)
         drop(self.work)
         for path in self.work.iterdir():
-            if path != self.outputs:
-                path.unlink()
+            if path not in (self.outputs, self.note):
+                with suppress(OSError):  # what a network file system keeps of a file in use
+                    path.unlink()
 
 
 def newest(folder: Path, origin: dict[str, Any]) -> dict[str, Any] | None:

@@ -76,7 +76,13 @@ def processes(threads: int, timeout: float = 600.0) -> Iterator[Processes]:
         yield Processes(rank, world, device)
         return
     limit = timedelta(seconds=timeout)
-    store = _store(rank, world, limit)
+    try:
+        store = _store(rank, world, limit)
+    except RuntimeError as error:
+        print(
+            f"error: process {rank} of {world} did not meet the others ({str(error).splitlines()[0]})", file=sys.stderr
+        )
+        os._exit(1)
     done = threading.Event()
     threading.Thread(target=_end_with_the_others, args=(store, done), daemon=True).start()
     try:

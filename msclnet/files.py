@@ -81,7 +81,7 @@ def _locked(path: Path, flags: int) -> int | None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
-    except BlockingIOError:
+    except (BlockingIOError, FileNotFoundError):
         pass
     except OSError:  # some network file systems lock nothing
         return descriptor

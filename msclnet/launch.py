@@ -57,7 +57,8 @@ def launch(script: Sequence[str], layout: Layout, rendezvous: str | None = None)
         _become([sys.executable, *script])
     if layout.device == "cpu":  # where DDP warns of what it is asked to do for the sake of the order of sums
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    where = ["--standalone"] if rendezvous is None else _join(rendezvous, layout.nodes)
+    # By number: not every machine finds itself by its name.
+    where = ["--standalone", "--local-addr", "127.0.0.1"] if rendezvous is None else _join(rendezvous, layout.nodes)
     again = ["--max-restarts", str(layout.restarts), "--nproc-per-node", str(local)]
     _become([sys.executable, "-m", "torch.distributed.run", *where, *again, *script])
 

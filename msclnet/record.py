@@ -191,10 +191,10 @@ class Progress:
             self._tell(f"{self.name}: {line}\n")
 
     def _tell(self, line: str) -> None:
-        """A terminal that is gone, and a file in its place, which others write, are left alone."""
+        """A terminal that is gone or takes nothing, and a file in its place, which others write, are left alone."""
         with suppress(OSError):
             if self.terminal:
-                descriptor = os.open(self.terminal, os.O_WRONLY | os.O_NOCTTY)
+                descriptor = os.open(self.terminal, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
                 try:
                     if os.isatty(descriptor):
                         os.write(descriptor, line.encode())

@@ -25,7 +25,7 @@ from msclnet.data.dataset import Recipe, TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.distributed import Processes, StopRequests, gather, processes
 from msclnet.failure import final, forget
-from msclnet.files import alone
+from msclnet.files import alone, whole
 from msclnet.losses import objective
 from msclnet.model.msclnet import MSCLNet
 from msclnet.model.saved import save_model
@@ -73,8 +73,6 @@ def train(
         pack = Pack.open(pack_folder)
         origin = plain(job) | {"pack": pack.verify() if process.first else None}
         finished = Finished(work, folder, origin, code)
-        if process.first:
-            (folder / CONFIG).write_text(yaml.safe_dump(plain(job), sort_keys=False))  # the live mirror reads it
         if process.shared(process.first and finished.restored()):
             return
         images = TrainingImages(pack, recipe(job), process.rank, process.world)
@@ -101,6 +99,9 @@ def train(
             }
 
         keeper = Keeper(work, checkpoint_every, origin, contents, process, stop)
+        if process.first:
+            with whole(folder / CONFIG) as partial:  # the live mirror reads it
+                partial.write_text(yaml.safe_dump(plain(job), sort_keys=False))
         while epoch <= job.epochs:
             train_epoch(model, images, optimiser, scaler, job, epoch, process, record, keeper, taken)
             epoch, taken = epoch + 1, 0
@@ -113,6 +114,7 @@ def train(
             record.state()  # all of it is on the disk
             with finished.written() as outputs:
                 save_model(outputs / MODEL, network, job.model, job.method, job.objective, plain(job))
+                shutil.copyfile(folder / CONFIG, outputs / CONFIG)
                 shutil.copyfile(work / METRICS, outputs / METRICS)
 
 

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import json
 import multiprocessing
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -228,8 +229,9 @@ def _leave_out(path: Path, rows: list[int]) -> None:
         target = np.lib.format.open_memmap(shorter, "w+", np.uint8, (len(kept), *images.shape[1:]))
         for start in range(0, len(kept), CHUNK):
             target[start : start + CHUNK] = images[kept[start : start + CHUNK]]
-        del target
-        shorter.replace(path)
+        del target, images
+        shutil.copyfile(shorter, path)  # not renamed: the lock is on the file there
+        shorter.unlink()
 
 
 def _without(split: Split, skipped: Mapping[Record, str]) -> Split:

@@ -74,7 +74,7 @@ class Left:
             for line in lines
             if line["kind"] not in ("start", "system")
         ]
-        assert [path.name for path in (folder / "work").iterdir()] == ["finished"]
+        assert sorted(path.name for path in (folder / "work").iterdir()) == ["finished", "finished.json"]
         return cls((folder / "model.pt").read_bytes(), state, kept)
 
     def assert_equals(self, other: Left) -> None:

@@ -62,6 +62,11 @@ def test_what_the_workflow_deletes_of_a_finished_training_is_put_back(
     assert (out / "model.pt").stat().st_nlink == 2, "no space is taken twice"
     for changed, code in ((job, "b"), (dataclasses.replace(job, seed=1), "a")):
         assert finish(start(run, changed, pack, out, Fault("kill", STEP, 1), code=code)) == -9
+    with (out / "model.pt").open("rb+") as damaged:
+        damaged.truncate(1000)
+    assert finish(start(run, job, pack, out, Fault("kill", STEP, 1), code="a")) == -9, (
+        "it is one file with the kept one"
+    )
 
 
 def test_sigterm_leaves_a_checkpoint(job: TrainJob, pack: Path, tmp_path: Path, alone: Left) -> None:
@@ -128,7 +133,6 @@ def test_a_gradient_that_is_no_number_leaves_the_checkpoint_before(job: TrainJob
 
 def test_a_disk_that_is_full_at_the_end_costs_no_step(job: TrainJob, pack: Path, tmp_path: Path, alone: Left) -> None:
     out, log = tmp_path / "out", tmp_path / "log"
-    (out / "work/finished").mkdir(parents=True)
     assert finish(start(run, job, pack, out, Fault("fill the disk", "msclnet.train.save_model", 1), log)) == 1
     assert f"{out}/work: cannot be written (No space left on device): " in log.read_text()
     assert finish(start(run, job, pack, out, Fault("kill", STEP, 1))) == 0, "the last checkpoint is of the last step"

@@ -48,6 +48,18 @@ def test_the_shares_of_all_ranks_are_the_batch(world: int) -> None:
     assert np.array_equal(np.concatenate([pairs[share(12, rank, world)] for rank in range(world)]), pairs)
 
 
+def test_too_small_a_share_names_the_numbers_that_fit_and_the_way_out() -> None:
+    """One row of a modality has no variance to be normalised by."""
+    share(12, 0, 6, least=2)
+    with pytest.raises(
+        ConfigError, match=r"12 processes .*; 2 pairs each at least, unless train\.sync_batchnorm is true"
+    ):
+        share(12, 0, 12, least=2)
+    with pytest.raises(ConfigError, match=r"use 1, 2, 3, 4, 6$"):
+        share(12, 0, 12, least=2)
+    share(12, 0, 12)
+
+
 def test_an_uneven_share_names_the_numbers_that_fit() -> None:
     with pytest.raises(ConfigError, match=r"5 processes cannot share 12 pairs .* use 1, 2, 3, 4, 6, 12"):
         share(12, 0, 5)

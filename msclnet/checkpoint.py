@@ -19,7 +19,7 @@ import torch
 
 from msclnet.distributed import Processes, StopRequests
 from msclnet.failure import Stopped, storage
-from msclnet.files import whole
+from msclnet.files import sha256, whole
 from msclnet.types import DataError, UserError
 
 KEPT = 2  # checkpoints of a training
@@ -174,9 +174,7 @@ class Finished:
 
     def _said(self) -> str:
         """What the note says of the outputs that lie there."""
-        digests = {
-            path.name: _sha256(memoryview(path.read_bytes())).decode() for path in sorted(self.outputs.glob("*"))
-        }
+        digests = {path.name: sha256(path) for path in self.outputs.glob("*")}
         return json.dumps(self.identity | {"sha256": digests}, sort_keys=True)
 
     def _publish(self) -> None:

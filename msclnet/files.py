@@ -7,6 +7,7 @@ after the other. The kernel releases a lock with the process that holds it, howe
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import math
 import os
 import sys
@@ -53,6 +54,12 @@ def alone(folder: Path, seconds: float = math.inf) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, in hexadecimal; OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _wait(path: Path, flags: int, seconds: float) -> int:

@@ -8,7 +8,6 @@ imported late, torch is not.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import statistics
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 
 from msclnet.config import STAND_IN, SetName, title
 from msclnet.data.augment import normalise
+from msclnet.files import sha256
 from msclnet.model.msclnet import MSCLNet
 from msclnet.model.saved import load_model
 from msclnet.tracking.server import connect, import_mlflow, readable_errors, resolve
@@ -87,7 +87,10 @@ def register(
     address = resolve(uri)
     with readable_errors(address):
         client = connect(address)
-        import_mlflow().set_tracking_uri(address)
+        mlflow = import_mlflow()
+        mlflow.set_tracking_uri(address)
+        home = client.get_run(rows[0]["run_id"]).info.experiment_id
+        mlflow.set_experiment(experiment_id=home)  # of the logged models, too; not their run's by itself
         model = f"msclnet-{name}"
         _ensure(client, model, title(name, data))
         for row in rows:
@@ -135,13 +138,12 @@ def _version(client: MlflowClient, model: str, data: str, row: dict[str, Any]) -
     """The version made from the row's model.pt and run, logged and registered where there is none."""
     path = row["folder"] / "model.pt"
     network = load_model(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = sha256(path)
     for known in client.search_model_versions(f"name = '{model}'"):
         if (known.tags.get(DIGEST), known.run_id) == (digest, row["run_id"]):
             return str(known.version)
     job = read_training(row["folder"]).job
-    experiment = client.get_run(row["run_id"]).info.experiment_id
-    made = _log(BothStreams(network).eval(), job.height, job.width, experiment, row["run_id"], model)
+    made = _log(BothStreams(network).eval(), job.height, job.width, row["run_id"], model)
     tags = {
         DIGEST: digest,
         "data": data,
@@ -156,7 +158,7 @@ def _version(client: MlflowClient, model: str, data: str, row: dict[str, Any]) -
     return made
 
 
-def _log(network: BothStreams, height: int, width: int, experiment: str, run_id: str, model: str) -> str:
+def _log(network: BothStreams, height: int, width: int, run_id: str, model: str) -> str:
     """Logs the network as an exported graph, nothing of which is executed as Python on loading; returns the version."""
     from mlflow import pytorch
     from mlflow.models import ModelSignature
@@ -169,7 +171,6 @@ def _log(network: BothStreams, height: int, width: int, experiment: str, run_id:
         Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]),
         Schema([TensorSpec(np.dtype(np.float32), (-1, len(Modality), channels))]),
     )
-    import_mlflow().set_experiment(experiment_id=experiment)  # the model's home; not its run's by itself
     made = pytorch.log_model(
         network,
         name="model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import shutil
@@ -74,12 +75,12 @@ def postgresql(folder: Path) -> Iterator[str]:
             if above.stat().st_uid == os.getuid() and above.is_relative_to("/tmp") and above != Path("/tmp"):
                 above.chmod(above.stat().st_mode | 0o711)
     data, log = folder / "data", folder / "log"
-    run = {"check": True, "cwd": folder, "stdout": subprocess.DEVNULL, "timeout": 300}
-    subprocess.run([*as_user, programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-N"], **run)  # type: ignore[call-overload]
+    run = functools.partial(subprocess.run, check=True, cwd=folder, stdout=subprocess.DEVNULL, timeout=300)
+    run([*as_user, programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-N"])
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
     server = [*as_user, programs / "pg_ctl", "-D", data, "-l", log, "-w", "-t", "300"]
-    subprocess.run([*server, "-o", options, "start"], **run)  # type: ignore[call-overload]
+    run([*server, "-o", options, "start"])
     try:
         yield f"postgresql://tests@127.0.0.1:{port}/postgres"
     finally:
-        subprocess.run([*server, "-m", "immediate", "stop"], **run)  # type: ignore[call-overload]
+        run([*server, "-m", "immediate", "stop"])

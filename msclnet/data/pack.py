@@ -6,7 +6,6 @@ Every file is written under a temporary name and renamed, pack.json last: a kill
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import multiprocessing
 import shutil
@@ -22,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from msclnet.data.contract import Split
-from msclnet.files import whole
+from msclnet.files import sha256, whole
 from msclnet.types import DataError, Modality, Record
 
 VERSION = 2
@@ -74,7 +73,7 @@ def write_pack(
         "width": width,
         "images": {m.name.lower(): len(ordered) for m, ordered in packed.items()},
         "skipped": {record.path: reason for record, reason in skipped.items()},
-        "sha256": {name: _sha256(out / name) for name in (*FILES.values(), INDEX, SPLITS)},
+        "sha256": {name: sha256(out / name) for name in (*FILES.values(), INDEX, SPLITS)},
     }
     with whole(out / MANIFEST) as partial:
         partial.write_text(json.dumps(manifest, indent=2) + "\n")
@@ -282,10 +281,5 @@ def _open_images(path: Path, expected: tuple[int, ...]) -> np.ndarray:
 def _check(path: Path, digest: str) -> None:
     if not path.is_file():
         raise DataError(f"{path}: absent; {REMEDY} again")
-    if _sha256(path) != digest:
+    if sha256(path) != digest:
         raise DataError(f"{path}: corrupt, its sha256 is not that in {MANIFEST}; {REMEDY} again")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

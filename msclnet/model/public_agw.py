@@ -8,7 +8,6 @@ stem (``visible_module.visible``), one the infrared stem (``thermal_module.therm
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from msclnet.config import Losses, Method, Model, Objective
+from msclnet.files import sha256
 from msclnet.model.msclnet import MSCLNet
 from msclnet.model.saved import save_model
 from msclnet.types import DataError
@@ -59,7 +59,7 @@ def import_agw(file: Path, out: Path, method: AGWMethod = "agw") -> MSCLNet:
     origin = {
         "imported": "checkpoint of the public AGW code",
         "file": file.name,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "sha256": sha256(file),
         "epoch": int(content["epoch"]) if "epoch" in content else None,
         "height": IMAGE_SIZE[0],
         "width": IMAGE_SIZE[1],

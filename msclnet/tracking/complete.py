@@ -66,6 +66,7 @@ def complete(
             )
     if absent := [str(path) for path in (*tables, *figures) if not path.is_file()]:
         raise DataError(f"{', '.join(absent)}: no such file; expected a table or figure: build it first")
+    packed = Pack.open(pack) if pack else None
     address = prepare(uri)
     runs: list[dict[str, Any]] = []
     with readable_errors(address):
@@ -86,12 +87,12 @@ def complete(
                     {"mlflow.note.content": _note(training.job, tables, training.name)},
                 )
                 client.log_text(row["run_id"], yaml_of(folder), "config.yaml")
-                if pack:
-                    client.log_inputs(row["run_id"], _halves(Pack.open(pack), training.job))
+                if packed:
+                    client.log_inputs(row["run_id"], _halves(packed, training.job))
                 rows.append(row | {"scores": len(means)})
             outer = _complete_method(client, parent, mine, tables, figures)
-            if pack:
-                client.log_inputs(parent, _whole(Pack.open(pack), mine[0][1].job))
+            if packed:
+                client.log_inputs(parent, _whole(packed, mine[0][1].job))
             runs += [outer, *rows]
         note = f"[All runs, best first]({page(experiment)}). {_note(mine[0][1].job, tables, '')}"
         client.set_experiment_tag(experiment, "mlflow.note.content", note)

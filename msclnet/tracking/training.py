@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from msclnet.aggregate import METRICS
 from msclnet.config import UNTRAINED, SetName, TrainJob, build, plain, read_yaml
+from msclnet.files import sha256
 from msclnet.types import DataError
 
 # The settings whose mean is a run's rank1, mAP and mINP, as in the studies.
@@ -152,7 +153,7 @@ def facts(training: Training) -> dict[str, str]:
         "mlflow.source.name": "workflow/scripts/train.py",
         "mlflow.source.type": "LOCAL",
         "mlflow.source.git.commit": start.get("git", ""),
-        "lock": hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest() if LOCK_FILE.is_file() else "",
+        "lock": sha256(LOCK_FILE) if LOCK_FILE.is_file() else "",
     }
     return {key: value for key, value in facts.items() if value}
 

@@ -9,7 +9,6 @@ docs/use.md says what that costs, and why it beats two files.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from msclnet.data import people
 from msclnet.data.augment import normalise
 from msclnet.extras import extra
 from msclnet.features import embed_pixels, image_size
+from msclnet.files import sha256
 from msclnet.model.msclnet import MSCLNet, embedding
 from msclnet.model.saved import EXPORTS, Saved, open_model, rebuild
 from msclnet.types import DataError, Modality, UserError
@@ -105,8 +105,8 @@ def export(model: Path, format: Format, out: Path | None = None) -> tuple[Path, 
     report = {
         "format": format,
         "model": model.name,
-        "model_sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-        "sha256": hashlib.sha256(out.read_bytes()).hexdigest(),
+        "model_sha256": sha256(model),
+        "sha256": sha256(out),
         "bytes": out.stat().st_size,
         **dataclasses.asdict(verification),
     }

@@ -16,6 +16,7 @@ from msclnet.data.modality import Decision, colourfulness, decide
 from msclnet.data.pack import decode
 from msclnet.extras import extra
 from msclnet.features import Feature, embed_pixels, image_size
+from msclnet.files import sha256
 from msclnet.model.saved import load_model
 from msclnet.types import DataError, Modality
 from msclnet.use.index import EXACT_BELOW, Hits, Index, exact
@@ -73,7 +74,7 @@ class Gallery:
         self.flag = None if modality is None else Modality.of(modality)
         self.feature = feature
         self.network = load_model(model).to("cuda" if torch.cuda.is_available() else "cpu")
-        key = f"{VERSION} {feature} {_digest(Path(model))} {self.folder.resolve()}"
+        key = f"{VERSION} {feature} {sha256(Path(model))} {self.folder.resolve()}"
         self.cache = Path(cache or _user_cache()) / hashlib.sha256(os.fsencode(key)).hexdigest()[:16]
         found = _files(self.folder)
         self.store = Store(self.cache, self.network.backbone.channels)
@@ -208,8 +209,3 @@ def _files(folder: Path) -> dict[str, os.stat_result]:
 
 def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "msclnet"
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -22,10 +22,10 @@ import psutil
 from PIL import Image
 
 from msclnet.config import LLCMStandIn, RegDBStandIn, StandIn, SYSUStandIn
+from msclnet.core.types import ImageRecord
 from msclnet.data.pack import in_order, write_images
-from msclnet.data.sets import survey
-from msclnet.data.standin import draw_sysu
-from msclnet.types import Record
+from msclnet.datasets.table import survey
+from msclnet.standin.sets import draw_sysu
 
 HEIGHT, WIDTH = 288, 144
 
@@ -72,7 +72,7 @@ def drawn(root: Path, images: int, workers: int) -> Path:
     return root
 
 
-def plain(records: list[Record], root: Path, out: Path) -> None:
+def plain(records: list[ImageRecord], root: Path, out: Path) -> None:
     images = []
     for record in records:
         image = Image.open(root / record.path).convert("RGB")
@@ -80,7 +80,7 @@ def plain(records: list[Record], root: Path, out: Path) -> None:
     np.save(out, np.array(images))
 
 
-def run(records: list[Record], root: Path, out: Path, workers: int, took: SimpleQueue | None = None) -> None:
+def run(records: list[ImageRecord], root: Path, out: Path, workers: int, took: SimpleQueue | None = None) -> None:
     """The plain loop for no worker, else packing; puts the seconds into ``took``."""
     start = time.perf_counter()
     if workers:
@@ -91,7 +91,7 @@ def run(records: list[Record], root: Path, out: Path, workers: int, took: Simple
         took.put(time.perf_counter() - start)
 
 
-def measured(records: list[Record], root: Path, out: Path, workers: int) -> tuple[float, float]:
+def measured(records: list[ImageRecord], root: Path, out: Path, workers: int) -> tuple[float, float]:
     """Seconds and MiB at the peak of ``run`` in a process of its own."""
     context = multiprocessing.get_context("spawn")
     took = context.SimpleQueue()

@@ -22,9 +22,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from msclnet.config import TrainJob, load, train_job
-from msclnet.distributed import gather, processes
-from msclnet.train import build_network, build_optimiser, build_scaler, train_step
-from msclnet.types import Batch, Modality, Outputs
+from msclnet.core.types import Batch, Modality, Outputs
+from msclnet.training.process_group import gather, processes
+from msclnet.training.trainer import build_network, build_optimiser, build_scaler, train_step
 
 ROOT = Path(__file__).parents[1]
 IDENTITIES = {"regdb": 206, "sysu": 395}  # of the training half

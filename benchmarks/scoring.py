@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from msclnet.data.permutations import load_permutations
+from msclnet.core.types import Images, Modality
+from msclnet.datasets.permutations import load_permutations
+from msclnet.datasets.protocol import SYSU, Comparison, sysu_comparisons
 from msclnet.evaluation.distance import cosine
 from msclnet.evaluation.metrics import Labels, score
-from msclnet.evaluation.protocols import SYSU, Comparison, sysu_comparisons
 from msclnet.evaluation.scoring import scored
-from msclnet.types import Images, Modality
 from tests.evaluation.reference import literal
 
 QUERIES, CHANNELS, DRAWS = 3803, 2048, 10

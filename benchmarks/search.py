@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from msclnet.types import Modality
-from msclnet.use.index import PROBES, Hits, Index, exact
-from msclnet.use.store import BLOCK, Image, Store
+from msclnet.core.types import Modality
+from msclnet.inference.feature_cache import BLOCK, Image, Store
+from msclnet.inference.index import PROBES, Hits, Index, exact
 
 IMAGES_OF_ONE = 20
 DEGREES = 32  # dimensions in which identities differ; features of trained networks fill few of theirs

@@ -34,19 +34,23 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from msclnet import config as settings
-from msclnet import train
-from msclnet.checkpoint import Keeper
 from msclnet.config import RegDBStandIn, TrainJob
-from msclnet.data import dataset, regdb, standin
-from msclnet.data.augment import IMAGENET_MEAN, IMAGENET_STD
-from msclnet.data.dataset import TrainingImages
+from msclnet.core.errors import UserError
+from msclnet.core.types import Batch, Modality
+from msclnet.data import loader as dataset
+from msclnet.data.augmentation import IMAGENET_MEAN, IMAGENET_STD
+from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack, write_pack
 from msclnet.data.sampling import epoch_pairs
-from msclnet.distributed import Processes, StopRequests, processes
+from msclnet.datasets import regdb
 from msclnet.losses import objective
 from msclnet.model.msclnet import MSCLNet
-from msclnet.record import Progress, Record
-from msclnet.types import Batch, Modality, UserError
+from msclnet.standin import sets as standin
+from msclnet.training import trainer as train
+from msclnet.training.checkpoint import Checkpointer
+from msclnet.training.metrics_log import MetricsLog
+from msclnet.training.process_group import Processes, StopRequests, processes
+from msclnet.training.progress import Progress
 
 ROOT = Path(__file__).parents[1]
 PHASES: dict[str, tuple[Any, str]] = {  # where a step's parts are called, ours and the literal one's
@@ -178,13 +182,13 @@ def literal(images: TrainingImages, job: TrainJob, process: Processes, workers: 
 
 
 def ours(images: TrainingImages, job: TrainJob, process: Processes, folder: Path, epochs: int) -> Epoch:
-    """``msclnet.train`` as it trains, ``epochs`` times."""
+    """``msclnet.training.trainer`` as it trains, ``epochs`` times."""
     network = train.build_network(job, len(images.identities)).to(process.device)
     network = network.to(memory_format=torch.channels_last)
     optimiser, scaler = train.build_optimiser(network, job), train.build_scaler(process.device, job)
     model: nn.Module = train.parallel(network, job, process)
-    record = Record(folder / "metrics.jsonl", process, Progress(images.steps * epochs))
-    never = Keeper(folder, math.inf, {}, dict, process, StopRequests(process))
+    record = MetricsLog(folder / "metrics.jsonl", process, Progress(images.steps * epochs))
+    never = Checkpointer(folder, math.inf, {}, dict, process, StopRequests(process))
     return lambda number: train.train_epoch(model, images, optimiser, scaler, job, number, process, record, never)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from msclnet.core.types import Modality
+    from msclnet.evaluation.embedding import embed
     from msclnet.evaluation.scoring import evaluate
-    from msclnet.features import embed
-    from msclnet.model.saved import load_model
-    from msclnet.types import Modality
+    from msclnet.model.files import load_model
 
 __all__ = ["Modality", "embed", "evaluate", "load_model"]
 
@@ -21,15 +21,15 @@ def __getattr__(name: str) -> Any:
 
             return evaluate
         case "load_model":
-            from msclnet.model.saved import load_model
+            from msclnet.model.files import load_model
 
             return load_model
         case "embed":
-            from msclnet.features import embed
+            from msclnet.evaluation.embedding import embed
 
             return embed
         case "Modality":
-            from msclnet.types import Modality
+            from msclnet.core.types import Modality
 
             return Modality
         case _:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from msclnet.types import UserError
+from msclnet.core.errors import UserError
 
 SETS = ("regdb", "sysu", "llcm")
 Commands = argparse._SubParsersAction
@@ -50,7 +50,7 @@ def _check_data(commands: Commands) -> None:
     parser.add_argument("--any-size", action="store_true", help="the numbers need not be the real set's: a stand-in")
 
     def run(args: argparse.Namespace) -> int:
-        from msclnet.data.sets import readable, survey
+        from msclnet.datasets.table import readable, survey
 
         found = survey(args.set, args.root, tuple(args.splits), real=not args.any_size)
         print(readable(found))
@@ -110,9 +110,9 @@ def _evaluate(commands: Commands) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON with every draw")
 
     def run(args: argparse.Namespace) -> int:
-        from msclnet.data.permutations import load_permutations
+        from msclnet.datasets.permutations import load_permutations
+        from msclnet.evaluation.feature_file import load_anybodys
         from msclnet.evaluation.scoring import evaluate, readable
-        from msclnet.evaluation.store import load_anybodys
 
         arrays = load_anybodys(args.features, args.feature)
         found = evaluate(
@@ -193,7 +193,7 @@ def _search(commands: Commands) -> None:
     search.add_argument("--cache", metavar="DIR", type=Path, help="where features are kept (default: ~/.cache/msclnet)")
 
     def run(args: argparse.Namespace) -> int:
-        from msclnet.use.search import search
+        from msclnet.inference.search import search
 
         among, modality = args.among, (args.gallery_modality, args.query_modality)
         search(args.model, args.gallery, args.query, args.top, *modality, among, args.method, args.cache, args.out)
@@ -214,7 +214,7 @@ def _export(commands: Commands) -> None:
     export.add_argument("--out", metavar="FILE", type=Path, help="the file to write (default: beside the model)")
 
     def run(args: argparse.Namespace) -> int:
-        from msclnet.use.export import export
+        from msclnet.inference.export import export
 
         out, verification = export(args.model, args.format, args.out)
         print(f"{out}: {verification}\ncard: {out}.md\nreport: {out}.json")
@@ -233,7 +233,7 @@ def _info(commands: Commands) -> None:
     info.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help="model.pt, or work/checkpoint-N.pt")
 
     def run(args: argparse.Namespace) -> int:
-        from msclnet.use.info import info
+        from msclnet.inference.info import info
 
         print(info(args.checkpoint))
         return 0

@@ -20,10 +20,10 @@ from snakemake.cli import get_argument_parser
 
 from msclnet.cli import main
 from msclnet.config import Config, RegDBStandIn, build, merge, plain, read_yaml
-from msclnet.data.standin import draw_regdb
+from msclnet.standin.sets import draw_regdb
 from tests.conftest import ROOT
-from tests.use.conftest import job as job
-from tests.use.conftest import model as model
+from tests.inference.conftest import job as job
+from tests.inference.conftest import model as model
 from tools import commands, rulegraph
 
 PAGES = sorted(
@@ -181,7 +181,7 @@ CHECK = """
 import dataclasses, torch
 from msclnet.config import load, train_job
 from msclnet.losses import objective
-from msclnet.train import build_network
+from msclnet.training.trainer import build_network
 from tests.losses.test_objective import batch
 
 job = train_job(load("config/config.yaml", "hetero.yaml"), "sysu", "agw_hetero", 1)
@@ -203,7 +203,7 @@ def test_the_steps_to_a_new_loss_are_enough(tmp_path: Path) -> None:
         assert old in file.read_text(), f"{path} has no {old!r}: do the page's steps still fit?"
         file.write_text(file.read_text().replace(old, new))
 
-    edit("msclnet/config.py", "    inter: float\n", f"    inter: float\n    {field}")
+    edit("msclnet/config/schema.py", "    inter: float\n", f"    inter: float\n    {field}")
     edit(
         "msclnet/losses/objective.py",
         "import baseline, cascade, complement,",

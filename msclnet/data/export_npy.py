@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from msclnet.data import sysu
+from msclnet.core.files import atomic_write
+from msclnet.core.types import Modality
 from msclnet.data.pack import in_order, write_images
-from msclnet.files import whole
-from msclnet.types import Modality
+from msclnet.datasets import sysu
 
 NAMES = {Modality.VISIBLE: "rgb", Modality.INFRARED: "ir"}
 
@@ -28,7 +28,7 @@ def export_sysu(root: Path, out: Path, height: int, width: int, workers: int, *,
     for modality, name in NAMES.items():
         records = in_order(record for record in split.train if record.modality is modality)
         final = out / f"train_{name}_resized_img.npy"
-        with whole(final) as partial:
+        with atomic_write(final) as partial:
             write_images(records, root, partial, height, width, workers)
         np.save(out / f"train_{name}_resized_label.npy", np.array([labels[r.identity] for r in records], np.int64))
         np.save(out / f"train_{name}_resized_cam.npy", np.array([r.camera for r in records], np.int64))

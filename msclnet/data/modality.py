@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from msclnet.types import Modality
+from msclnet.core.types import Modality
 
 WORDS = {
     Modality.VISIBLE: {"visible", "vis", "rgb", "color", "colour", "cam1", "cam2", "cam4", "cam5"},

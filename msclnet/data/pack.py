@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from msclnet.data.contract import Split
-from msclnet.files import sha256, whole
-from msclnet.types import DataError, Modality, Record
+from msclnet.core.errors import DataError
+from msclnet.core.files import atomic_write, sha256
+from msclnet.core.types import ImageRecord, Modality
+from msclnet.data.images import decode
+from msclnet.datasets.base import Split
 
 VERSION = 2
 CHUNK = 64  # images a worker takes at once
@@ -51,21 +52,21 @@ def write_pack(
     (out / MANIFEST).unlink(missing_ok=True)
     records = {record for split in splits.values() for record in (*split.train, *split.test)}
     packed = {m: in_order(record for record in records if record.modality is m) for m in Modality}
-    skipped: dict[Record, str] = {}
+    skipped: dict[ImageRecord, str] = {}
     for modality, ordered in packed.items():
-        with whole(out / FILES[modality]) as partial:
+        with atomic_write(out / FILES[modality]) as partial:
             bad = write_images(ordered, root, partial, height, width, workers, on_bad_image)
             skipped |= {ordered[row]: reason for row, reason in bad.items()}
         packed[modality] = [record for record in ordered if record not in skipped]
     splits = {number: _without(split, skipped) for number, split in splits.items()}
-    with whole(out / INDEX) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(out / INDEX) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("modality", "row", "identity", "camera", "path"))
         for modality, ordered in packed.items():
             for row, record in enumerate(ordered):
                 writer.writerow((modality.name.lower(), row, record.identity, record.camera, record.path))
     row_of = {record: row for ordered in packed.values() for row, record in enumerate(ordered)}
-    with whole(out / SPLITS) as partial:
+    with atomic_write(out / SPLITS) as partial:
         partial.write_text(json.dumps({str(number): _rows(split, row_of) for number, split in splits.items()}))
     manifest = {
         "version": VERSION,
@@ -75,7 +76,7 @@ def write_pack(
         "skipped": {record.path: reason for record, reason in skipped.items()},
         "sha256": {name: sha256(out / name) for name in (*FILES.values(), INDEX, SPLITS)},
     }
-    with whole(out / MANIFEST) as partial:
+    with atomic_write(out / MANIFEST) as partial:
         partial.write_text(json.dumps(manifest, indent=2) + "\n")
 
 
@@ -131,35 +132,13 @@ class Pack:
         return digests
 
 
-def decode(path: Path, height: int, width: int) -> np.ndarray:
-    """The image in ``path``, see ``read_rgb``, resized by LANCZOS: uint8 ``[height, width, 3]``."""
-    return np.asarray(read_rgb(path).resize((width, height), Image.Resampling.LANCZOS))
-
-
-def read_rgb(path: Path) -> Image.Image:
-    """The image in ``path`` upright, as RGB.
-
-    16-bit grey is scaled to 8 bits. Raises DataError naming a file that is missing, truncated or no image.
-    """
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16") or upright.mode == "I":
-                upright = Image.fromarray((np.asarray(upright).astype(np.uint32) >> 8).astype(np.uint8))
-            return upright.convert("RGB")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such image; see that the name is right, or copy it there again") from None
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
-        raise DataError(f"{path}: not a readable image ({error}); copy it again from where it came from") from None
-
-
-def in_order(records: Iterable[Record]) -> list[Record]:
+def in_order(records: Iterable[ImageRecord]) -> list[ImageRecord]:
     """By identity, then camera, then path: the order of the rows of a pack, and of the field's own arrays."""
     return sorted(records, key=lambda record: (record.identity, record.camera, record.path))
 
 
 def write_images(
-    records: Sequence[Record],
+    records: Sequence[ImageRecord],
     root: Path,
     out: Path,
     height: int,
@@ -233,7 +212,7 @@ def _leave_out(path: Path, rows: list[int]) -> None:
         shorter.unlink()
 
 
-def _without(split: Split, skipped: Mapping[Record, str]) -> Split:
+def _without(split: Split, skipped: Mapping[ImageRecord, str]) -> Split:
     """A split without the images that were left out."""
     if not skipped:
         return split
@@ -249,7 +228,7 @@ def _without(split: Split, skipped: Mapping[Record, str]) -> Split:
     return Split(*(tuple(record for record in part if record not in skipped) for part in (split.train, split.test)))
 
 
-def _rows(split: Split, row_of: dict[Record, int]) -> dict[str, dict[str, list[int]]]:
+def _rows(split: Split, row_of: dict[ImageRecord, int]) -> dict[str, dict[str, list[int]]]:
     return {
         part: {m.name.lower(): [row_of[r] for r in records if r.modality is m] for m in Modality}
         for part, records in (("train", split.train), ("test", split.test))

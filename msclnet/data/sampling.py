@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from msclnet.config import ConfigError
+from msclnet.core.errors import ConfigError
 
 Pairs = tuple[np.ndarray, np.ndarray]  # positions of the visible and of the infrared images, each int64 [P * K]
 

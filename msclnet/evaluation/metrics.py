@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from msclnet.core.errors import DataError
+from msclnet.datasets.protocol import Rule
 from msclnet.evaluation.distance import Distances
-from msclnet.types import DataError
 
 RANKS = 50  # of the CMC
 BUFFER = 2**21  # distances ranked at once; ranking takes some 20 bytes for each
@@ -22,30 +23,6 @@ class Labels(NamedTuple):
 
     identities: Tensor
     cameras: Tensor
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How a data set's protocol departs from comparing everything with everything.
-
-    A query of the first camera of an ``ignored`` pair does not see the gallery images of the second, whosever they
-    are; with ``same_camera_ignored`` no query sees its own identity in its own camera. With ``identity_unique`` the CMC
-    counts each gallery identity once, where it first occurs in the list.
-    """
-
-    ignored: tuple[tuple[int, int], ...] = ()
-    same_camera_ignored: bool = False
-    identity_unique: bool = False
-
-    def seen(self, identity: int, camera: int, gallery: Labels) -> Tensor:
-        """Which gallery images a query of this identity and camera sees, bool ``[G]``."""
-        seen = torch.ones_like(gallery.cameras, dtype=torch.bool)
-        if self.same_camera_ignored:
-            seen &= (gallery.identities != identity) | (gallery.cameras != camera)
-        for query_camera, gallery_camera in self.ignored:
-            if camera == query_camera:
-                seen &= gallery.cameras != gallery_camera
-        return seen
 
 
 @dataclass(frozen=True)

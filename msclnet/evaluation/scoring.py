@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from msclnet.config import ConfigError
+from msclnet.core.errors import ConfigError, DataError
+from msclnet.core.types import Features, Images
+from msclnet.datasets.protocol import Comparison, Permutations, llcm_comparisons, regdb_comparisons, sysu_comparisons
 from msclnet.evaluation.distance import Distances, columns, cosine
 from msclnet.evaluation.metrics import Labels, Scores, score
-from msclnet.evaluation.protocols import Comparison, Permutations, llcm_comparisons, regdb_comparisons, sysu_comparisons
-from msclnet.evaluation.rerank import reranked
-from msclnet.types import DataError, Features, Images
+from msclnet.evaluation.re_ranking import reranked
 
 Row = dict[str, Any]
 
@@ -94,7 +94,7 @@ def evaluate(
     1 infrared) are integers ``[N]``; ``paths`` (``[N]``) decide by their order which image of an identity and camera a
     gallery draw means, and default to the order of the rows. RegDB and LLCM ask for a ``direction``
     (``visible-to-infrared`` or ``infrared-to-visible``), SYSU-MM01 for ``mode``, ``shots`` and ``protocol``
-    (``official`` with ``permutations``, see ``msclnet.data.permutations``); SYSU-MM01 and LLCM average ``draws``
+    (``official`` with ``permutations``, see ``msclnet.datasets.permutations``); SYSU-MM01 and LLCM average ``draws``
     galleries.
 
     Returns ``{"data", <setting>, "rerank", "draws": [...], "mean": {...}, "queries", "queries_without_match",

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from msclnet.config import Losses, Objective, plain
+from msclnet.core.types import Outputs
 from msclnet.losses import baseline, cascade, complement, synergy
-from msclnet.types import Outputs
 
 SYNERGY_CAMERA = 0  # f^s takes a camera of its own in Eq. 10 and 11; the sets count theirs from 1
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from msclnet.config import ConfigError
-from msclnet.model.nonlocal_block import NonLocal
-from msclnet.types import Modality
+from msclnet.core.errors import ConfigError
+from msclnet.core.types import Modality
+from msclnet.model.non_local import NonLocal
 
 if TYPE_CHECKING:  # torchvision is imported where a network of its is asked for
     from torchvision.models.resnet import ResNet

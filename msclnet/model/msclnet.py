@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from msclnet.config import Losses, Method, Model, Objective
+from msclnet.core.types import Batch, Modality, Outputs
 from msclnet.model.backbone import Backbone
 from msclnet.model.gem import gem, gem_and_parts
 from msclnet.model.instance_norm import ModalityInstanceNorm
 from msclnet.model.synergy import SynergyEncoder
-from msclnet.types import Batch, Modality, Outputs
 
 
 class Embedding(NamedTuple):

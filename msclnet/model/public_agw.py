@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from msclnet.config import Losses, Method, Model, Objective
-from msclnet.files import sha256
+from msclnet.core.errors import DataError
+from msclnet.core.files import sha256
+from msclnet.model.files import save_model
 from msclnet.model.msclnet import MSCLNet
-from msclnet.model.saved import save_model
-from msclnet.types import DataError
 
 AGWMethod = Literal["agw", "base"]  # the public code's --method
 

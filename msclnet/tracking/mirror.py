@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msclnet.files import alone
+from msclnet.core.errors import UserError
+from msclnet.core.files import exclusive_lock
 from msclnet.tracking.server import (
     connect,
     experiment_of,
@@ -21,7 +22,6 @@ from msclnet.tracking.server import (
     runs_with,
 )
 from msclnet.tracking.training import CURVES, Point, Points, Training, facts, parameters, read_training
-from msclnet.types import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,9 +51,9 @@ def mirror_to(client: MlflowClient, experiment: str, folder: Path, training: Tra
     run twice.
     """
     job = training.job
-    with alone(folder.parent):
+    with exclusive_lock(folder.parent):
         parent = _method_run(client, experiment, training)
-    with alone(folder):
+    with exclusive_lock(folder):
         points = training.points()
         run, held = _training_run(client, experiment, training, points)
         run_id = run.info.run_id

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msclnet.config import TrainJob, title
-from msclnet.files import alone
+from msclnet.core.errors import UserError
+from msclnet.core.files import exclusive_lock
 from msclnet.tracking.training import Point
-from msclnet.types import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,7 +55,7 @@ def prepare(uri: str) -> str:
     with readable_errors(address):
         if database := _database(address):
             database.parent.mkdir(parents=True, exist_ok=True)
-            with alone(database.parent):
+            with exclusive_lock(database.parent):
                 import_mlflow()
                 from mlflow.db import upgrade
 

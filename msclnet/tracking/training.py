@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from msclnet.aggregate import METRICS
 from msclnet.config import UNTRAINED, SetName, TrainJob, build, plain, read_yaml
-from msclnet.files import sha256
-from msclnet.types import DataError
+from msclnet.core.errors import DataError
+from msclnet.core.files import sha256
+from msclnet.results.tables import METRICS
 
 # The settings whose mean is a run's rank1, mAP and mINP, as in the studies.
 HEADLINE: dict[SetName, tuple[str, ...]] = {

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from benchmarks import train_step as benchmark
-from msclnet import train
 from msclnet.config import Config
-from msclnet.data.dataset import TrainingImages
+from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack
-from msclnet.distributed import Processes
 from msclnet.losses import objective
+from msclnet.training import trainer as train
+from msclnet.training.process_group import Processes
 
 STEPS = 2
 

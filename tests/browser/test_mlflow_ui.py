@@ -13,15 +13,15 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from msclnet import config as settings
-from msclnet.figures.curves import plot_cmc
-from msclnet.model.saved import save_model
-from msclnet.registry import register
-from msclnet.tracking.complete import complete
+from msclnet.model.files import save_model
+from msclnet.report.figures.curves import plot_cmc
+from msclnet.tracking.publish import publish
+from msclnet.tracking.registry import register
 from msclnet.tracking.server import prepare
-from msclnet.train import build_network
-from tests.figures.test_curves import regdb_row, scores
+from msclnet.training.trainer import build_network
+from tests.report.test_curves import regdb_row, scores
 from tests.servers import BROWSER, NO_BROWSER, tracking_server
-from tests.test_tracking import scored, train
+from tests.tracking.test_tracking import scored, train
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
 PATIENCE = 120_000  # milliseconds, for a page on a busy machine
@@ -56,8 +56,8 @@ def sent(server: str, tmp_path_factory: pytest.TempPathFactory, default: setting
     cmc = [scores(folder / "cmc", method, 1, [regdb_row([40, 60, 80])]) for method in ("agw", "msclnet")]
     plot_cmc("regdb", "stand-in", ["agw", "msclnet"], 3, cmc, folder / "regdb_cmc.svg")
     arguments = ("regdb", "stand-in", ["agw", "msclnet"], folders, [table], [folder / "regdb_cmc.svg"])
-    result = complete(server, *arguments)
-    assert complete(server, *arguments) == result, "over HTTP, too, a second time adds nothing"
+    result = publish(server, *arguments)
+    assert publish(server, *arguments) == result, "over HTTP, too, a second time adds nothing"
     return result | {"folders": folders}
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from msclnet.core.types import Modality
+from msclnet.data.images import decode
 from msclnet.data.modality import COLOUR, GREY, by_folder, colourfulness, decide
-from msclnet.data.pack import decode
-from msclnet.types import Modality
-from tests.data import trees
+from tests.datasets import trees
 
 VISIBLE, INFRARED = Modality
 

@@ -17,11 +17,13 @@ import pytest
 from PIL import Image
 
 from msclnet.cli import main
-from msclnet.data import regdb, sysu
-from msclnet.data.pack import Pack, decode, write_pack
-from msclnet.types import DataError, Modality
+from msclnet.core.errors import DataError
+from msclnet.core.types import Modality
+from msclnet.data.images import decode
+from msclnet.data.pack import Pack, write_pack
+from msclnet.datasets import regdb, sysu
 from tests.conftest import ROOT
-from tests.data import trees
+from tests.datasets import trees
 
 SIZE = (48, 24)
 

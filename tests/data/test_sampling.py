@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from msclnet.config import ConfigError
+from msclnet.core.errors import ConfigError
 from msclnet.data.sampling import epoch_pairs, share, steps_per_epoch
 
 VISIBLE = np.repeat(np.arange(6), 5)  # six identities, five images

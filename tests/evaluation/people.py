@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from msclnet.types import Features, Modality
+from msclnet.core.types import Features, Modality
 
 
 def made_up(seed: int, visible: list[tuple[int, int]], infrared: list[tuple[int, int]]) -> Features:

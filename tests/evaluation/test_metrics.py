@@ -11,9 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msclnet.core.errors import DataError
 from msclnet.evaluation.distance import columns, cosine
 from msclnet.evaluation.metrics import Labels, Rule, Scores, score
-from msclnet.types import DataError
 from tests.evaluation.reference import literal
 
 REGDB = Rule()

@@ -11,13 +11,13 @@ import torch
 
 import msclnet
 from msclnet.cli import main
-from msclnet.config import ConfigError
+from msclnet.core.errors import ConfigError, DataError
+from msclnet.core.types import Features, Modality
+from msclnet.datasets.protocol import community_gallery, regdb_comparisons, sysu_comparisons
 from msclnet.evaluation import scoring
-from msclnet.evaluation.protocols import community_gallery, regdb_comparisons, sysu_comparisons
-from msclnet.evaluation.rerank import LARGEST, reranked
+from msclnet.evaluation.feature_file import save_features
+from msclnet.evaluation.re_ranking import LARGEST, reranked
 from msclnet.evaluation.scoring import evaluate, split_rows
-from msclnet.evaluation.store import save_features
-from msclnet.types import DataError, Features, Modality
 from tests.evaluation.people import made_up, sysu_like
 from tests.evaluation.reference import literal, literally_reranked
 

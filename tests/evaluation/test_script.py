@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from msclnet.evaluation.protocols import regdb_comparisons, sysu_comparisons
+from msclnet.datasets.protocol import regdb_comparisons, sysu_comparisons
+from msclnet.evaluation.feature_file import save_features
 from msclnet.evaluation.scoring import split_rows
-from msclnet.evaluation.store import save_features
 from tests.conftest import ROOT
 from tests.evaluation.people import made_up, sysu_like
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from msclnet.data.contract import Split
-from msclnet.data.llcm import image_path
-from msclnet.data.permutations import load_permutations
-from msclnet.data.sets import survey
-from msclnet.evaluation.protocols import llcm_comparisons, sysu_cameras, sysu_comparisons
+from msclnet.core.types import Features, ImageRecord, Images, Modality
+from msclnet.datasets.base import Split
+from msclnet.datasets.llcm import image_path
+from msclnet.datasets.permutations import load_permutations
+from msclnet.datasets.protocol import llcm_comparisons, sysu_cameras, sysu_comparisons
+from msclnet.datasets.table import survey
 from msclnet.evaluation.scoring import scored
-from msclnet.types import Features, Images, Modality, Record
 from tests.evaluation.reference import literal
 
 
@@ -29,7 +29,7 @@ def touch(root: Path, paths: Sequence[str]) -> None:
         (root / path).touch()
 
 
-def images_of(records: Sequence[Record]) -> Images:
+def images_of(records: Sequence[ImageRecord]) -> Images:
     paths, identities, cameras, modality = zip(*records, strict=True)
     return Images(*(np.array(column, np.int64) for column in (identities, cameras, modality)), np.array(paths))
 

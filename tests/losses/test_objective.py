@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from msclnet.config import Config, Losses, plain, train_job
+from msclnet.core.types import Batch
 from msclnet.losses import objective
-from msclnet.train import build_network
-from msclnet.types import Batch
+from msclnet.training.trainer import build_network
 
 OFF = Losses(*[0.0] * len(dataclasses.fields(Losses)))
 BASE = dataclasses.replace(OFF, identity=1.0, wrt=1.0)

@@ -8,16 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from msclnet.config import Config, ConfigError, train_job
+from msclnet.config import Config, train_job
+from msclnet.core.errors import ConfigError
+from msclnet.core.types import Batch, Modality
 from msclnet.losses import objective
 from msclnet.model.backbone import Backbone
 from msclnet.model.gem import gem, gem_parts
 from msclnet.model.instance_norm import ModalityInstanceNorm
 from msclnet.model.mogrifier import Mogrifier
-from msclnet.model.nonlocal_block import NonLocal
+from msclnet.model.non_local import NonLocal
 from msclnet.model.synergy import SynergyEncoder
-from msclnet.train import build_network
-from msclnet.types import Batch, Modality
+from msclnet.training.trainer import build_network
 
 MAPS = torch.rand(2, 5, 6, 4, generator=torch.Generator().manual_seed(0)) + 0.1
 

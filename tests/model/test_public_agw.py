@@ -18,9 +18,9 @@ from torch import Tensor
 from torchvision.models import resnet50
 
 import msclnet
-from msclnet import checkpoint
 from msclnet.cli import main
-from msclnet.types import DataError
+from msclnet.core import torch_file
+from msclnet.core.errors import DataError
 
 IDENTITIES = 7
 BLOCKS = (3, 4, 6, 3)
@@ -205,6 +205,6 @@ def test_nothing_in_a_file_is_executed(zipped: bool, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "x.pt", {"net": 1})
+    torch_file.save(tmp_path / "x.pt", {"net": 1})
     with pytest.raises(DataError, match=r"x\.pt: holds net; expected a model\.pt with identities"):
         msclnet.load_model(tmp_path / "x.pt")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from msclnet import config as settings
-from msclnet import studies
+from msclnet.results import studies
 from tests.conftest import ROOT
 from tests.test_envs import rules
 from tests.workflow.test_dag import TINY, planned, snakemake

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msclnet.config import TrainJob, build, read_yaml
 from tests.conftest import ROOT
-from tests.faults.victim import finish, run, start
+from tests.training.faults.victim import finish, run, start
 
 TINY = ROOT / "tests/workflow/tiny.yaml"
 TARGET = Path("results/sysu/base/split1")

@@ -12,7 +12,8 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from msclnet import config as settings
-from msclnet import devices, studies
+from msclnet.launch import gpu_lease as devices
+from msclnet.results import studies
 
 try:
     CONFIG = settings.build(settings.Config, config)
@@ -64,9 +65,9 @@ def inline(section):
     return json.dumps(settings.plain(section))
 
 
-READERS = [f"msclnet/data/{name}.py" for name in ("contract", "sets", "regdb", "sysu", "llcm")]
-NETWORK = ["msclnet/model", "msclnet/train.py"]
-BATCHES = ["msclnet/data/dataset.py", "msclnet/data/sampling.py", "msclnet/data/augment.py"]
+READERS = ["msclnet/datasets"]
+NETWORK = ["msclnet/model", "msclnet/training/trainer.py"]
+BATCHES = ["msclnet/data/loader.py", "msclnet/data/sampling.py", "msclnet/data/augmentation.py"]
 
 
 def code(*names):

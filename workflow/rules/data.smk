@@ -11,7 +11,7 @@ rule stand_in:
     threads: ALL_CORES
     params:
         stand_in=lambda wildcards: inline(CONFIG.stand_in),
-        code=code(*(f"msclnet/data/{name}.py" for name in ("standin", "people", "permutations", "sysu", "llcm"))),
+        code=code("msclnet/standin", "msclnet/datasets"),
     shell:
         "python $SCRIPTS/draw_stand_in.py --set {wildcards.set} --stand-in {params.stand_in:q} "
         "--out $(dirname {output}) --workers {threads} > {log} 2>&1"

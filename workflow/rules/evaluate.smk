@@ -17,7 +17,7 @@ rule evaluate_regdb:
         "../../envs/train.yaml"
     params:
         rerank=RERANK,
-        code=code("msclnet/evaluation"),
+        code=code("msclnet/evaluation", "msclnet/datasets"),
     shell:
         "python $SCRIPTS/evaluate.py --set regdb --features {input} {params.rerank} > {log} 2>&1"
 
@@ -42,7 +42,7 @@ rule evaluate_sysu:
         permutations=PERMUTATIONS,
         draws=CONFIG.evaluate.sysu.draws,
         rerank=RERANK,
-        code=code("msclnet/evaluation", "msclnet/data/permutations.py"),
+        code=code("msclnet/evaluation", "msclnet/datasets/permutations.py"),
     shell:
         "python $SCRIPTS/evaluate.py --set sysu --features {input.features} --modes {params.modes} --shots {params.shots} "
         "--protocol {params.protocol} {params.permutations} --draws {params.draws} {params.rerank} > {log} 2>&1"
@@ -63,7 +63,7 @@ rule evaluate_llcm:
     params:
         draws=CONFIG.evaluate.llcm.draws,
         rerank=RERANK,
-        code=code("msclnet/evaluation"),
+        code=code("msclnet/evaluation", "msclnet/datasets"),
     shell:
         "python $SCRIPTS/evaluate.py --set llcm --features {input} --draws {params.draws} {params.rerank} > {log} 2>&1"
 
@@ -100,7 +100,7 @@ rule aggregate:
     params:
         data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
         methods=METHODS,
-        code=code("msclnet/aggregate.py", "msclnet/summary_page.py"),
+        code=code("msclnet/results/tables.py", "msclnet/report/summary_page.py"),
     shell:
         "python $SCRIPTS/aggregate.py --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
         "--scores {input} --trials {output.trials} --summary {output.summary} --page {output.page} > {log} 2>&1"

@@ -1,5 +1,5 @@
-STYLE = [f"msclnet/figures/{name}.py" for name in ("style", "numbers", "tables", "photographs")]
-LINES = [*STYLE, "msclnet/figures/curves.py"]
+STYLE = [f"msclnet/report/figures/{name}.py" for name in ("style", "numbers", "tables", "photographs")]
+LINES = [*STYLE, "msclnet/report/figures/curves.py"]
 
 
 rule plot_cmc:
@@ -80,7 +80,7 @@ rule plot_embedding:
         methods=CONFIG.run.methods,
         identities=CONFIG.figures.identities,
         seed=CONFIG.seed,
-        code=code(*STYLE, "msclnet/figures/embedding.py"),
+        code=code(*STYLE, "msclnet/report/figures/embedding.py"),
     shell:
         "python $SCRIPTS/plot.py embedding --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
         "--identities {params.identities} --seed {params.seed} --features {input.features} "
@@ -108,7 +108,7 @@ rule plot_distances:
     params:
         data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
         methods=CONFIG.run.methods,
-        code=code(*STYLE, "msclnet/figures/distances.py"),
+        code=code(*STYLE, "msclnet/report/figures/distances.py"),
     shell:
         "python $SCRIPTS/plot.py distances --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
         "--features {input.features} "
@@ -136,7 +136,7 @@ rule plot_cameras:
     params:
         data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
         methods=CONFIG.run.methods,
-        code=code(*STYLE, "msclnet/figures/cameras.py"),
+        code=code(*STYLE, "msclnet/report/figures/cameras.py"),
     shell:
         "python $SCRIPTS/plot.py cameras --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
         "--features {input.features} "
@@ -162,7 +162,7 @@ rule explain:
         methods=CONFIG.run.methods,
         queries=CONFIG.figures.queries,
         seed=CONFIG.seed,
-        code=code("msclnet/explain", "msclnet/evaluation", "msclnet/model", "msclnet/figures/tables.py"),
+        code=code("msclnet/report/explain", "msclnet/evaluation", "msclnet/model", "msclnet/report/figures/tables.py"),
     shell:
         "python $SCRIPTS/explain.py --set {wildcards.set} --methods {params.methods} --models {input.models} "
         "--features {input.features} --pack $(dirname {input.pack}) --queries {params.queries} --seed {params.seed} "
@@ -192,7 +192,7 @@ rule plot_ranked:
         data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
         method=CONFIG.run.methods[-1],
         queries=CONFIG.figures.queries,
-        code=code(*STYLE, "msclnet/figures/ranked.py"),
+        code=code(*STYLE, "msclnet/report/figures/ranked.py"),
     shell:
         "python $SCRIPTS/plot.py ranked --set {wildcards.set} --data {params.data:q} --method {params.method} "
         "--table {input.table} --pack $(dirname {input.pack}) "
@@ -222,7 +222,7 @@ rule plot_activation:
         data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
         methods=CONFIG.run.methods,
         queries=CONFIG.figures.queries,
-        code=code(*STYLE, "msclnet/figures/activation.py"),
+        code=code(*STYLE, "msclnet/report/figures/activation.py"),
     shell:
         "python $SCRIPTS/plot.py activation --set {wildcards.set} --data {params.data:q} "
         "--table {input.table} --pack $(dirname {input.pack}) "
@@ -294,7 +294,7 @@ rule register:
         data=lambda wildcards: settings.data_label(CONFIG, wildcards.set),
         methods=CONFIG.run.methods,
         trainings=lambda wildcards: trainings(wildcards.set, CONFIG.run.methods),
-        code=code("msclnet/registry.py", "msclnet/tracking", "msclnet/model"),
+        code=code("msclnet/tracking/registry.py", "msclnet/tracking", "msclnet/model"),
     shell:
         "python $SCRIPTS/register.py --uri={params.uri:q} --set {wildcards.set} --data {params.data:q} "
         "--methods {params.methods} --trainings {params.trainings} --record {input.record} --out {output} > {log} 2>&1"

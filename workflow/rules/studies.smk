@@ -23,7 +23,7 @@ rule score_study:
         batch=CONFIG.evaluate.batch,
         threads=CONFIG.train.threads,
         protocol=f"--protocol {CONFIG.evaluate.sysu.protocol} {PERMUTATIONS} --draws {CONFIG.evaluate.sysu.draws}",
-        code=code("msclnet/features.py", "msclnet/model", "msclnet/evaluation"),
+        code=code("msclnet/evaluation/embedding.py", "msclnet/model", "msclnet/evaluation"),
     shell:
         "python $SCRIPTS/launch.py --device {resources.device} --threads {threads} $SCRIPTS/features.py "
         "--model {input.models} --pack $(dirname {input.pack}) --split {params.split} "
@@ -53,7 +53,7 @@ rule ablation:
         studies=inline(CONFIG.studies),
         data=settings.data_label(CONFIG, CONFIG.studies.set),
         losses=inline(STUDIED),
-        code=code("msclnet/studies.py", "msclnet/aggregate.py"),
+        code=code("msclnet/results/studies.py", "msclnet/results/tables.py"),
     shell:
         "python $SCRIPTS/study.py ablation --studies {params.studies:q} --losses {params.losses:q} "
         "--data {params.data:q} --scores {input.scores} --out {output.table} > {log} 2>&1"
@@ -86,7 +86,7 @@ rule sensitivity:
         studies=inline(CONFIG.studies),
         data=settings.data_label(CONFIG, CONFIG.studies.set),
         losses=inline(STUDIED),
-        code=code("msclnet/studies.py", "msclnet/aggregate.py"),
+        code=code("msclnet/results/studies.py", "msclnet/results/tables.py"),
     shell:
         "python $SCRIPTS/study.py sensitivity --studies {params.studies:q} --losses {params.losses:q} "
         "--data {params.data:q} --scores {input.scores} --out {output.table} > {log} 2>&1"

@@ -29,7 +29,7 @@ rule train:
         tasks_per_gpu=0,
     params:
         job=job,
-        code=code(*NETWORK, *BATCHES, "msclnet/losses", "msclnet/schedule.py", "msclnet/distributed.py"),
+        code=code(*NETWORK, *BATCHES, "msclnet/losses", "msclnet/training/schedule.py", "msclnet/training/process_group.py"),
     shell:
         "python $SCRIPTS/launch.py --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} "
         "--threads {threads} --restarts $RESTARTS $SCRIPTS/train.py --job {params.job:q} "
@@ -83,7 +83,7 @@ rule features:
         batch=CONFIG.evaluate.batch,
         threads=CONFIG.train.threads,
         flip="--flip" if CONFIG.evaluate.flip else "",
-        code=code("msclnet/features.py", "msclnet/model"),
+        code=code("msclnet/evaluation/embedding.py", "msclnet/model"),
     shell:
         "python $SCRIPTS/launch.py --device {resources.device} --threads {threads} $SCRIPTS/features.py "
         "--model {input.model} --pack $(dirname {input.pack}) --split {wildcards.split} "

@@ -8,10 +8,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from msclnet.aggregate import readable, summary, trials, write_csv
 from msclnet.config import title
-from msclnet.summary_page import write_page
-from msclnet.types import UserError
+from msclnet.core.errors import UserError
+from msclnet.report.summary_page import write_page
+from msclnet.results.tables import readable, summary, trials, write_csv
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from msclnet.data.sets import readable, survey
-from msclnet.types import UserError
+from msclnet.core.errors import UserError
+from msclnet.datasets.table import readable, survey
 
 
 def main() -> None:

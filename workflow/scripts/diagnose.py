@@ -10,14 +10,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from msclnet.aggregate import readable
 from msclnet.config import TrainJob, build, read_yaml
-from msclnet.data.dataset import TrainingImages
+from msclnet.core.errors import UserError
+from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack
-from msclnet.diagnose import diagnose
-from msclnet.model.saved import load_model
-from msclnet.train import build_network, recipe
-from msclnet.types import UserError
+from msclnet.model.files import load_model
+from msclnet.results.tables import readable
+from msclnet.training.diagnosis import diagnose
+from msclnet.training.trainer import build_network, recipe
 
 
 def main() -> None:

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 from msclnet.config import StandIn, build, load, read_yaml
-from msclnet.data.standin import draw_llcm, draw_regdb, draw_sysu
-from msclnet.files import alone
-from msclnet.types import UserError
+from msclnet.core.errors import UserError
+from msclnet.core.files import exclusive_lock
+from msclnet.standin.sets import draw_llcm, draw_regdb, draw_sysu
 
 DEFAULT = str(Path(__file__).parents[2] / "config/config.yaml")
 
@@ -33,7 +33,7 @@ def main() -> None:
         of_set = dataclasses.replace(getattr(stand_in, args.set), like=args.like)
         stand_in = dataclasses.replace(stand_in, **{args.set: of_set})
     draw = {"regdb": draw_regdb, "sysu": draw_sysu, "llcm": draw_llcm}[args.set]
-    with alone(args.out):
+    with exclusive_lock(args.out):
         draw(args.out, stand_in, args.workers)
 
 

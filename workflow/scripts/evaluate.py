@@ -8,11 +8,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from msclnet.data.permutations import load_permutations
-from msclnet.evaluation.protocols import llcm_comparisons, regdb_comparisons, sysu_comparisons
+from msclnet.core.errors import UserError
+from msclnet.datasets.permutations import load_permutations
+from msclnet.datasets.protocol import llcm_comparisons, regdb_comparisons, sysu_comparisons
+from msclnet.evaluation.feature_file import load_split
 from msclnet.evaluation.scoring import split_rows
-from msclnet.evaluation.store import load_split, split_of, write_scores
-from msclnet.types import UserError
+from msclnet.results.layout import split_of
+from msclnet.results.scores import write_scores
 
 
 def main() -> None:

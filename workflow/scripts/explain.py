@@ -9,15 +9,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from msclnet.core.errors import UserError
 from msclnet.data.pack import Pack
-from msclnet.evaluation.protocols import llcm_comparisons, regdb_comparisons, sysu_comparisons
-from msclnet.evaluation.store import load_split, split_of
-from msclnet.explain.activation import activation_maps
-from msclnet.explain.ranked import ranked_lists
-from msclnet.figures.numbers import write_numbers
-from msclnet.figures.tables import Activation, Place
-from msclnet.model.saved import load_model
-from msclnet.types import UserError
+from msclnet.datasets.protocol import llcm_comparisons, regdb_comparisons, sysu_comparisons
+from msclnet.evaluation.feature_file import load_split
+from msclnet.model.files import load_model
+from msclnet.report.explain.activation import activation_maps
+from msclnet.report.explain.ranked import ranked_lists
+from msclnet.report.figures.numbers import write_numbers
+from msclnet.report.figures.tables import Activation, Place
+from msclnet.results.layout import split_of
 
 
 def main() -> None:

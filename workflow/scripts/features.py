@@ -7,12 +7,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from msclnet.core.errors import UserError
 from msclnet.data.pack import Pack
-from msclnet.distributed import processes
-from msclnet.evaluation.store import save_features
-from msclnet.features import extract
-from msclnet.model.saved import load_model
-from msclnet.types import UserError
+from msclnet.evaluation.embedding import extract
+from msclnet.evaluation.feature_file import save_features
+from msclnet.model.files import load_model
+from msclnet.training.process_group import processes
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ import argparse
 import os
 import sys
 
-from msclnet.launch import Layout, launch
-from msclnet.types import UserError
+from msclnet.core.errors import UserError
+from msclnet.launch.torchrun import Layout, launch
 
 
 def main() -> None:

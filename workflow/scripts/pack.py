@@ -8,9 +8,9 @@ import os
 import sys
 from pathlib import Path
 
+from msclnet.core.errors import UserError
 from msclnet.data.pack import write_pack
-from msclnet.data.sets import survey
-from msclnet.types import UserError
+from msclnet.datasets.table import survey
 
 
 def main() -> None:

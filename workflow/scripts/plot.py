@@ -15,14 +15,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from msclnet.core.errors import UserError
 from msclnet.data.pack import Pack
-from msclnet.figures.activation import plot_activation
-from msclnet.figures.cameras import plot_cameras
-from msclnet.figures.curves import plot_ablation, plot_cmc, plot_losses, plot_sensitivity
-from msclnet.figures.distances import plot_distances
-from msclnet.figures.embedding import plot_embedding
-from msclnet.figures.ranked import plot_ranked
-from msclnet.types import UserError
+from msclnet.report.figures.activation import plot_activation
+from msclnet.report.figures.cameras import plot_cameras
+from msclnet.report.figures.curves import plot_ablation, plot_cmc, plot_losses, plot_sensitivity
+from msclnet.report.figures.distances import plot_distances
+from msclnet.report.figures.embedding import plot_embedding
+from msclnet.report.figures.ranked import plot_ranked
 
 
 def main() -> None:

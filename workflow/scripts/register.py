@@ -9,8 +9,8 @@ import json
 import sys
 from pathlib import Path
 
-from msclnet.registry import register
-from msclnet.types import UserError
+from msclnet.core.errors import UserError
+from msclnet.tracking.registry import register
 
 
 def main() -> None:

@@ -8,10 +8,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from msclnet.aggregate import readable, write_csv
 from msclnet.config import Losses, Studies, build, read_yaml
-from msclnet.studies import ablation, sensitivity, sensitivity_points
-from msclnet.types import UserError
+from msclnet.core.errors import UserError
+from msclnet.results.studies import ablation, sensitivity, sensitivity_points
+from msclnet.results.tables import readable, write_csv
 
 
 def main() -> None:

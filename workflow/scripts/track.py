@@ -10,9 +10,9 @@ import json
 import sys
 from pathlib import Path
 
-from msclnet.tracking.complete import complete
+from msclnet.core.errors import UserError
+from msclnet.tracking.publish import publish
 from msclnet.tracking.server import TrackingError
-from msclnet.types import UserError
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--pack", type=Path, help="the folder that pack.py wrote, for the digests of the images")
     parser.add_argument("--out", required=True, type=Path, help="the JSON of run ids and counts to write")
     args = parser.parse_args()
-    runs = complete(args.uri, args.set, args.data, args.methods, args.trainings, args.tables, args.figures, args.pack)
+    runs = publish(args.uri, args.set, args.data, args.methods, args.trainings, args.tables, args.figures, args.pack)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(runs, indent=2) + "\n")
 

@@ -10,9 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from msclnet import failure
 from msclnet.config import TrainJob, build, read_yaml
-from msclnet.types import UserError
+from msclnet.core.errors import UserError
+from msclnet.training import failure
 
 
 def main() -> None:
@@ -31,16 +31,16 @@ def main() -> None:
     parser.add_argument("--code", default="", help="a name of the code: what it has finished is not trained again")
     args = parser.parse_args()
     job = build(TrainJob, read_yaml(args.job))
-    if failure.in_vain(args.out / "work"):
+    if failure.failed_for_good(args.out / "work"):
         sys.exit(1)
-    from msclnet.record import Live  # import torch
-    from msclnet.train import train
+    from msclnet.training.live_mirror import LiveMirror
+    from msclnet.training.trainer import train
 
     train(
         job,
         args.pack,
         args.out,
-        Live(args.uri, args.live_every) if args.live_every else None,
+        LiveMirror(args.uri, args.live_every) if args.live_every else None,
         checkpoint_every=args.checkpoint_every,
         timeout=args.timeout,
         launcher=args.launcher,

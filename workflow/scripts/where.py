@@ -8,7 +8,7 @@ import csv
 import json
 from pathlib import Path
 
-from msclnet.aggregate import condensed, readable
+from msclnet.results.tables import condensed, readable
 from msclnet.tracking.server import page
 
 

@@ -1,0 +1,1 @@
+"""The words every package shares: types, errors, whole files."""

@@ -1,0 +1,104 @@
+"""Files that are whole or absent, and folders in which one process works at a time, whoever is killed when.
+
+A job that outlives a killed Snakemake may still write what the next Snakemake's job writes: both come to an end, one
+after the other. The kernel releases a lock with the process that holds it, however that one died.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from msclnet.core.errors import DataError
+
+PATIENCE = 5.0  # seconds until a process says what it waits for
+POLL = 0.2
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """A temporary name to write to, which becomes ``path``, on the disk, when all went well.
+
+    A failure takes it away again; what a kill leaves is overwritten by the next. OSError where it cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    descriptor = _wait(partial, os.O_RDWR | os.O_CREAT, math.inf)
+    try:
+        yield partial
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _sync(path.parent)  # or a power failure could undo the renaming
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def exclusive_lock(folder: Path, seconds: float = math.inf) -> Iterator[None]:
+    """Holds ``folder``, made when it is absent, against every other process that asks to be alone in it.
+
+    Waits ``seconds`` for the other one, which may be the end of a killed run, then raises DataError.
+    """
+    descriptor = _wait(folder, os.O_DIRECTORY, seconds)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, in hexadecimal; OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _wait(path: Path, flags: int, seconds: float) -> int:
+    """A descriptor that holds the lock on ``path``."""
+    began, told = time.monotonic(), False
+    while (descriptor := _locked(path, flags)) is None:
+        waited = time.monotonic() - began
+        if waited > seconds:
+            raise DataError(
+                f"{path}: another process has been at work here for {waited:.0f} s; let it end, or end it (fuser "
+                f"{path} names it)"
+            )
+        if waited > PATIENCE and not told:
+            print(f"{path}: another process is at work here; waiting for it", file=sys.stderr, flush=True)
+            told = True
+        time.sleep(POLL)
+    return descriptor
+
+
+def _locked(path: Path, flags: int) -> int | None:
+    """None while another process holds the lock, or has just deleted or renamed ``path``."""
+    if flags & os.O_DIRECTORY:
+        path.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:  # some network file systems lock nothing
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

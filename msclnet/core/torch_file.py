@@ -1,0 +1,64 @@
+"""Files of tensors that are whole or absent: torch's own, closed by a sha256 of their content."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from msclnet.core.errors import DataError
+from msclnet.core.files import atomic_write
+
+DIGEST = 64  # characters of a sha256
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Writes ``state`` (tensors, numbers, strings and containers of them) so that ``path`` is never half written.
+
+    The file is torch's, a ZIP archive whose comment is the sha256 of its content; ``torch.load`` reads it.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getbuffer()[:-2]  # the length of an archive's comment, 0, is its last two bytes
+    with atomic_write(path) as partial, partial.open("wb") as file:
+        file.write(content)
+        file.write(DIGEST.to_bytes(2, "little") + _sha256(content))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The state in ``path``, on the CPU; nothing in the file is executed.
+
+    Raises DataError naming a file that is absent, or whose content is not what was written.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: a folder; expected a file: name the model.pt in it")
+    if not path.is_file():
+        raise DataError(f"{path}: no such checkpoint; train it first (snakemake makes it from the configuration)")
+    try:
+        return content(path)
+    except Damaged as error:
+        raise DataError(f"{path}: not a readable checkpoint ({error}); delete it and train again") from error
+
+
+class Damaged(Exception):
+    """A checkpoint's content is not what was written."""
+
+
+def content(path: Path) -> dict[str, Any]:
+    """What ``save`` wrote; Damaged when it is not that any more."""
+    try:
+        found = memoryview(path.read_bytes())
+        if bytes(found[-DIGEST - 2 : -DIGEST]) != DIGEST.to_bytes(2, "little"):
+            raise ValueError("no sha256 at its end: it was cut off, or not written by this project")
+        if _sha256(found[: -DIGEST - 2]) != bytes(found[-DIGEST:]):
+            raise ValueError("its sha256 is not the one it was written with")
+        return torch.load(io.BytesIO(found), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch names a damaged file by a dozen exception types
+        raise Damaged(str(error)) from error
+
+
+def _sha256(content: memoryview) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()

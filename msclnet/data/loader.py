@@ -1,0 +1,115 @@
+"""The training images of one split, read from a pack by memory map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from msclnet.core.types import Batch, Modality
+from msclnet.data.augmentation import augment, draw
+from msclnet.data.pack import Pack
+from msclnet.data.sampling import Pairs, epoch_pairs, share, steps_per_epoch
+
+T = TypeVar("T")
+AUGMENTATION = 1  # keeps the augmentation's random stream apart from the sampler's
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides the batches: see ``msclnet.config.Train`` for the units."""
+
+    seed: int
+    split: int
+    identities: int
+    images: int
+    least: int  # pairs of a batch that a process needs
+    padding: int
+    flip: float
+    erasing: float
+    erasing_area: tuple[float, float]
+
+
+class TrainingImages:
+    """The pairs of one split's training half, batch by batch, as rank ``rank`` of ``world`` sees them.
+
+    Labels are 0..identities-1 in the order of the sorted identities, the same on every rank.
+    """
+
+    def __init__(self, pack: Pack, recipe: Recipe, rank: int = 0, world: int = 1) -> None:
+        self.pack, self.recipe = pack, recipe
+        self.rows = {m: pack.rows(recipe.split, "train", m) for m in Modality}
+        self.identities = np.unique(np.concatenate([pack.identities[m][self.rows[m]] for m in Modality]))
+        self.labels = {m: np.searchsorted(self.identities, pack.identities[m][self.rows[m]]) for m in Modality}
+        self.pairs = recipe.identities * recipe.images
+        self.share = share(self.pairs, rank, world, recipe.least)
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return steps_per_epoch(len(self.rows[Modality.VISIBLE]), len(self.rows[Modality.INFRARED]), self.pairs)
+
+    def epoch(self, epoch: int, device: torch.device, taken: int = 0) -> Iterator[Batch]:
+        """This rank's share of each batch of ``epoch`` (from 1), augmented on ``device``; the next is read ahead.
+
+        The first ``taken`` batches are left out: a resumed epoch's.
+        """
+        recipe = self.recipe
+        pairs = epoch_pairs(
+            self.labels[Modality.VISIBLE],
+            self.labels[Modality.INFRARED],
+            recipe.identities,
+            recipe.images,
+            (recipe.seed, recipe.split, epoch),
+        )
+        raw = (self._read(step, chosen, epoch, device) for step, chosen in islice(enumerate(pairs), taken, None))
+        for read in _one_ahead(raw):
+            images_v, images_r, draws_v, draws_r, labels, cameras_v, cameras_r = (
+                values.to(device, non_blocking=True) for values in read
+            )
+            visible = augment(images_v, draws_v, recipe.padding)
+            infrared = augment(images_r, draws_r, recipe.padding)
+            yield Batch(visible, infrared, labels, cameras_v, cameras_r)
+
+    def _read(self, step: int, chosen: Pairs, epoch: int, device: torch.device) -> list[Tensor]:
+        """What of this rank's share is to be copied to ``device``, in page-locked memory when that is a GPU.
+
+        The images of each modality, uint8; their random numbers; the labels; their cameras.
+        """
+        recipe = self.recipe
+        rng = np.random.default_rng((recipe.seed, recipe.split, epoch, AUGMENTATION, step))
+        images, draws, cameras = [], [], []
+        for modality, positions in zip(Modality, chosen, strict=True):
+            numbers = draw(
+                rng,
+                self.pairs,
+                self.pack.height,
+                self.pack.width,
+                padding=recipe.padding,
+                flip=recipe.flip,
+                erasing=recipe.erasing,
+                erasing_area=recipe.erasing_area,
+            )
+            rows = self.rows[modality][positions[self.share]]
+            images.append(torch.from_numpy(self.pack.images[modality][rows]))
+            draws.append(numbers.take(self.share).tensor())
+            cameras.append(torch.from_numpy(self.pack.cameras[modality][rows]))
+        labels = torch.from_numpy(self.labels[Modality.VISIBLE][chosen[0][self.share]])
+        read = [*images, *draws, labels, *cameras]
+        return [values.pin_memory() for values in read] if device.type == "cuda" else read
+
+
+def _one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """``items``, each made by a thread while the one before it is in use."""
+    with ThreadPoolExecutor(1) as thread:
+        end = object()
+        ahead = thread.submit(next, items, end)
+        while (item := ahead.result()) is not end:
+            ahead = thread.submit(next, items, end)
+            yield item  # type: ignore[misc]

@@ -1,0 +1,1 @@
+"""The data sets: all that is peculiar to one, in one file."""

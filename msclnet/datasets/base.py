@@ -1,0 +1,114 @@
+"""What every data set's reader shares: a split, the listing of a folder, and problems collected into one error."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msclnet.core.errors import DataError
+from msclnet.core.types import ImageRecord
+
+SHOWN = 20  # problems printed before "and N more"
+STRAY = {"thumbs.db", ".ds_store", "desktop.ini"}  # what file managers leave behind
+IDENTITY = re.compile(r"[0-9]{1,9}")
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp"}
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one training and of its test, in the order of the set's own index files."""
+
+    train: tuple[ImageRecord, ...]
+    test: tuple[ImageRecord, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a reader found in a data set's folder."""
+
+    title: str
+    splits: dict[int, Split]
+    counts: dict[str, int]
+    expected: dict[str, int]  # of the same names, in the real set
+    problems: list[str]  # each with its remedy
+
+    def require(self) -> dict[int, Split]:
+        """The splits; raises DataError listing the problems, if there are any."""
+        Problems(self.problems).raise_any(self.title)
+        return self.splits
+
+
+@dataclass
+class Problems:
+    """Collects what is amiss, so that a user mends everything at once."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, problem: str) -> None:
+        self.lines.append(problem)
+
+    def __str__(self) -> str:
+        """Their number, and the first ``SHOWN`` of them, a line each."""
+        more = [f"... and {len(self.lines) - SHOWN} more"] if len(self.lines) > SHOWN else []
+        return "\n  ".join([f"{len(self.lines)} problems", *self.lines[:SHOWN], *more])
+
+    def raise_any(self, what: str) -> None:
+        """Raises DataError listing the problems, if there are any."""
+        if self.lines:
+            raise DataError(f"{what}: {self}")
+
+
+def compare(counts: dict[str, int], expected: dict[str, int], root: Path, problems: Problems) -> None:
+    """Adds a problem for each count that is not the real set's."""
+    for name, found in counts.items():
+        if found != expected[name]:
+            problems.add(f"{root}: {found} {name}, expected {expected[name]}; unpack the set again")
+
+
+def read_lines(path: Path, problems: Problems) -> list[str]:
+    """The lines of an index file, without CR and LF; none, and a problem, where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        problems.add(f"{path}: no such file; expected one of the set's own index files: copy it from its archive")
+    except OSError as error:
+        problems.add(f"{path}: not readable ({error.strerror}); make it readable, or copy it from the set's archive")
+    return []
+
+
+def read_identities(path: Path, problems: Problems) -> list[int]:
+    """A file's comma-separated identities, sorted."""
+    words = [word.strip() for line in read_lines(path, problems) for word in line.split(",") if word.strip()]
+    if wrong := [word for word in words if not IDENTITY.fullmatch(word)]:
+        problems.add(f"{path}: {wrong[0]!r} is no identity; expected integers separated by commas: restore the file")
+    identities = [int(word) for word in words if IDENTITY.fullmatch(word)]
+    if twice := sorted(identity for identity, count in Counter(identities).items() if count > 1):
+        problems.add(f"{path}: names the identity {twice[0]} twice; expected each once: restore the file")
+    return sorted(set(identities))
+
+
+def require_layout(root: Path, folders: tuple[str, ...], key: str) -> None:
+    """Raises DataError when ``root`` is absent or lacks ``folders``; names a subfolder that has them."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; set {key} to the folder that holds {', '.join(folders)}")
+    if missing := [name for name in folders if not (root / name).is_dir()]:
+        nested = [path for path in sorted(root.iterdir()) if all((path / name).is_dir() for name in folders)]
+        hint = (
+            f"it lies one folder deeper: set {key} to {nested[0]}"
+            if nested
+            else f"check {key}, or unpack the set again"
+        )
+        raise DataError(f"{root}: has no {', '.join(missing)}; expected {', '.join(folders)}; {hint}")
+
+
+def images_in(folder: Path) -> list[str]:
+    """The names of the images in ``folder``, sorted; strays of file managers are passed over."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.suffix.lower() in EXTENSIONS and path.name.lower() not in STRAY and not path.name.startswith("._")
+    )

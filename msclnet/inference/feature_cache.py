@@ -1,0 +1,133 @@
+"""The features of a folder's images on disk: a killed run loses at most what it had not yet put there.
+
+``features-<n>.f32`` holds rows of float32, only ever appended to; ``images.sqlite`` says which row is of which image.
+The row of an image that has changed or gone stays, unused, until most of the rows are such; then the rows in use are
+copied to the file of the next ``n``, which the database names as it renumbers them. So a row number is never used twice
+within one ``n``, and an index of the features sees by the numbers alone what has changed.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from msclnet.core.errors import DataError
+from msclnet.core.types import Modality
+
+BLOCK = 4096  # features read at once
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS images (
+    row INTEGER PRIMARY KEY,
+    path TEXT NOT NULL UNIQUE,
+    bytes INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    modality INTEGER NOT NULL,
+    colour REAL NOT NULL
+)
+"""
+
+
+class Image(NamedTuple):
+    """An embedded image: ``path`` relative to the folder, the file's size and time (ns), see ``colourfulness``."""
+
+    path: str
+    bytes: int
+    modified: int
+    modality: Modality
+    colour: float
+
+
+class Store:
+    """Images and their features, ``dimension`` numbers each, in ``folder``; one process writes at a time."""
+
+    def __init__(self, folder: Path, dimension: int) -> None:
+        """Opens the store in ``folder``, or makes one; DataError when a file there is damaged."""
+        self.folder, self.dimension = folder, dimension
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._database = sqlite3.connect(folder / "images.sqlite", isolation_level=None)
+            self._database.execute(SCHEMA)
+            (live,) = self._database.execute("SELECT count(*) FROM images").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise DataError(f"{folder}: not a cache of features ({error}); delete it, it is made anew") from error
+        if self._rows() - live > live + BLOCK:
+            self._compact()
+
+    def file(self, kind: str, suffix: str) -> Path:
+        """Where something that holds row numbers lies; gone when they change."""
+        (number,) = self._database.execute("PRAGMA user_version").fetchone()
+        return self.folder / f"{kind}-{number}{suffix}"
+
+    def images(self) -> dict[str, Image]:
+        """Every image by its path."""
+        rows = self._database.execute("SELECT path, bytes, modified, modality, colour FROM images")
+        return {path: Image(path, size, time, Modality(m), colour) for path, size, time, m, colour in rows}
+
+    def put(self, images: Sequence[Image], features: np.ndarray) -> None:
+        """Writes images and their features ``[N, dimension]``, in place of those of the same path."""
+        self._database.execute("BEGIN IMMEDIATE")  # appending is for one process at a time
+        with self._database:
+            start = self._rows()
+            with self.file("features", ".f32").open("ab") as file:
+                file.truncate(start * self.dimension * 4)  # what a killed run left of a row
+                file.write(features.astype("<f4").tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+            self._database.executemany(
+                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?)",
+                [(row, *image) for row, image in enumerate(images, start)],
+            )
+
+    def drop(self, paths: Iterable[str]) -> None:
+        """Forgets images."""
+        self._database.execute("BEGIN IMMEDIATE")
+        with self._database:
+            self._database.executemany("DELETE FROM images WHERE path = ?", ((path,) for path in paths))
+
+    def rows(self, modality: Modality) -> np.ndarray:
+        """The rows of the images of a modality, int64, ascending."""
+        rows = self._database.execute("SELECT row FROM images WHERE modality = ? ORDER BY row", (int(modality),))
+        return np.fromiter((row for (row,) in rows), np.int64)
+
+    def features(self, rows: np.ndarray) -> np.ndarray:
+        """float32 ``[n, dimension]``, in the order of ``rows``."""
+        if not len(rows):
+            return np.empty((0, self.dimension), np.float32)
+        return np.memmap(self.file("features", ".f32"), "<f4", "r", shape=(self._rows(), self.dimension))[rows]
+
+    def blocks(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """``rows`` and their features, ``BLOCK`` at once."""
+        for start in range(0, len(rows), BLOCK):
+            some = rows[start : start + BLOCK]
+            yield some, self.features(some)
+
+    def path(self, row: int) -> str:
+        (path,) = self._database.execute("SELECT path FROM images WHERE row = ?", (row,)).fetchone()
+        return path
+
+    def _rows(self) -> int:
+        """Whole rows in the file, in use or not."""
+        file = self.file("features", ".f32")
+        return file.stat().st_size // (4 * self.dimension) if file.exists() else 0
+
+    def _compact(self) -> None:
+        self._database.execute("BEGIN IMMEDIATE")
+        with self._database:
+            used = np.fromiter((row for (row,) in self._database.execute("SELECT row FROM images ORDER BY row")), int)
+            (number,) = self._database.execute("PRAGMA user_version").fetchone()
+            outdated = list(self.folder.glob("*-*.*"))  # also what a run killed at this point left behind
+            with (self.folder / f"features-{number + 1}.f32").open("wb") as file:
+                for _, features in self.blocks(used):
+                    file.write(features.tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+            # Ascending, and never upwards: no row is renumbered to one that is still to be.
+            self._database.executemany("UPDATE images SET row = ? WHERE row = ?", enumerate(used.tolist()))
+            self._database.execute(f"PRAGMA user_version = {number + 1}")
+        for path in outdated:
+            path.unlink()

@@ -1,0 +1,212 @@
+"""A folder of images, embedded once: when it is opened again, only what is new or has changed is embedded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from msclnet.core.errors import DataError
+from msclnet.core.files import sha256
+from msclnet.core.optional import extra
+from msclnet.core.types import Modality
+from msclnet.data.images import decode
+from msclnet.data.modality import Decision, colourfulness, decide
+from msclnet.evaluation.embedding import Feature, embed_pixels, image_size
+from msclnet.inference.feature_cache import Image, Store
+from msclnet.inference.index import EXACT_BELOW, Hits, Index, exact
+from msclnet.model.files import load_model
+
+SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+BATCH = 64  # images decoded and embedded at once; what a killed run loses
+VERSION = 1  # of what lies in the cache
+
+Method = Literal["auto", "exact", "index"]
+Among = Literal["other", "visible", "infrared"]
+
+
+class Hit(NamedTuple):
+    """An image of the gallery, and its cosine with the query, -1..1."""
+
+    path: Path
+    score: float
+
+
+class Answer(NamedTuple):
+    """What a query found, best first, among the gallery's images of one modality."""
+
+    query: Path
+    decision: Decision
+    among: Modality
+    hits: list[Hit]
+
+
+class Gallery:
+    """The images under a folder as a model sees them.
+
+    ``images`` holds the decision on each image's modality by its path relative to ``folder``; ``unreadable`` the reason
+    for each image left out; ``embedded`` how many were embedded now, the others being in the cache.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        model: str | Path,
+        modality: Modality | str | None = None,
+        feature: Feature = "bn",
+        cache: str | Path | None = None,
+    ) -> None:
+        """Embeds what ``cache`` (a folder; by default that of the user) does not hold of the images under ``folder``.
+
+        The cache is of this ``model`` file's content, of ``feature`` and of ``folder``; an image is embedded again when
+        its size, its time of change or its modality has changed, and forgotten when it is gone. All images are of
+        ``modality``, or each of the one that ``msclnet.data.modality.decide`` finds. Hidden files, links to folders and
+        files of other suffixes than ``SUFFIXES`` are passed over. Shows progress when stderr is a terminal.
+
+        Raises DataError when there is no folder, no image, or no model.
+        """
+        self.folder = Path(folder)
+        self.flag = None if modality is None else Modality.of(modality)
+        self.feature = feature
+        self.network = load_model(model).to("cuda" if torch.cuda.is_available() else "cpu")
+        key = f"{VERSION} {feature} {sha256(Path(model))} {self.folder.resolve()}"
+        self.cache = Path(cache or _user_cache()) / hashlib.sha256(os.fsencode(key)).hexdigest()[:16]
+        found = _files(self.folder)
+        self.store = Store(self.cache, self.network.backbone.channels)
+        self.unreadable: dict[str, str] = {}
+        self.embedded = self._refresh(found)
+        self.images = {image.path: self._decide(image.path, image.colour) for image in self.store.images().values()}
+        self._indexes: dict[Modality, Index] = {}
+
+    def search(
+        self,
+        queries: Sequence[str | Path],
+        top: int = 10,
+        modality: Modality | str | None = None,
+        among: Among = "other",
+        method: Method = "auto",
+    ) -> list[Answer]:
+        """The ``top`` nearest images of the gallery for each query, across modalities.
+
+        Queries are of ``modality``, or each as its own folders or colours say; the gallery is searched ``among`` its
+        images of the other modality, or of the one named. ``method`` is ``exact``, ``index``, or ``auto``: exact among
+        fewer than ``EXACT_BELOW`` images, else by an index, made at the first such search and kept.
+
+        Raises DataError for a query that cannot be read and for a gallery without an image of the modality asked for.
+        """
+        flag = None if modality is None else Modality.of(modality)
+        asked = [self._embedded(Path(query), flag) for query in queries]
+        answers: dict[int, Answer] = {}
+        for target in Modality:
+            asking = [i for i, (decision, _) in enumerate(asked) if _among(decision, among) is target]
+            if not asking:
+                continue
+            found = self._nearest(np.stack([asked[i][1] for i in asking]), target, top, method)
+            for i, nearest, scores in zip(asking, found.rows.tolist(), found.scores.tolist(), strict=True):
+                pairs = zip(nearest, scores, strict=True)
+                hits = [Hit(self.folder / self.store.path(row), score) for row, score in pairs if row >= 0]
+                answers[i] = Answer(Path(queries[i]), asked[i][0], target, hits)
+        return [answers[i] for i in range(len(queries))]
+
+    def _nearest(self, queries: np.ndarray, target: Modality, top: int, method: Method) -> Hits:
+        count = sum(decision.modality is target for decision in self.images.values())
+        if not count:
+            raise DataError(
+                f"{self.folder}: none of {len(self.images)} images is {target.name.lower()}, which this query is to be "
+                "found among; state the modality of the gallery, of the query, or of what to search among"
+            )
+        if method == "exact" or (method == "auto" and count < EXACT_BELOW):
+            return exact(self.store, queries, target, top)
+        if target not in self._indexes:
+            self._indexes[target] = Index(self.store, target)
+        return self._indexes[target].search(queries, top)
+
+    def _embedded(self, query: Path, flag: Modality | None) -> tuple[Decision, np.ndarray]:
+        pixels = decode(query, *image_size(self.network))
+        decision = decide(query, colourfulness(pixels), flag)
+        return decision, self._features(np.stack([pixels]), decision.modality)[0]
+
+    def _features(self, pixels: np.ndarray, modality: Modality) -> np.ndarray:
+        bn, pooled = embed_pixels(self.network, pixels, modality)
+        return bn if self.feature == "bn" else pooled
+
+    def _decide(self, path: str, colour: float) -> Decision:
+        """The gallery's own folder counts, those above it do not."""
+        return decide(Path(self.folder.absolute().name) / path, colour, self.flag)
+
+    def _refresh(self, found: dict[str, os.stat_result]) -> int:
+        """Brings the store up to date with the files; how many were embedded."""
+        with extra("use"):
+            from tqdm import tqdm
+        stored = self.store.images()
+        self.store.drop(stored.keys() - found.keys())
+        todo = [path for path, stat in found.items() if not self._current(stored.get(path), stat)]
+        with (
+            ThreadPoolExecutor() as threads,
+            tqdm(desc="embedding", total=len(todo), unit=" images", disable=None if todo else True) as bar,
+        ):
+            for start in range(0, len(todo), BATCH):
+                some = todo[start : start + BATCH]
+                readable = [(path, pixels) for path, pixels in threads.map(self._read, some) if pixels is not None]
+                self._put(readable, found)
+                bar.update(len(some))
+        self.store.drop(self.unreadable)
+        return len(todo) - len(self.unreadable)
+
+    def _current(self, image: Image | None, stat: os.stat_result) -> bool:
+        return image is not None and (
+            (image.bytes, image.modified) == (stat.st_size, stat.st_mtime_ns)
+            and image.modality is self._decide(image.path, image.colour).modality
+        )
+
+    def _read(self, path: str) -> tuple[str, np.ndarray | None]:
+        if not path.isprintable():  # nor is what is not UTF-8: such a name can neither be stored nor shown
+            self.unreadable[ascii(path)] = f"{path!a}: not a printable name; rename the file"
+            return path, None
+        try:
+            return path, decode(self.folder / path, *image_size(self.network))
+        except DataError as error:
+            self.unreadable[path] = str(error)
+            return path, None
+
+    def _put(self, readable: list[tuple[str, np.ndarray]], found: dict[str, os.stat_result]) -> None:
+        colours = {path: colourfulness(pixels) for path, pixels in readable}
+        for modality in Modality:
+            chosen = [(p, x) for p, x in readable if self._decide(p, colours[p]).modality is modality]
+            if chosen:
+                features = self._features(np.stack([pixels for _, pixels in chosen]), modality)
+                images = [
+                    Image(path, found[path].st_size, found[path].st_mtime_ns, modality, colours[path])
+                    for path, _ in chosen
+                ]
+                self.store.put(images, features)
+
+
+def _among(decision: Decision, among: Among) -> Modality:
+    return Modality(1 - decision.modality) if among == "other" else Modality.of(among)
+
+
+def _files(folder: Path) -> dict[str, os.stat_result]:
+    """The image files under ``folder`` by their relative path, sorted."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected one with images in it, at any depth")
+    found = {}
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(place, name)
+            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
+                found[path.relative_to(folder).as_posix()] = path.stat() if path.exists() else path.lstat()
+    if not found:
+        raise DataError(f"{folder}: holds no image; expected files of {', '.join(sorted(SUFFIXES))}, at any depth")
+    return dict(sorted(found.items()))
+
+
+def _user_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "msclnet"

@@ -1,0 +1,1 @@
+"""Where a job runs: leases of GPUs, torchrun."""

@@ -1,0 +1,156 @@
+"""The GPUs of one machine, shared by jobs that do not know each other: each job leases those it uses.
+
+A lease is a locked file that names its devices, in a folder every process of the machine sees. The job has that file
+as its standard input, and so has everything the job starts: of the files a launcher holds open, torchrun passes on the
+standard ones alone. The kernel drops the lock with the last process that has it, however that one died. So a killed job
+gives its devices back, and a rank that outlives its launcher keeps its own.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from msclnet.core.errors import UserError
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+DECLARED = "MSCLNET_GPUS"  # so many devices, whatever nvidia-smi says
+FOLDER = "MSCLNET_LEASES"  # where leases lie; containers that share GPUs must share it
+DEFAULT_FOLDER = "/tmp/msclnet-leases"  # not TMPDIR, which may differ between two jobs
+STANDARD_INPUT = 0
+POLL = 1.0  # seconds between two looks at who has what
+
+
+class DeviceError(UserError):
+    """A job wants GPUs the machine does not have, or what it was told of them makes no sense."""
+
+
+def visible(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The devices a job may use: those CUDA_VISIBLE_DEVICES names, else all.
+
+    It names them by nvidia-smi's indices, by UUID or by a UUID's beginning; an entry that names none hides those after
+    it, as for CUDA. A device has one name here however it was given, so that two jobs mean the same by it: its UUID, or
+    its index where there is no nvidia-smi.
+    """
+    machine = _machine(environment)
+    if VISIBLE not in environment:
+        return machine
+    named: list[str] = []
+    for entry in environment[VISIBLE].split(","):
+        name = _name(entry.strip(), machine)
+        if name is None:
+            break
+        named.append(name)
+    return tuple(dict.fromkeys(named))
+
+
+def lease(count: int) -> tuple[str, ...]:
+    """Takes ``count`` visible devices, waiting for them, for this process and all it starts; returns their names.
+
+    From then on they alone are in CUDA_VISIBLE_DEVICES, and the standard input, empty to whoever reads it, is the
+    lease. Raises DeviceError when there are not as many, taken or not.
+    """
+    devices = visible()
+    if count > len(devices):
+        told = f" in {VISIBLE}={os.environ[VISIBLE]}" if VISIBLE in os.environ else ""
+        raise DeviceError(
+            f"{count} GPUs wanted, and this machine has {len(devices)}{told}; lower run.gpus_per_training or the data "
+            "set's processes in the configuration, or make more visible"
+        )
+    folder = Path(os.environ.get(FOLDER, DEFAULT_FOLDER))
+    waiting = False
+    while True:
+        with _alone(folder):
+            taken = dict(_taken(folder))
+            free = [device for device in devices if device not in taken]
+            if len(free) >= count:
+                chosen = tuple(free[:count])
+                _write_lease(folder, chosen)
+                os.environ[VISIBLE] = ",".join(chosen)
+                print(f"on the GPUs {', '.join(chosen)}", flush=True)
+                return chosen
+        if not waiting:
+            holders = ", ".join(sorted({str(taken[device]) for device in devices if device in taken}))
+            print(
+                f"waiting for {count} of {len(devices)} GPUs, held by the jobs {holders}", file=sys.stderr, flush=True
+            )
+            waiting = True
+        time.sleep(POLL)
+
+
+def _machine(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """All devices there are, by index."""
+    if DECLARED in environment:
+        if not environment[DECLARED].isdecimal():
+            raise DeviceError(f"{DECLARED}={environment[DECLARED]}: expected the number of GPUs of this machine")
+        return tuple(map(str, range(int(environment[DECLARED]))))
+    query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(query, capture_output=True, text=True)
+    except OSError:
+        return ()
+    return tuple(listed.stdout.split()) if listed.returncode == 0 else ()
+
+
+def _name(entry: str, machine: tuple[str, ...]) -> str | None:
+    if entry.isdecimal():
+        index = int(entry)
+        if not machine:
+            return str(index)
+        return machine[index] if index < len(machine) else None
+    if entry.startswith("GPU-") and machine:
+        return next((uuid for uuid in machine if uuid.startswith(entry)), None)
+    return entry if entry.startswith(("GPU-", "MIG-")) else None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds the folder's mutex. Folder and mutex are every user's, as those of /tmp are."""
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o1777)
+    mutex = folder / "mutex"
+    try:
+        descriptor = os.open(mutex, os.O_RDONLY)
+    except FileNotFoundError:
+        descriptor = os.open(mutex, os.O_RDONLY | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _taken(folder: Path) -> Iterator[tuple[str, int]]:
+    """Each leased device with the job that leased it. A lease nobody has any more is swept up."""
+    for path in folder.glob("lease-*"):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held = json.loads(path.read_text())
+            yield from ((device, held["job"]) for device in held["devices"])
+        else:
+            with suppress(PermissionError):  # another user's; it binds nobody
+                path.unlink()
+        finally:
+            os.close(descriptor)
+
+
+def _write_lease(folder: Path, devices: tuple[str, ...]) -> None:
+    """Makes a lease this process's standard input, read to its end; the mutex keeps others from seeing it half made."""
+    path = folder / f"lease-{os.getpid()}-{time.time_ns()}"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.write(descriptor, json.dumps({"job": os.getpid(), "devices": devices}).encode())
+    os.dup2(descriptor, STANDARD_INPUT)
+    os.set_inheritable(STANDARD_INPUT, True)
+    if descriptor != STANDARD_INPUT:
+        os.close(descriptor)

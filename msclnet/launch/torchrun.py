@@ -1,0 +1,95 @@
+"""Starts a script where it is to run: on devices of its own, by torchrun, on each node of a Slurm job."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+from msclnet.core.errors import UserError
+from msclnet.launch import gpu_lease as devices
+
+PORTS = range(20000, 30000)  # below those the kernel hands out
+THREAD_POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a job runs on. ``processes`` are those of all nodes together; None is the script alone, without torchrun."""
+
+    device: Literal["gpu", "cpu"]  # with "gpu" each process has one of its own
+    processes: int | None
+    nodes: int
+    threads: int  # the job's cores on each node; its processes there share them
+    restarts: int = 0  # how often torchrun starts the processes again after one has died
+
+    @property
+    def local(self) -> int:
+        """Processes on each node. Raises UserError when they do not come out even."""
+        processes = self.processes or 1
+        if processes % self.nodes:
+            fitting = ", ".join(str(n) for n in range(1, processes + 1) if processes % n == 0)
+            raise UserError(
+                f"run.nodes_per_training: {processes} processes cannot be spread over {self.nodes} nodes; use {fitting}"
+            )
+        return processes // self.nodes
+
+
+def launch(script: Sequence[str], layout: Layout, rendezvous: str | None = None) -> NoReturn:
+    """Becomes ``script`` (a file and its arguments), or torchrun on it; never returns.
+
+    On several nodes it becomes ``srun``, which calls this on each node with the ``rendezvous`` (``host:port``) of
+    torchrun's c10d store. Raises DeviceError, and UserError when several nodes are asked for outside a Slurm job.
+    """
+    local = layout.local
+    if layout.nodes > 1 and rendezvous is None:
+        _become(_srun(script, layout))
+    if layout.device == "gpu":
+        devices.lease(local)
+    else:
+        os.environ[devices.VISIBLE] = ""
+    os.environ.update(dict.fromkeys(THREAD_POOLS, str(max(1, layout.threads // local))))
+    if layout.processes is None:
+        _become([sys.executable, *script])
+    if layout.device == "cpu":  # where DDP warns of what it is asked to do for the sake of the order of sums
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    # By number: not every machine finds itself by its name.
+    where = ["--standalone", "--local-addr", "127.0.0.1"] if rendezvous is None else _join(rendezvous, layout.nodes)
+    again = ["--max-restarts", str(layout.restarts), "--nproc-per-node", str(local)]
+    _become([sys.executable, "-m", "torch.distributed.run", *where, *again, *script])
+
+
+def _srun(script: Sequence[str], layout: Layout) -> list[str]:
+    """This launch once on each node of the job this runs in, the first node of which keeps the rendezvous."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if not job or shutil.which("srun") is None:
+        raise UserError(
+            f"run.nodes_per_training: {layout.nodes} nodes need a Slurm job; run snakemake with "
+            "--profile profiles/slurm, or set it to 1"
+        )
+    port = PORTS[int(job) % len(PORTS)]
+    spread = ["--nodes", str(layout.nodes), "--ntasks", str(layout.nodes), "--ntasks-per-node", "1"]
+    options = {"device": layout.device, "processes": layout.processes, "nodes": layout.nodes}
+    options |= {"threads": layout.threads, "restarts": layout.restarts}
+    again = [f"--{name}={value}" for name, value in options.items()]
+    return [
+        *("srun", *spread, f"--cpus-per-task={layout.threads}", "--kill-on-bad-exit=1", "--label"),
+        *(sys.executable, sys.argv[0], *again, f"--rendezvous={socket.gethostname()}:{port}", *script),
+    ]
+
+
+def _join(rendezvous: str, nodes: int) -> list[str]:
+    place = os.environ.get("SLURMD_NODENAME", socket.gethostname())
+    print(f"node {place}: joins the {nodes} nodes that meet at {rendezvous}", flush=True)
+    meet = ["--rdzv-backend", "c10d", "--rdzv-endpoint", rendezvous, "--rdzv-id", os.environ["SLURM_JOB_ID"]]
+    return ["--nnodes", str(nodes), *meet]
+
+
+def _become(command: Sequence[str]) -> NoReturn:
+    """Signals then reach torchrun itself, and no launcher is left that could be killed without it."""
+    sys.stdout.flush()
+    os.execvp(command[0], list(command))

@@ -1,0 +1,66 @@
+"""Class-activation maps drawn over their images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from msclnet.config import SetName, title
+from msclnet.data.pack import Pack
+from msclnet.report.figures.numbers import distinct, read_numbers
+from msclnet.report.figures.photographs import Photographs, frame
+from msclnet.report.figures.style import layout, save
+from msclnet.report.figures.tables import Activation
+
+CELL = (0.95, 1.75)  # inches
+MAP = "viridis"  # evenly growing lightness: read without colour, too
+
+
+def plot_activation(name: SetName, data: str, table: Path, pack: Pack, out: Path) -> None:
+    """A row an identity: of either modality the image, and over it the map of each method.
+
+    ``table`` is the CSV of explain.py, the images are those of ``pack``. Writes ``out``. Raises DataError for an
+    unusable table or an unknown image.
+    """
+    cells = read_numbers(table, Activation._fields, "explain.py")
+    methods, identities = distinct(cells, "method"), distinct(cells, "identity")
+    modalities = distinct(cells, "modality")
+    photographs = Photographs(pack)
+    width = len(methods) + 1
+    with layout():
+        size = (max(7.5, CELL[0] * width * len(modalities) + 1.2), CELL[1] * len(identities) + 1.2)
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(len(identities), width * len(modalities), squeeze=False)
+        for number, (line, identity) in enumerate(zip(grid, identities, strict=True)):
+            head = number == 0
+            for place, modality in enumerate(modalities):
+                mine = [c for c in cells if (c["identity"], c["modality"]) == (identity, modality)]
+                image = photographs.of(mine[0]["path"], modality)
+                plain, *others = line[place * width : (place + 1) * width]
+                _show(plain, image, f"{modality}\n" * head)
+                for axes, method in zip(others, methods, strict=True):
+                    own = [c for c in mine if c["method"] == method]
+                    _show(axes, image, f"{method}\n" * head + f"cos {float(own[0]['similarity']):.2f}")
+                    shades = axes.imshow(
+                        _grid(own), cmap=MAP, vmin=0, vmax=1, alpha=0.6, interpolation="bilinear",
+                        extent=(-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5),
+                    )  # fmt: skip
+        figure.colorbar(shades, ax=figure.axes, label="activation, of the image's largest", shrink=0.6)
+        figure.suptitle(f"{title(name, data)}: where the network looks")
+        save(figure, out)
+
+
+def _show(axes: Axes, image: np.ndarray, text: str) -> None:
+    axes.imshow(image)
+    frame(axes, "#ffffff", "-")
+    axes.set_title(text, fontsize=11, pad=3)
+
+
+def _grid(cells: list[dict[str, str]]) -> np.ndarray:
+    """One image's cells as ``[h, w]``."""
+    values = {(int(cell["row"]), int(cell["column"])): float(cell["activation"]) for cell in cells}
+    height, width = (1 + max(place[axis] for place in values) for axis in (0, 1))
+    return np.array([[values[row, column] for column in range(width)] for row in range(height)])

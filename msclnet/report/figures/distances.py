@@ -1,0 +1,82 @@
+"""Distances across modalities, within an identity and between identities: Figure 5 c and d of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from msclnet.config import SetName, title
+from msclnet.core.errors import DataError
+from msclnet.core.types import Features, Modality
+from msclnet.report.figures.numbers import features_by_method, write_numbers
+from msclnet.report.figures.style import COLOURS, STYLES, layout, save
+
+BINS = np.linspace(0.0, 2.0, 201)  # of a cosine distance
+KINDS = ("intra", "inter")
+
+
+class Spread(NamedTuple):
+    """The distances of one kind of pairs of a method: their number, mean, and density by bin (``[200]``)."""
+
+    method: str
+    kind: str
+    pairs: int
+    mean: float
+    density: np.ndarray
+
+
+def plot_distances(name: SetName, data: str, methods: Sequence[str], paths: Sequence[Path], out: Path) -> list[Spread]:
+    """A panel a method: densities of ``1 - cos`` between every visible and every infrared test image.
+
+    Dotted lines are the means, and their difference, the gap, is written beside them. ``paths`` end in
+    ``<method>/split<N>/features.npz``, of one split. Writes ``out`` and its numbers; returns them. Raises DataError.
+    """
+    features = features_by_method(methods, paths)
+    spreads = [spread for method in methods for spread in cross_modality(method, features[method])]
+    with layout():
+        figure = Figure(figsize=(max(7.5, 5.2 * len(methods)), 4.6), layout="constrained")
+        grid = figure.subplots(1, len(methods), sharex=True, squeeze=False).flat
+        for axes, method in zip(grid, methods, strict=True):
+            mine = [spread for spread in spreads if spread.method == method]
+            for place, spread in enumerate(mine):
+                look = {"color": COLOURS[place], "linestyle": STYLES[place]}
+                axes.stairs(spread.density, BINS, label=f"{spread.kind}-identity", linewidth=2.2, **look)
+                axes.stairs(spread.density, BINS, fill=True, color=look["color"], alpha=0.18)
+                axes.axvline(spread.mean, color=look["color"], linestyle=":")
+            intra, inter = (spread.mean for spread in mine)
+            pairs = " and ".join(f"{spread.pairs:,}" for spread in mine)
+            axes.set_title(f"{method}: {pairs} pairs\nmeans {intra:.3f} and {inter:.3f}, gap {inter - intra:.3f}")
+            axes.set(xlabel="cosine distance", ylabel="density")
+        occupied = np.flatnonzero(sum(spread.density for spread in spreads))
+        axes.set_xlim(max(0.0, BINS[occupied[0]] - 0.05), min(2.0, BINS[occupied[-1] + 1] + 0.05))
+        figure.suptitle(f"{title(name, data)}: distances between visible and infrared test images")
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+        save(figure, out)
+    bins = list(zip(BINS[:-1].tolist(), BINS[1:].tolist(), strict=True))
+    rows = [
+        (spread.method, spread.kind, low, high, float(density), spread.pairs, spread.mean)
+        for spread in spreads
+        for (low, high), density in zip(bins, spread.density, strict=True)
+    ]
+    write_numbers(out.with_suffix(".csv"), ("method", "kind", "from", "to", "density", "pairs", "mean"), rows)
+    return spreads
+
+
+def cross_modality(method: str, features: Features) -> list[Spread]:
+    """The spreads of intra- and inter-identity pairs; DataError when there is no pair of either kind."""
+    visible, infrared = (features.modality == m for m in Modality)
+    distances = np.clip(1 - features.bn[visible] @ features.bn[infrared].T, BINS[0], BINS[-1])
+    same = features.identities[visible][:, None] == features.identities[infrared][None, :]
+    spreads = []
+    for kind, chosen in zip(KINDS, (same, ~same), strict=True):
+        values = distances[chosen]
+        if not len(values):
+            raise DataError(f"{method}: no {kind}-identity pair of test images; expected two identities or more")
+        density, _ = np.histogram(values, BINS, density=True)
+        spreads.append(Spread(method, kind, len(values), float(values.mean(dtype=np.float64)), density))
+    return spreads

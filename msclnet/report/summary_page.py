@@ -1,0 +1,48 @@
+"""A data set's summary as a page: the report shows no CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from msclnet.core.files import atomic_write
+from msclnet.results.tables import Row, condensed
+
+STYLE = """
+body { font: 15px system-ui, sans-serif; margin: 1.5rem; color: #1a1a1a; background: #ffffff }
+h1 { font-size: 1.3rem }
+h2 { font-size: 1rem; margin: 1.5rem 0 .4rem }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: .25rem .7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #dddddd }
+th:first-child, td:first-child { text-align: left }
+"""
+
+
+def write_page(path: Path, table: Sequence[Row], title: str) -> None:
+    """Writes ``table``, the rows of ``summary``: a table for each feature, in their order."""
+    features = dict.fromkeys(str(row["feature"]) for row in table)
+    tables = "\n".join(_table(feature, [row for row in table if row["feature"] == feature]) for feature in features)
+    text = f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{escape(title)}</title>
+<style>{STYLE}</style>
+<h1>{escape(title)}</h1>
+<p>Percent: mean (sample standard deviation over the trials). <em>paper_rank1</em> and <em>paper_mAP</em> are in print,
+of the real set.</p>
+{tables}
+</html>
+"""
+    with atomic_write(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _table(feature: str, rows: Sequence[Row]) -> str:
+    heads, body = condensed(rows)
+    lines = [_line("th", heads), *(_line("td", cells) for cells in body)]
+    return "\n".join((f"<h2>Feature {escape(feature)}</h2>", "<table>", *lines, "</table>"))
+
+
+def _line(tag: str, cells: Sequence[str]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"

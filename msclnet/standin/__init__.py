@@ -1,0 +1,1 @@
+"""Drawn people, who stand in for the real sets."""

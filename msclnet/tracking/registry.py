@@ -1,0 +1,185 @@
+"""Trained models in MLflow's registry: logged with their training's run, and found again by name and alias.
+
+    mlflow.pyfunc.load_model("models:/msclnet-regdb@best").predict(images)[:, 1]  # as infrared images
+
+The registered model of a data set is ``msclnet-<set>``; its versions are the best split of each method. MLflow is
+imported late, torch is not.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from msclnet.config import STAND_IN, SetName, title
+from msclnet.core.errors import DataError
+from msclnet.core.files import sha256
+from msclnet.core.types import Modality
+from msclnet.data.augmentation import normalise
+from msclnet.model.files import load_model
+from msclnet.model.msclnet import MSCLNet
+from msclnet.tracking.server import connect, import_mlflow, readable_errors, resolve
+from msclnet.tracking.training import read_scores, read_training
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXAMPLE = 2  # images of the example: of one, the exported model would take batches of one only
+DIGEST = "sha256"  # a version's tag: of the model.pt it was made from
+PACKAGES = ("torch", "numpy")  # what the logged model needs
+
+
+class BothStreams(nn.Module):
+    """Images as they are, embedded as either modality: a registered model takes one input and tells no modality."""
+
+    def __init__(self, network: MSCLNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """RGB uint8 ``[B, H, W, 3]`` -> unit ``bn`` features ``[B, 2, C]``: 0 as visible, 1 as infrared images."""
+        normal = normalise(images)
+        return torch.stack([self.network.embed(normal, modality).bn for modality in Modality], dim=1)
+
+
+def register(
+    uri: str, name: SetName, data: str, methods: Sequence[str], folders: Sequence[Path], record: Path
+) -> list[dict[str, Any]]:
+    """Logs and registers the best split's model of each method; returns a row of each. May be run again.
+
+    Of the trainings in ``folders`` the one of the highest headline Rank-1 stands for its method; the alias ``best``
+    (``best-stand-in`` on drawn images) goes to the method of the highest mean over its splits. ``record`` is the file
+    track.py wrote, with the runs' ids. A model that is registered already is not logged again.
+
+    Raises DataError for files that are missing or do not belong together, and TrackingError.
+    """
+    runs = _runs(record)
+    rows: list[dict[str, Any]] = []
+    for method in methods:
+        scores = {
+            folder: statistics.fmean(read_scores(name, folder / "scores.json")["rank1"])
+            for folder in folders
+            if read_training(folder).job.method_name == method
+        }
+        if not scores:
+            raise DataError(f"{method}: none of its trainings is given; expected at least one folder")
+        best = max(scores, key=lambda folder: scores[folder])
+        split = read_training(best).job.split
+        if (method, split) not in runs:
+            raise DataError(f"{record}: no run of {method} split {split}; track the trainings first, with track.py")
+        rows.append(
+            {
+                "method": method,
+                "split": split,
+                "rank1": scores[best],
+                "mean": statistics.fmean(scores.values()),
+                "run_id": runs[method, split],
+                "folder": best,
+            }
+        )
+    address = resolve(uri)
+    with readable_errors(address):
+        client = connect(address)
+        mlflow = import_mlflow()
+        mlflow.set_tracking_uri(address)
+        home = client.get_run(rows[0]["run_id"]).info.experiment_id
+        mlflow.set_experiment(experiment_id=home)  # of the logged models, too; not their run's by itself
+        model = f"msclnet-{name}"
+        _ensure(client, model, title(name, data))
+        for row in rows:
+            row["version"] = _version(client, model, data, row)
+            row["folder"] = str(row["folder"])
+        winner = max(rows, key=lambda row: row["mean"])
+        for row in rows:
+            row["aliases"] = [_alias(row["method"], data), *([_alias("best", data)] if row is winner else [])]
+            for alias in row["aliases"]:
+                client.set_registered_model_alias(model, alias, row["version"])
+    return rows
+
+
+def _alias(name: str, data: str) -> str:
+    """No stand-in's model is taken for a real one."""
+    return f"{name}-{STAND_IN}" if data == STAND_IN else name
+
+
+def _runs(record: Path) -> dict[tuple[str, int], str]:
+    """The run's id of each method and split."""
+    try:
+        runs = json.loads(record.read_text())["runs"]
+        return {(run["method"], run["split"]): run["run_id"] for run in runs if run["split"] is not None}
+    except FileNotFoundError:
+        raise DataError(f"{record}: no such file; expected the record of track.py: run it first") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{record}: not the record of track.py ({error!r}); run it again") from None
+
+
+def _ensure(client: MlflowClient, model: str, images: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(
+            model,
+            description=f"MSCLNet and its baselines on {images}: RGB images in, BN features of unit length out, to be "
+            "compared by cosine. [:, 0] are the features as visible, [:, 1] as infrared images.",
+        )
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _version(client: MlflowClient, model: str, data: str, row: dict[str, Any]) -> str:
+    """The version made from the row's model.pt and run, logged and registered where there is none."""
+    path = row["folder"] / "model.pt"
+    network = load_model(path)
+    digest = sha256(path)
+    for known in client.search_model_versions(f"name = '{model}'"):
+        if (known.tags.get(DIGEST), known.run_id) == (digest, row["run_id"]):
+            return str(known.version)
+    job = read_training(row["folder"]).job
+    made = _log(BothStreams(network).eval(), job.height, job.width, row["run_id"], model)
+    tags = {
+        DIGEST: digest,
+        "data": data,
+        "method": row["method"],
+        "split": row["split"],
+        "rank1": f"{row['rank1']:.2f}",
+    }
+    for key, value in tags.items():
+        client.set_model_version_tag(model, made, key, str(value))
+    note = f"{row['method']} on {title(job.set, data)}, split {row['split']}: Rank-1 {row['rank1']:.2f} %."
+    client.update_model_version(model, made, note)
+    return made
+
+
+def _log(network: BothStreams, height: int, width: int, run_id: str, model: str) -> str:
+    """Logs the network as an exported graph, nothing of which is executed as Python on loading; returns the version."""
+    from mlflow import pytorch
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    shape = (height, width, 3)
+    example = np.random.default_rng(0).integers(0, 256, (EXAMPLE, *shape), dtype=np.uint8)
+    channels = network.network.backbone.channels
+    signature = ModelSignature(
+        Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]),
+        Schema([TensorSpec(np.dtype(np.float32), (-1, len(Modality), channels))]),
+    )
+    made = pytorch.log_model(
+        network,
+        name="model",
+        signature=signature,
+        input_example=example,
+        serialization_format="pt2",
+        registered_model_name=model,
+        pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in PACKAGES],
+        run_id=run_id,
+    )
+    return str(made.registered_model_version)

@@ -1,0 +1,257 @@
+"""The process group, and a gather that carries gradients; both are the identity for a single process."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import signal
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NoReturn, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
+
+from msclnet.core.errors import UserError
+from msclnet.core.types import Outputs
+
+T = TypeVar("T")
+
+
+# Of an error: another process did not answer.
+LOST = re.compile("gloo|nccl|connection|timed out|pair closure", re.IGNORECASE)
+CAUSE, STOP = "cause", "stop"  # keys of the store all processes share
+POLL = 0.5  # seconds between two looks at whether another process has failed
+GREETING = 0.05  # seconds between two looks at who has come
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those of its training."""
+
+    rank: int
+    world: int
+    device: torch.device
+    store: dist.Store | None = None  # shared by all; None for a single process
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+    def shared(self, value: T) -> T:
+        """The first process's ``value``, in every process."""
+        if self.world == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, device=self.device)
+        return box[0]
+
+
+@contextmanager
+def processes(threads: int, timeout: float = 600.0) -> Iterator[Processes]:
+    """Joins the group torchrun describes in the environment (alone without one) and leaves it at the end.
+
+    One GPU per process where there are GPUs (NCCL), else the CPU (gloo) with ``threads`` threads a process. A process
+    that waits longer than ``timeout`` seconds for the others fails. When one of several fails, all end at once: the
+    first to fail prints the cause, the others nothing.
+    """
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if torch.cuda.is_available():
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    else:
+        device = torch.device("cpu")
+        torch.set_num_threads(threads)
+    if world == 1:
+        yield Processes(rank, world, device)
+        return
+    limit = timedelta(seconds=timeout)
+    try:
+        store = _store(rank, world, limit)
+    except RuntimeError as error:
+        print(
+            f"error: process {rank} of {world} did not meet the others ({str(error).splitlines()[0]})", file=sys.stderr
+        )
+        os._exit(1)
+    done = threading.Event()
+    threading.Thread(target=_end_with_the_others, args=(store, done), daemon=True).start()
+    try:
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=limit)
+        yield Processes(rank, world, device, store)
+    except BaseException as error:
+        done.set()
+        _fail(error, rank, world, store)
+    done.set()
+    dist.destroy_process_group()
+
+
+def _store(rank: int, world: int, limit: timedelta) -> dist.Store:
+    """The store of torchrun's agents, under a name that this attempt alone has: they keep it over restarts.
+
+    Agents of several nodes count restarts differently, and what an earlier attempt wrote cannot be told from what a
+    process of this one just has. So the first process chooses the name, and answers the others' greetings, each of
+    which has been said once only, until all have heard it.
+    """
+    store, _, _ = next(rendezvous("env://", timeout=limit))
+    mine = uuid.uuid4().hex
+    if rank:
+        store.set(f"msclnet/greeting/{rank}", mine)
+        name = store.get(f"msclnet/answer/{mine}").decode()  # waits for it
+        store.set(f"msclnet/heard/{name}/{rank}", "")
+        return dist.PrefixStore(name, store)
+    end = time.monotonic() + limit.total_seconds()
+    missing = list(range(1, world))
+    while missing := [other for other in missing if not store.check([f"msclnet/heard/{mine}/{other}"])]:
+        if time.monotonic() > end:
+            raise RuntimeError(f"timed out: no word from the processes {', '.join(map(str, missing))}")
+        for other in missing:
+            if store.check([f"msclnet/greeting/{other}"]):
+                store.set(f"msclnet/answer/{store.get(f'msclnet/greeting/{other}').decode()}", mine)
+        time.sleep(GREETING)
+    return dist.PrefixStore(mine, store)
+
+
+def _end_with_the_others(store: dist.Store, done: threading.Event) -> None:
+    """Ends this process when another has failed: NCCL would wait for the dead one until its time-out."""
+    while not done.wait(POLL):
+        try:
+            if store.check([CAUSE]):
+                os._exit(1)
+        except RuntimeError:  # torchrun, which keeps the store, is gone; StopRequests sees to that
+            return
+
+
+def _fail(error: BaseException, rank: int, world: int, store: dist.Store) -> NoReturn:
+    """Prints the error unless another process's came first, and ends this process without waiting for any other."""
+    try:
+        first = store.compare_set(CAUSE, "", str(rank)) == str(rank).encode()
+    except RuntimeError:
+        first = True
+    if first:
+        who = f"process {rank} of {world}"
+        if isinstance(error, UserError):
+            print(f"error: {error} ({who})", file=sys.stderr)
+        elif isinstance(error, RuntimeError) and LOST.search(str(error)):
+            reason = str(error).splitlines()[0]
+            print(
+                f"error: {who} lost another one ({reason}); torchrun names it and its signal below. SIGKILL out of "
+                "nowhere is most often the kernel's, for want of memory",
+                file=sys.stderr,
+            )
+        else:
+            print(f"error in {who}:", file=sys.stderr)
+            traceback.print_exception(error)
+    sys.stderr.flush()
+    os._exit(1)
+
+
+class StopRequests:
+    """Whether a training shall end at its next step: by SIGTERM or SIGINT, or because whoever started it is gone.
+
+    A scheduler's signal reaches the processes at different steps, and one that left early would take the others down
+    before the checkpoint is written. So the first process alone decides, at the end of a step of its own; the others
+    tell it, and go on until it ends.
+    """
+
+    def __init__(self, process: Processes, launcher: int = 0) -> None:
+        """``launcher``: the id of a process on this machine without which nobody waits for the training; 0: none."""
+        self.process, self.launcher = process, launcher
+        self.torchrun = os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else 0
+        self.received = ""
+        self.told = False
+
+    def __enter__(self) -> StopRequests:
+        self.former = {}
+        if threading.current_thread() is threading.main_thread():
+            self.former = {s: signal.signal(s, self._receive) for s in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.former.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, _: object) -> None:
+        self.received = signal.Signals(number).name
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether torchrun, or the launcher, is gone."""
+        unwanted = self.launcher and not _alive(self.launcher)
+        return bool(unwanted or (self.torchrun and os.getppid() != self.torchrun))
+
+    def reason(self) -> str:
+        """Why to stop now; empty: go on. Always empty in all processes but the first."""
+        mine = self.received or ("the end of the process that started it" if self.orphaned else "")
+        store = self.process.store
+        try:
+            if self.process.first:
+                return mine or (store.get(STOP).decode() if store and store.check([STOP]) else "")
+            if mine and store and not self.told:
+                self.told = True
+                store.set(STOP, mine)
+        except RuntimeError:  # torchrun, which keeps the store, is gone: as seen above
+            pass
+        return ""
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+class _Gather(torch.autograd.Function):
+    """All ranks' rows, in the order of the ranks; backward sums every rank's gradient of this rank's rows.
+
+    With the same loss computed on every rank that sum is ``world`` times the gradient, which DDP's mean undoes: the
+    result is exactly the single-process gradient of the whole batch.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, local: Tensor) -> Tensor:
+        ctx.rows = len(local)
+        return _all_gather(local)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        gradient = gradient.contiguous()
+        dist.all_reduce(gradient)
+        return gradient[dist.get_rank() * ctx.rows :][: ctx.rows]
+
+
+def gather(outputs: Outputs) -> Outputs:
+    """The whole batch's outputs on every rank; gradients flow back to the rank each row came from.
+
+    Every rank must hold the same number of pairs.
+    """
+    if not dist.is_initialized():
+        return outputs
+    fields = {f.name: getattr(outputs, f.name) for f in dataclasses.fields(outputs)}
+    whole = {name: _gather(value) for name, value in fields.items() if value is not None}
+    return dataclasses.replace(outputs, **whole)
+
+
+def _gather(value: Tensor) -> Tensor:
+    return _Gather.apply(value) if value.is_floating_point() else _all_gather(value)
+
+
+def _all_gather(local: Tensor) -> Tensor:
+    parts = [torch.empty_like(local, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, local.contiguous())
+    return torch.cat(parts)

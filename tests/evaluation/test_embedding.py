@@ -1,0 +1,57 @@
+"""Files and pixels to features, from Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import msclnet
+from msclnet.core.errors import DataError
+from msclnet.core.types import Modality
+from msclnet.data.augmentation import normalise
+from msclnet.data.images import decode
+from tests.inference.conftest import folder as folder
+from tests.inference.conftest import job as job
+from tests.inference.conftest import model as model
+
+
+def test_files_are_read_at_the_networks_size_and_embedded_by_their_stream(folder: Path, model: Path) -> None:
+    network = msclnet.load_model(model)
+    files = sorted((folder / "Thermal").rglob("*.bmp"))[:5]
+    pixels = np.stack([decode(file, 48, 24) for file in files])
+    with torch.inference_mode():
+        bn, pooled = (value.numpy() for value in network.embed(normalise(torch.from_numpy(pixels)), "infrared"))
+    found = msclnet.embed(network, files, "infrared", batch=2)
+    assert (found.dtype, found.shape) == (np.float32, (5, 128))
+    assert np.allclose(found, bn, atol=1e-6)
+    assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    assert np.allclose(msclnet.embed(network, [str(f) for f in files], Modality.INFRARED, "pooled"), pooled, atol=1e-6)
+    assert np.allclose(msclnet.embed(network, pixels, "infrared"), bn, atol=1e-6)
+    assert np.allclose(msclnet.embed(network, files[0], "infrared"), bn[:1], atol=1e-6)
+    assert np.abs(msclnet.embed(network, files, "visible") - bn).max() > 0.01
+    assert msclnet.embed(network, [], "visible").shape == (0, 128)
+
+
+def test_a_network_in_training_is_put_into_evaluation(folder: Path, model: Path) -> None:
+    network = msclnet.load_model(model)
+    images = np.zeros((2, 48, 24, 3), np.uint8)
+    expected = msclnet.embed(network, images, "visible")
+    assert np.array_equal(msclnet.embed(network.train(), images, "visible"), expected)
+
+
+def test_mistakes_are_named(model: Path, tmp_path: Path) -> None:
+    network = msclnet.load_model(model)
+    with pytest.raises(DataError, match=r"none\.png: no such image"):
+        msclnet.embed(network, tmp_path / "none.png", "visible")
+    with pytest.raises(ValueError, match=r"modality: expected 'visible' \(0\) or 'infrared' \(1\), found 'thermal'"):
+        msclnet.embed(network, np.zeros((1, 48, 24, 3), np.uint8), "thermal")
+    with pytest.raises(ValueError, match="feature: expected 'bn' or 'pooled', found 'neck'"):
+        msclnet.embed(network, [], "visible", "neck")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"images: expected files, or uint8 \[N, H, W, 3\], found float32 \[1, 3, 48"):
+        msclnet.embed(network, np.zeros((1, 3, 48, 24), np.float32), "visible")
+    network.image_size = None
+    with pytest.raises(DataError, match=r"at which size it was trained.*set network\.image_size"):
+        msclnet.embed(network, tmp_path / "none.png", "visible")

@@ -1,0 +1,69 @@
+"""Rows on disk: whole after a kill, compact after many changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from msclnet.core.errors import DataError
+from msclnet.core.types import Modality
+from msclnet.inference import feature_cache as room
+from msclnet.inference.feature_cache import Image, Store
+
+
+def image(path: str, modality: Modality = Modality.VISIBLE) -> Image:
+    return Image(path, 10, 20, modality, 3.5)
+
+
+def features(*values: float) -> np.ndarray:
+    return np.array([[value, -value] for value in values], np.float32)
+
+
+def contents(store: Store) -> dict[str, list[float]]:
+    rows = np.concatenate([store.rows(modality) for modality in Modality])
+    return {store.path(row): store.features(np.array([row]))[0].tolist() for row in rows.tolist()}
+
+
+def test_images_come_back_as_they_were_put(tmp_path: Path) -> None:
+    Store(tmp_path, 2).put([image("a"), image("b", Modality.INFRARED)], features(1, 2))
+    store = Store(tmp_path, 2)
+    assert store.images() == {"a": image("a"), "b": image("b", Modality.INFRARED)}
+    assert contents(store) == {"a": [1, -1], "b": [2, -2]}
+    store.put([image("a")], features(3))
+    store.drop(["b"])
+    assert contents(Store(tmp_path, 2)) == {"a": [3, -3]}
+
+
+def test_what_a_killed_run_left_behind_spoils_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path, 2)
+    store.put([image("a")], features(1))
+    with store.file("features", ".f32").open("ab") as file:
+        file.write(b"a row of another image, and a bit")  # not in the database
+    store = Store(tmp_path, 2)
+    store.put([image("b")], features(2))
+    assert contents(store) == {"a": [1, -1], "b": [2, -2]}
+
+
+def test_rows_out_of_use_are_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "BLOCK", 2)
+    store = Store(tmp_path, 2)
+    for value in range(8):
+        store.put([image("a"), image(f"b{value}")], features(value, 10 + value))
+    store.drop(f"b{value}" for value in (0, 2, 3, 5, 6))
+    (tmp_path / "visible-0.faiss").write_bytes(b"holds row numbers")
+    before = contents(store)
+    assert len(before) == 4
+    store = Store(tmp_path, 2)
+    assert contents(store) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["features-1.f32", "images.sqlite"]
+    assert store.file("features", ".f32").stat().st_size == 4 * 2 * 4
+    store.put([image("c")], features(99))
+    assert contents(Store(tmp_path, 2)) == before | {"c": [99, -99]}
+
+
+def test_a_damaged_cache_is_named(tmp_path: Path) -> None:
+    (tmp_path / "images.sqlite").write_bytes(b"no database at all, and long enough to be read as a header" * 20)
+    with pytest.raises(DataError, match=r"not a cache of features .*delete it, it is made anew"):
+        Store(tmp_path, 2)

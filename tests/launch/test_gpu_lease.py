@@ -1,0 +1,199 @@
+"""Real jobs on a declared number of devices: none is taken twice, and each comes back when its job is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from msclnet.launch.gpu_lease import DeviceError, visible
+from tests.conftest import ROOT
+
+LAUNCH = [sys.executable, str(ROOT / "workflow/scripts/launch.py")]
+JOB = """
+import json, os, sys, time
+from pathlib import Path
+folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
+names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RANK")
+said = {name: os.environ.get(name) for name in names} | {"pid": os.getpid()}
+def say(**more):
+    said.update(more)
+    part = folder / f"job-{os.getpid()}.part"
+    part.write_text(json.dumps(said))
+    part.rename(part.with_suffix(".json"))
+say(began=time.time())
+time.sleep(seconds)
+say(ended=time.time())
+"""
+
+
+class Machine:
+    """Starts jobs that write what they were given, and when they had it, to a folder."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder, self.environment = folder, environment
+        self.started: list[subprocess.Popen[str]] = []
+        (folder / "job.py").write_text(JOB)
+
+    def start(self, *options: str, seconds: float = 0.3, **environment: str) -> subprocess.Popen[str]:
+        command = [*LAUNCH, *options, str(self.folder / "job.py"), str(self.folder), str(seconds)]
+        process = subprocess.Popen(command, env=self.environment | environment, stderr=subprocess.PIPE, text=True)
+        self.started.append(process)
+        return process
+
+    def said(self) -> list[dict]:
+        return sorted((json.loads(p.read_text()) for p in self.folder.glob("job-*.json")), key=lambda job: job["began"])
+
+    def wait_for(self, jobs: int) -> list[dict]:
+        """What ``jobs`` jobs say once so many have begun."""
+        end = time.monotonic() + 60
+        while len(self.said()) < jobs:
+            assert time.monotonic() < end, "the jobs do not begin"
+            time.sleep(0.05)
+        return self.said()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """Two declared devices."""
+    hidden = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    leases = str(tmp_path / "leases")
+    machine = Machine(tmp_path, environment | {"MSCLNET_GPUS": "2", "MSCLNET_LEASES": leases, "PYTHONPATH": str(ROOT)})
+    yield machine
+    for process in machine.started:
+        process.kill()
+        process.wait()
+    for job in machine.said():
+        if "ended" not in job:
+            try:
+                os.kill(job["pid"], signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+
+def test_jobs_that_do_not_know_each_other_never_share_a_device(machine: Machine) -> None:
+    """Six at once for two devices, as two Snakemakes of three jobs each start them."""
+    jobs = [machine.start("--device", "gpu") for _ in range(6)]
+    for job in jobs:
+        assert job.wait(60) == 0, job.communicate()
+    said = machine.said()
+    assert {job["CUDA_VISIBLE_DEVICES"] for job in said} == {"0", "1"}
+    for device in "01":
+        mine = [job for job in said if job["CUDA_VISIBLE_DEVICES"] == device]
+        assert len(mine) >= 2
+        assert all(earlier["ended"] <= later["began"] for earlier, later in pairwise(mine))
+    assert any(a["began"] < b["began"] < a["ended"] for a in said for b in said), "two run at a time"
+
+
+def test_a_job_of_two_processes_takes_both_devices_and_waits_for_them(machine: Machine) -> None:
+    machine.start("--device", "gpu", seconds=1)
+    (one,) = machine.wait_for(1)
+    both = machine.start("--device", "gpu", "--processes", "2", "--threads", "6")
+    _, printed = both.communicate(timeout=60)
+    assert both.returncode == 0, printed
+    ranks = [job for job in machine.said() if job["RANK"] is not None]
+    assert sorted(job["RANK"] for job in ranks) == ["0", "1"]
+    assert {job["CUDA_VISIBLE_DEVICES"] for job in ranks} == {"0,1"}
+    assert (
+        min(job["began"] for job in ranks)
+        >= json.loads((machine.folder / f"job-{one['pid']}.json").read_text())["ended"]
+    )
+    assert f"waiting for 2 of 2 GPUs, held by the jobs {one['pid']}" in printed
+
+
+def test_a_killed_job_gives_its_device_back(machine: Machine) -> None:
+    for number in (1, 2):
+        machine.start("--device", "gpu", seconds=60)
+        machine.wait_for(number)
+    killed = machine.started[0]
+    killed.kill()
+    machine.start("--device", "gpu")
+    first, _, third = machine.wait_for(3)
+    assert first["pid"] == killed.pid, "the launcher has become its job"
+    assert third["CUDA_VISIBLE_DEVICES"] == first["CUDA_VISIBLE_DEVICES"]
+
+
+def test_ranks_that_outlive_a_killed_torchrun_keep_their_devices(machine: Machine) -> None:
+    torchrun = machine.start("--device", "gpu", "--processes", "2", seconds=60)
+    ranks = machine.wait_for(2)
+    torchrun.kill()
+    torchrun.wait()
+    os.kill(ranks[0]["pid"], signal.SIGKILL)
+    waiting = machine.start("--device", "gpu")
+    assert "waiting for 1 of 2 GPUs" in waiting.stderr.readline(), "one rank still has the lease of both"
+    assert waiting.poll() is None
+    os.kill(ranks[1]["pid"], signal.SIGKILL)
+    assert waiting.wait(60) == 0
+
+
+def test_the_visible_devices_are_respected_by_index_and_by_uuid(machine: Machine, tmp_path: Path) -> None:
+    """The second device by its index and by the beginning of its UUID: one and the same."""
+    smi = tmp_path / "bin/nvidia-smi"
+    smi.parent.mkdir()
+    smi.write_text("#!/bin/sh\necho GPU-aaaa-1111\necho GPU-bbbb-2222\n")
+    smi.chmod(0o755)
+    del machine.environment["MSCLNET_GPUS"]
+    machine.environment["PATH"] = f"{smi.parent}:{machine.environment['PATH']}"
+    machine.start("--device", "gpu", seconds=1, CUDA_VISIBLE_DEVICES="1")
+    machine.wait_for(1)
+    other = machine.start("--device", "gpu", CUDA_VISIBLE_DEVICES="GPU-bbbb")
+    assert other.wait(60) == 0
+    first, second = machine.said()
+    assert first["CUDA_VISIBLE_DEVICES"] == second["CUDA_VISIBLE_DEVICES"] == "GPU-bbbb-2222"
+    assert first["ended"] <= second["began"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ("0", "1", "2", "3")),
+        ({"CUDA_VISIBLE_DEVICES": "3,1"}, ("3", "1")),
+        ({"CUDA_VISIBLE_DEVICES": "2,-1,0"}, ("2",)),
+        ({"CUDA_VISIBLE_DEVICES": "0,7"}, ("0",)),
+        ({"CUDA_VISIBLE_DEVICES": ""}, ()),
+        ({"CUDA_VISIBLE_DEVICES": "NoDevFiles"}, ()),
+        ({"CUDA_VISIBLE_DEVICES": "MIG-c0ffee"}, ("MIG-c0ffee",)),
+    ],
+)
+def test_what_cuda_would_not_see_is_not_visible(given: dict[str, str], expected: tuple[str, ...]) -> None:
+    assert visible({"MSCLNET_GPUS": "4", **given}) == expected
+
+
+def test_a_device_number_that_makes_no_sense_is_refused() -> None:
+    with pytest.raises(DeviceError, match=r"MSCLNET_GPUS=all: expected the number of GPUs"):
+        visible({"MSCLNET_GPUS": "all"})
+
+
+def test_more_devices_than_there_are_is_an_error_and_no_wait(machine: Machine) -> None:
+    job = machine.start("--device", "gpu", "--processes", "3", CUDA_VISIBLE_DEVICES="1")
+    _, printed = job.communicate(timeout=60)
+    assert job.returncode == 1
+    assert printed.startswith(
+        "error: 3 GPUs wanted, and this machine has 1 in CUDA_VISIBLE_DEVICES=1; lower run.gpus_per"
+    )
+
+
+def test_a_job_on_the_cpu_sees_no_device_and_its_processes_divide_its_cores(machine: Machine) -> None:
+    job = machine.start("--device", "cpu", "--processes", "2", "--threads", "5", OMP_NUM_THREADS="5")
+    assert job.wait(60) == 0
+    for rank in machine.said():
+        assert rank["CUDA_VISIBLE_DEVICES"] == ""
+        assert {rank[f"{pool}_NUM_THREADS"] for pool in ("OMP", "MKL", "OPENBLAS")} == {"2"}
+
+
+def test_several_nodes_outside_slurm_are_refused(machine: Machine) -> None:
+    environment = {"SLURM_JOB_ID": ""} if "SLURM_JOB_ID" in os.environ else {}
+    job = machine.start("--device", "cpu", "--processes", "4", "--nodes", "2", **environment)
+    _, printed = job.communicate(timeout=60)
+    assert (job.returncode, printed.startswith("error: run.nodes_per_training: 2 nodes need a Slurm job")) == (1, True)
+    uneven = machine.start("--device", "cpu", "--processes", "4", "--nodes", "3")
+    assert "4 processes cannot be spread over 3 nodes; use 1, 2, 4" in uneven.communicate(timeout=60)[1]

@@ -1,0 +1,94 @@
+"""The registered model is the trained network: found by name and alias, whichever way it is loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from msclnet import config as settings
+from msclnet.core.errors import DataError
+from msclnet.data.augmentation import normalise
+from msclnet.model.files import load_model, save_model
+from msclnet.tracking.publish import publish
+from msclnet.tracking.registry import register
+from msclnet.training.trainer import build_network
+from tests.tracking.test_tracking import client, prepared, scored, train, uri
+
+__all__ = ["prepared", "uri"]
+
+
+def trained(folder: Path, job: settings.TrainJob, rank1: float) -> Path:
+    """What a training leaves, with its model, and its scores in both directions."""
+    home = train(folder, job)
+    save_model(home / "model.pt", build_network(job, 4), job.model, job.method, job.objective, settings.plain(job))
+    scored("regdb", home, [rank1])
+    scores = json.loads((home / "scores.json").read_text())
+    scores["rows"].append(scores["rows"][0] | {"direction": "infrared-to-visible"})
+    (home / "scores.json").write_text(json.dumps(scores))
+    return home
+
+
+def test_the_best_split_of_each_method_is_registered_once_and_loads(
+    tmp_path: Path, uri: str, default: settings.Config
+) -> None:
+    import mlflow
+
+    folders = [
+        trained(tmp_path, settings.train_job(default, "regdb", method, split), rank1)
+        for method, split, rank1 in (("agw", 1, 30.0), ("msclnet", 1, 50.0), ("msclnet", 2, 60.0))
+    ]
+    methods = ["agw", "msclnet"]
+    record = tmp_path / "regdb.json"
+    record.write_text(json.dumps(publish(uri, "regdb", "stand-in", methods, folders, [], [])))
+
+    def registered() -> list[dict[str, Any]]:
+        return register(uri, "regdb", "stand-in", methods, folders, record)
+
+    rows = registered()
+    assert [(row["method"], row["split"], row["version"], row["aliases"]) for row in rows] == [
+        ("agw", 1, "1", ["agw-stand-in"]),
+        ("msclnet", 2, "2", ["msclnet-stand-in", "best-stand-in"]),
+    ]
+    assert registered() == rows, "again: nothing new"
+    best = client(uri).get_model_version_by_alias("msclnet-regdb", "best-stand-in")
+    assert (str(best.version), best.run_id) == ("2", rows[1]["run_id"])
+    assert (best.tags["data"], best.tags["rank1"], best.tags["split"]) == ("stand-in", "60.00", "2")
+    run = client(uri).get_run(rows[1]["run_id"])
+    home = client(uri).get_experiment(run.info.experiment_id)
+    models = client(uri).search_logged_models([home.experiment_id])
+    assert len(models) == 2, "they are listed with the data set's runs"
+    assert all(found.artifact_location.startswith(home.artifact_location) for found in models)
+    assert (run.info.status, run.info.end_time) == ("FINISHED", 1_700_000_030_000), "logging a model does not reopen it"
+
+    address = "models:/msclnet-regdb@best-stand-in"
+    images = np.random.default_rng(1).integers(0, 256, (3, 72, 36, 3), dtype=np.uint8)
+    network = load_model(folders[2] / "model.pt")
+    with torch.no_grad():
+        expected = [network.embed(normalise(torch.from_numpy(images)), m).bn.numpy() for m in ("visible", "infrared")]
+    function = mlflow.pyfunc.load_model(address)
+    found = function.predict(images)
+    np.testing.assert_allclose(found, np.stack(expected, axis=1), atol=1e-5)
+    np.testing.assert_array_equal(mlflow.pytorch.load_model(address)(torch.from_numpy(images)).detach().numpy(), found)
+    assert function.metadata.signature.inputs.inputs[0].shape == (-1, 72, 36, 3)
+    assert function.metadata.signature.outputs.inputs[0].shape == (-1, 2, 128)
+    assert function.metadata.saved_input_example_info is not None
+
+
+def test_what_is_missing_is_named(tmp_path: Path, default: settings.Config) -> None:
+    folder = trained(tmp_path, settings.train_job(default, "regdb", "agw", 1), 30.0)
+    record = tmp_path / "regdb.json"
+    with pytest.raises(DataError, match=r"regdb.json: no such file; expected the record of track.py"):
+        register("", "regdb", "stand-in", ["agw"], [folder], record)
+    record.write_text("[]")
+    with pytest.raises(DataError, match=r"regdb.json: not the record of track.py \(TypeError"):
+        register("", "regdb", "stand-in", ["agw"], [folder], record)
+    record.write_text('{"runs": []}')
+    with pytest.raises(DataError, match=r"regdb.json: no run of agw split 1; track the trainings first"):
+        register("", "regdb", "stand-in", ["agw"], [folder], record)
+    with pytest.raises(DataError, match=r"msclnet: none of its trainings is given"):
+        register("", "regdb", "stand-in", ["msclnet"], [folder], record)

@@ -1,0 +1,629 @@
+"""The mirror holds each point once, whatever happens on the way; and nothing that fails in it is a mystery."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import runpy
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from msclnet import config as settings
+from msclnet.core.errors import DataError
+from msclnet.core.files import exclusive_lock
+from msclnet.data.pack import write_pack
+from msclnet.datasets import regdb
+from msclnet.results.tables import METRICS
+from msclnet.tracking import server, training
+from msclnet.tracking.mirror import mirror
+from msclnet.tracking.publish import publish
+from msclnet.tracking.server import TrackingError, prepare
+from msclnet.tracking.training import read_scores, read_training
+from tests.conftest import ROOT
+from tests.datasets import trees
+
+BEGAN = 1_700_000_000.0  # Unix time, seconds
+DEAD = "http://127.0.0.1:9"  # the discard port: nobody answers
+
+
+def step(number: int, late: float = 0.0) -> dict[str, Any]:
+    return {
+        "kind": "step",
+        "time": BEGAN + number + late,
+        "epoch": 1 + (number - 1) // 10,
+        "step": number,
+        "rate": 0.1,
+        "total": 8.0 / number,
+        "identity": 5.0 / number,
+        "wrt": 3.0 / number,
+    }
+
+
+def system(number: int, memory: float = 200.0) -> dict[str, Any]:
+    use = {"process_cpu_percentage": 99.0, "process_memory_peak_megabytes": memory}
+    return {"kind": "system", "time": BEGAN + 10 * number + 0.6, "epoch": number, "step": 10 * number, **use}
+
+
+def epoch(number: int, seconds: float = 10.0) -> dict[str, Any]:
+    mean = {"total": 4.0 / number, "identity": 2.0 / number, "wrt": 2.0 / number}
+    timing = {"seconds": seconds, "images_per_second": 640 / seconds}
+    return {"kind": "epoch", "time": BEGAN + 10 * number + 0.5, "epoch": number, "step": 10 * number, **timing, **mean}
+
+
+def start(late: float = 0.0) -> dict[str, Any]:
+    facts = {"processes": 2, "device": "cpu", "hardware": "x86_64, 2 cores", "torch": "2.0", "git": "abc"}
+    return {"kind": "start", "time": BEGAN + late, "steps": 20, **facts}
+
+
+END = {"kind": "end", "time": BEGAN + 30, "step": 20, "seconds": 30.0}
+EPOCHS = [[*map(step, range(1, 11)), epoch(1), system(1)], [*map(step, range(11, 21)), epoch(2), system(2)]]
+WHOLE = [start(), *EPOCHS[0], *EPOCHS[1], END]
+POINTS = 20 * 4 + 2 * 5 + 2 * 2
+
+
+def write(path: Path, lines: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def train(results: Path, job: settings.TrainJob, lines: list[dict[str, Any]] = WHOLE) -> Path:
+    """What a training leaves; an unended one in work/, as while it runs."""
+    folder = results / job.set / job.method_name / f"split{job.split}"
+    ended = lines[-1]["kind"] == "end"
+    (folder / "work/metrics.jsonl").unlink(missing_ok=True)
+    write(folder / ("metrics.jsonl" if ended else "work/metrics.jsonl"), lines)
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings.plain(job)))
+    return folder
+
+
+HOW = {"flip": "no", "rerank": "no", "protocol": "standard"}
+
+
+def scored(name: str, folder: Path, rank1: list[float]) -> None:
+    """scores.json with one setting: a value of a RegDB split, or one a draw of SYSU-MM01."""
+    where: dict[str, Any] = {"feature": "bn", **HOW, "direction": "visible-to-infrared"}
+    if name == "sysu":
+        where = {"feature": "bn", **HOW, "protocol": "community", "mode": "all", "shots": 1}
+    metrics = {"rank5": 80.0, "rank10": 90.0, "rank20": 95.0, "mAP": 50.0, "mINP": 30.0}
+    rows = [where | {"draw": draw, "rank1": value} | metrics for draw, value in enumerate(rank1)]
+    (folder / "scores.json").write_text(json.dumps({"split": 1, "rows": rows}))
+
+
+@pytest.fixture(scope="module")
+def job(default: settings.Config) -> settings.TrainJob:
+    return settings.train_job(default, "regdb", "msclnet", 3)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    database = tmp_path_factory.mktemp("prepared") / "mlflow.db"
+    prepare(f"sqlite:///{database}")
+    return database
+
+
+@pytest.fixture
+def uri(prepared: Path, tmp_path: Path) -> str:
+    """A prepared database of the test's own."""
+    with closing(sqlite3.connect(prepared)) as source, closing(sqlite3.connect(tmp_path / "mlflow.db")) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=wal")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+def query(uri: str, sql: str) -> list[tuple[Any, ...]]:
+    """Read past MLflow, from the tables themselves."""
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database:
+        return database.execute(sql).fetchall()
+
+
+def client(uri: str) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(uri)
+
+
+def expected_points(lines: list[dict[str, Any]] = WHOLE) -> list[tuple[str, int, float]]:
+    return sorted(
+        (f"{'train' if line['kind'] == 'step' else line['kind']}/{name}", line["step"], value)
+        for line in lines
+        if line["kind"] in ("step", "epoch", "system")
+        for name, value in line.items()
+        if name not in ("kind", "time", "epoch", "step")
+    )
+
+
+def stored_points(uri: str, run_id: str) -> list[tuple[Any, ...]]:
+    return sorted(query(uri, f"select key, step, value from metrics where run_uuid = '{run_id}'"))
+
+
+# The record
+
+
+def test_of_a_repeated_step_the_last_line_counts(tmp_path: Path, job: settings.TrainJob) -> None:
+    again = step(2, late=100) | {"total": 7.5}
+    folder = train(tmp_path, job, [start(), step(1), step(2), start(late=90), again])
+    training = read_training(folder)
+    assert training.points()["train/total"] == {1: (8.0, 1_700_000_001_000), 2: (7.5, 1_700_000_102_000)}
+    assert training.start["time"] == BEGAN
+    assert training.ended is None
+
+
+def test_a_line_just_being_written_waits(tmp_path: Path, job: settings.TrainJob) -> None:
+    folder = train(tmp_path, job, [start(), step(1)])
+    with (folder / "work/metrics.jsonl").open("a") as file:
+        file.write('{"kind": "step", "ti')
+    assert list(read_training(folder).points()["train/total"]) == [1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"kind": "start", "time": 1}\n{"kind": "sta\n', r"metrics.jsonl, line 2: '{\"kind\": \"sta'; expected JSON"),
+        ('{"kind": "begin", "time": 1}\n', r"metrics.jsonl, line 1: .*; expected JSON with kind and time"),
+        ("[]\n", r"metrics.jsonl, line 1: '\[\]'; expected JSON with kind and time"),
+        ("", r"metrics.jsonl: 0 lines, none of kind start; expected one"),
+    ],
+)
+def test_a_damaged_record_names_the_line(tmp_path: Path, job: settings.TrainJob, text: str, message: str) -> None:
+    folder = train(tmp_path, job)
+    (folder / "metrics.jsonl").write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_training(folder)
+
+
+def test_missing_files_are_named(tmp_path: Path, job: settings.TrainJob) -> None:
+    folder = train(tmp_path, job)
+    (folder / "metrics.jsonl").unlink()
+    with pytest.raises(DataError, match=r"metrics.jsonl: no such file; expected the record of a training"):
+        read_training(folder)
+    (folder / "config.yaml").unlink()
+    with pytest.raises(settings.ConfigError, match=r"config.yaml: no such configuration file"):
+        read_training(folder)
+    with pytest.raises(DataError, match=r"scores.json: no such file; .*evaluate it first"):
+        read_scores("regdb", folder / "scores.json")
+    scored("regdb", folder, [1.0])
+    with pytest.raises(DataError, match=r"scores.json: not the scores of sysu \(KeyError\('mode'\)\)"):
+        read_scores("sysu", folder / "scores.json")
+
+
+def test_the_untrained_network_is_one_for_all_splits(tmp_path: Path, default: settings.Config) -> None:
+    job = settings.train_job(default, "regdb", settings.UNTRAINED, 1)
+    above = train(tmp_path, job, [start(), END]).rename(tmp_path / "files")
+    folder = tmp_path / "regdb/untrained/split4"
+    folder.mkdir()
+    for file in above.iterdir():
+        if file.is_file():
+            file.rename(folder.parent / file.name)
+    assert read_training(folder).name == "untrained split 4"
+
+
+def test_an_address_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert server.resolve("") == f"sqlite:///{tmp_path}/mlflow.db"
+    assert server.resolve("sqlite:///other/a.db") == f"sqlite:///{tmp_path}/other/a.db"
+    assert server.resolve("sqlite:////abs/a.db") == "sqlite:////abs/a.db"
+    assert server.resolve("https://server") == "https://server"
+
+
+# The mirror
+
+
+def test_preparing_switches_to_write_ahead_logging_and_may_be_repeated(prepared: Path) -> None:
+    uri = f"sqlite:///{prepared}"
+    assert prepare(uri) == uri
+    assert query(uri, "PRAGMA journal_mode") == [("wal",)]
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_sent_twice_each_point_is_there_once(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    folder = train(tmp_path, job)
+    first = mirror(folder, uri)
+    assert mirror(folder, uri) == first
+    assert first | {"run_id": ""} == {
+        "name": "msclnet split 3", "method": "msclnet", "split": 3, "run_id": "", "points": POINTS,
+    }  # fmt: skip
+    assert stored_points(uri, first["run_id"]) == expected_points()
+    run = client(uri).get_run(first["run_id"])
+    assert (run.info.run_name, run.info.status) == ("msclnet split 3", "FINISHED")
+    assert (run.info.start_time, run.info.end_time) == (BEGAN * 1000, (BEGAN + 30) * 1000)
+    assert run.data.params["model.backbone"] == "small"
+    assert run.data.params["method.losses.div"] == "0.5"
+    assert run.data.tags["mlflow.source.git.commit"] == "abc"
+    assert run.data.tags["hardware"] == "x86_64, 2 cores, 2 process(es)"
+    assert len(run.data.tags["lock"]) == 64
+    assert "superseded" not in run.data.tags
+    parent = client(uri).get_run(run.data.tags["mlflow.parentRunId"])
+    assert (parent.info.run_name, parent.info.experiment_id) == ("msclnet", run.info.experiment_id)
+    experiment = client(uri).get_experiment(run.info.experiment_id)
+    assert experiment.name == "RegDB (stand-in)"
+    assert experiment.artifact_location == f"file://{tmp_path}/mlartifacts/regdb-stand-in"
+
+
+def test_half_then_a_resume_then_whole(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    """Killed after step 14, resumed from the end of epoch 1: steps 11..14 are taken, and timed, again."""
+    live = mirror(train(tmp_path, job, [start(), *EPOCHS[0], *map(step, range(11, 15))]), uri)
+    run = client(uri).get_run(live["run_id"])
+    assert (run.info.status, run.info.end_time) == ("RUNNING", None)
+    resumed = [start(), *EPOCHS[0], start(late=500)]
+    assert mirror(train(tmp_path, job, resumed), uri)["run_id"] == live["run_id"]
+    again = [step(number, late=500) for number in range(11, 21)]
+    rest = [*again, epoch(2, seconds=9.0), system(2), {**END, "time": BEGAN + 550}]
+    whole = mirror(train(tmp_path, job, [*resumed, *rest]), uri)
+    assert whole["run_id"] == live["run_id"]
+    assert stored_points(uri, live["run_id"]) == expected_points([*resumed, *rest])
+    assert client(uri).get_run(live["run_id"]).info.end_time == (BEGAN + 550) * 1000
+
+
+def test_an_epoch_repeated_at_another_speed_is_the_same_training(
+    tmp_path: Path, uri: str, job: settings.TrainJob
+) -> None:
+    """Killed between the epoch's end and its checkpoint; the first measure stands."""
+    live = mirror(train(tmp_path, job, [start(), *EPOCHS[0], *EPOCHS[1]]), uri)
+    again = [
+        start(),
+        *EPOCHS[0],
+        start(late=500),
+        *(step(n, late=500) for n in range(11, 21)),
+        epoch(2, seconds=9),
+        system(2, memory=300.0),
+        END,
+    ]
+    assert mirror(train(tmp_path, job, again), uri)["run_id"] == live["run_id"]
+    assert stored_points(uri, live["run_id"]) == expected_points()
+
+
+def test_a_half_written_upload_is_completed(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    """More points than one request takes; some of the second request lost."""
+    lines = [start(), *map(step, range(1, 401)), {**END, "time": BEGAN + 500}]
+    folder = train(tmp_path, job, lines)
+    run_id = mirror(folder, uri)["run_id"]
+    assert stored_points(uri, run_id) == expected_points(lines)
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database:
+        database.execute("delete from metrics where step % 7 = 3")
+        database.commit()
+    assert len(stored_points(uri, run_id)) < 1600
+    mirror(folder, uri)
+    assert stored_points(uri, run_id) == expected_points(lines)
+
+
+def test_another_configuration_is_another_run(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    def superseded(run_id: str) -> bool:
+        return client(uri).get_run(run_id).data.tags.get("superseded") == "true"
+
+    first = mirror(train(tmp_path, job), uri)["run_id"]
+    second = mirror(train(tmp_path, dataclasses.replace(job, seed=1)), uri)["run_id"]
+    assert second != first
+    assert (superseded(first), superseded(second)) == (True, False)
+    assert mirror(train(tmp_path, job), uri)["run_id"] == first, "the former configuration is back"
+    assert (superseded(first), superseded(second)) == (False, True)
+
+
+@pytest.mark.parametrize("other", [[step(7) | {"total": 1.25}], [step(7) | {"new": 1.0}]], ids=["value", "term"])
+def test_a_record_that_contradicts_the_run_makes_another(
+    tmp_path: Path, uri: str, job: settings.TrainJob, other: list[dict[str, Any]]
+) -> None:
+    """Trained again by other code: a point cannot be taken back from MLflow, so the run is superseded."""
+    changed = [start(), *other, END]
+    first = mirror(train(tmp_path, job, changed), uri)["run_id"]
+    second = mirror(train(tmp_path, job), uri)["run_id"]
+    assert second != first
+    assert stored_points(uri, first) == expected_points(changed)
+    assert stored_points(uri, second) == expected_points()
+
+
+def test_trainings_side_by_side_lose_and_double_nothing(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    """Four splits of one method at once on a fresh experiment, one of them by two processes."""
+    folders = [train(tmp_path, dataclasses.replace(job, split=split)) for split in (1, 2, 3, 4)]
+    command = [sys.executable, "-m", "msclnet.tracking.mirror"]
+    running = [
+        subprocess.Popen([*command, str(folder), "--uri", uri], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for folder in [*folders, folders[0]]
+    ]
+    errors = [process.communicate(timeout=120)[1] for process in running]
+    assert [process.returncode for process in running] == [0] * 5, errors
+    runs = dict(query(uri, "select name, run_uuid from runs"))
+    assert query(uri, "select count(*) from runs") == [(5,)]
+    assert sorted(runs) == ["msclnet", *(f"msclnet split {split}" for split in (1, 2, 3, 4))]
+    for split in (1, 2, 3, 4):
+        assert stored_points(uri, runs[f"msclnet split {split}"]) == expected_points()
+
+
+@pytest.mark.parametrize("level", ["training", "method"])
+def test_a_mirror_waits_for_the_one_at_work(tmp_path: Path, uri: str, job: settings.TrainJob, level: str) -> None:
+    """Two that look for a run at once would both make it."""
+    folder = train(tmp_path, job)
+    waiting = threading.Thread(target=mirror, args=(folder, uri))
+    with exclusive_lock(folder if level == "training" else folder.parent):
+        waiting.start()
+        waiting.join(timeout=1.5)
+        assert waiting.is_alive()
+        assert query(uri, "select name from runs") == ([("msclnet",)] if level == "training" else [])
+    waiting.join(timeout=30)
+    assert query(uri, "select count(*) from runs") == [(2,)]
+
+
+def test_an_experiment_made_by_a_sibling_meanwhile_is_taken(
+    tmp_path: Path, uri: str, job: settings.TrainJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    first = mirror(train(tmp_path, job), uri)
+    look, missed = MlflowClient.get_experiment_by_name, []
+
+    def too_early(self: Any, name: str) -> Any:
+        missed.append(name)
+        return look(self, name) if len(missed) > 1 else None
+
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", too_early)
+    assert mirror(train(tmp_path, job), uri) == first
+
+
+# Completing
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[list[Path], list[Path]]:
+    table, figure = tmp_path / "regdb_summary.csv", tmp_path / "regdb_cmc.svg"
+    header = "data,method,feature,trials,rank1,rank1_std,paper_rank1"
+    table.write_text(f"{header}\nstand-in,msclnet,bn,2,65.00,7.07,84.17\nstand-in,agw,bn,2,50.00,0.00,70.05\n")
+    figure.write_text("<svg/>")
+    figure.with_suffix(".csv").write_text("rank,mean\n")
+    figure.with_suffix(".png").write_bytes(b"png")
+    return [table], [figure]
+
+
+def test_completing_adds_scores_and_files_once(
+    tmp_path: Path, uri: str, job: settings.TrainJob, files: tuple[list[Path], list[Path]]
+) -> None:
+    folders = [train(tmp_path, dataclasses.replace(job, split=split)) for split in (1, 2)]
+    for folder, rank1 in zip(folders, (60.0, 70.0), strict=True):
+        scored("regdb", folder, [rank1])
+    arguments: tuple[Any, ...] = ("regdb", "stand-in", ["msclnet"], folders, *files)
+    first = publish(uri, *arguments)
+    before = query(uri, "select count(*) from metrics") + query(uri, "select count(*) from runs")
+    assert publish(uri, *arguments) == first
+    assert query(uri, "select count(*) from metrics") + query(uri, "select count(*) from runs") == before
+
+    assert first["experiment"]["name"] == "RegDB (stand-in)"
+    assert [(run["name"], run["split"], run["points"], run["scores"]) for run in first["runs"]] == [
+        ("msclnet", None, 0, 12),
+        ("msclnet split 1", 1, POINTS, 6),
+        ("msclnet split 2", 2, POINTS, 6),
+    ]
+    parent, child = (client(uri).get_run(run["run_id"]) for run in first["runs"][:2])
+    assert child.data.metrics["visible-to-infrared/bn/rank1"] == 60.0
+    assert parent.data.metrics["visible-to-infrared/bn/rank1"] == 65.0
+    assert parent.data.metrics["visible-to-infrared/bn/rank1_std"] == pytest.approx(50**0.5)
+    assert (parent.info.status, parent.info.end_time) == ("FINISHED", (BEGAN + 30) * 1000)
+    note = parent.data.tags["mlflow.note.content"]
+    assert "**Drawn stand-in: no result on the real set.**" in note
+    assert "| msclnet | 2 | 65.00 (7.07) | 84.17 |" in note, "the mean, the spread, and the paper's number"
+    assert "agw" not in note
+
+    def artifacts(run_id: str, folder: str | None = None) -> list[str]:
+        return [file.path for file in client(uri).list_artifacts(run_id, folder)]
+
+    assert artifacts(child.info.run_id) == ["config.yaml"]
+    assert artifacts(parent.info.run_id) == ["config.yaml", "figures", "tables"]
+    assert artifacts(parent.info.run_id, "figures") == [f"figures/regdb_cmc.{kind}" for kind in ("csv", "png", "svg")]
+    assert artifacts(parent.info.run_id, "tables") == ["tables/regdb_summary.csv"]
+
+    scored("regdb", folders[0], [64.0])  # evaluated again, otherwise: the newest number shows
+    publish(uri, *arguments)
+    assert client(uri).get_run(child.info.run_id).data.metrics["visible-to-infrared/bn/rank1"] == 64.0
+
+
+def test_of_sysu_a_trial_is_a_draw(tmp_path: Path, uri: str, default: settings.Config) -> None:
+    folder = train(tmp_path, dataclasses.replace(settings.train_job(default, "sysu", "agw", 1), data="SYSU-MM01"))
+    scored("sysu", folder, [40.0, 50.0, 60.0])
+    result = publish(uri, "sysu", "SYSU-MM01", ["agw"], [folder], [], [])
+    assert result["experiment"]["name"] == "SYSU-MM01"
+    parent, child = (client(uri).get_run(run["run_id"]).data.metrics for run in result["runs"])
+    assert child["all/single-shot/bn/rank1"] == parent["all/single-shot/bn/rank1"] == 50.0
+    assert parent["all/single-shot/bn/rank1_std"] == 10.0
+    assert parent["all/single-shot/bn/mAP_std"] == 0.0
+
+
+def test_completing_refuses_what_does_not_belong(tmp_path: Path, job: settings.TrainJob) -> None:
+    folder = train(tmp_path, job)
+    scored("regdb", folder, [60.0])
+    with pytest.raises(
+        DataError, match=r"split3: .* on regdb \(stand-in\); expected one of msclnet on regdb \(RegDB\)"
+    ):
+        publish("", "regdb", "RegDB", ["msclnet"], [folder], [], [])
+    with pytest.raises(DataError, match=r"none.csv: no such file; expected a table or figure"):
+        publish("", "regdb", "stand-in", ["msclnet"], [folder], [tmp_path / "none.csv"], [])
+
+
+def test_the_headline_is_the_mean_of_both_directions_under_one_name_at_both_levels(
+    tmp_path: Path, uri: str, job: settings.TrainJob
+) -> None:
+    folders = [train(tmp_path, dataclasses.replace(job, split=split)) for split in (1, 2)]
+    for folder, rank1 in zip(folders, (60.0, 70.0), strict=True):
+        scored("regdb", folder, [rank1])
+        scores = json.loads((folder / "scores.json").read_text())
+        back = scores["rows"][0] | {"direction": "infrared-to-visible", "rank1": rank1 - 20}
+        pooled = scores["rows"][0] | {"feature": "pooled", "rank1": 99.0}
+        scores["rows"] += [back, pooled]
+        (folder / "scores.json").write_text(json.dumps(scores))
+    result = publish(uri, "regdb", "stand-in", ["msclnet"], folders, [], [])
+    parent, first, second = (client(uri).get_run(run["run_id"]).data.metrics for run in result["runs"])
+    assert (parent["rank1"], first["rank1"], second["rank1"]) == (55.0, 50.0, 60.0)
+    assert parent["rank1_std"] == pytest.approx(50**0.5)
+    assert parent["mAP"] == 50.0
+
+
+def test_how_it_was_scored_is_in_a_metrics_name_unless_plain(tmp_path: Path) -> None:
+    row = {"feature": "bn", **HOW, "protocol": "community", "mode": "all", "shots": 10, "draw": 0, "split": 1}
+    other = row | {"protocol": "official", "flip": "yes", "rerank": "yes"}
+    metrics = dict.fromkeys(METRICS, 10.0)
+    (tmp_path / "scores.json").write_text(json.dumps({"rows": [row | metrics, other | metrics]}))
+    names = {key.rsplit("/", 1)[0] for key in read_scores("sysu", tmp_path / "scores.json")}
+    assert names == {"all/multi-shot/bn", "flip/rerank/official/all/multi-shot/bn"}
+
+
+def test_the_parameters_that_matter_come_first(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    run_id = mirror(train(tmp_path, job), uri)["run_id"]
+    names = [key for (key,) in query(uri, f"select key from params where run_uuid = '{run_id}' order by rowid")]
+    assert names[:2] == ["method_name", "method.losses.identity"]
+    assert names.index("method.losses.div") < names.index("epochs") < names.index("train.rate") < names.index("height")
+    assert len(names) == len(set(names)) == len(training._flat(settings.plain(job)))
+
+
+def test_a_run_says_which_images_it_was_trained_and_tested_on(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    root = trees.regdb(tmp_path / "images")
+    write_pack(regdb.survey(root, (3,), real=False).require(), root, tmp_path / "pack", 48, 24, workers=1)
+    folder = train(tmp_path, job)
+    scored("regdb", folder, [60.0])
+
+    def inputs() -> list[list[tuple[str, str, str]]]:
+        result = publish(uri, "regdb", "stand-in", ["msclnet"], [folder], [], [], tmp_path / "pack")
+        return [
+            sorted(
+                (data.tags[0].value, data.dataset.name, data.dataset.digest)
+                for data in client(uri).get_run(run["run_id"]).inputs.dataset_inputs
+            )
+            for run in result["runs"]
+        ]
+
+    parent, child = inputs()
+    assert [entry[:2] for entry in child] == [
+        ("testing", "RegDB (stand-in), split 3, test"),
+        ("training", "RegDB (stand-in), split 3, train"),
+    ]
+    assert [entry[:2] for entry in parent] == [("training and testing", "RegDB (stand-in)")]
+    assert len({digest for _, _, digest in (*parent, *child)}) == 3
+    assert inputs() == [parent, child], "sent again, each is there once"
+    write_pack(regdb.survey(root, (3,), real=False).require(), root, tmp_path / "pack", 36, 24, workers=1)
+    assert inputs()[1] != child, "other bytes, another digest"
+
+
+def test_the_pages_are_those_of_trained_models_and_show_the_summary(
+    tmp_path: Path, uri: str, job: settings.TrainJob, files: tuple[list[Path], list[Path]]
+) -> None:
+    folder = train(tmp_path, job)
+    scored("regdb", folder, [60.0])
+    result = publish(uri, "regdb", "stand-in", ["msclnet"], [folder], *files)
+    tags = client(uri).get_experiment(result["experiment"]["id"]).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    assert tags["mlflow.experiment.primaryMetric.name"] == "rank1"
+    assert "| agw | 2 | 50.00 (0.00) | 70.05 |" in tags["mlflow.note.content"]
+    assert "| msclnet | 2 | 65.00 (7.07) | 84.17 |" in tags["mlflow.note.content"]
+    child = client(uri).get_run(result["runs"][1]["run_id"])
+    assert "msclnet split 3" in child.data.tags["mlflow.note.content"]
+    assert child.data.tags["mlflow.source.name"] == "workflow/scripts/train.py"
+    parent = client(uri).get_run(result["runs"][0]["run_id"])
+    assert parent.data.params["method.losses.div"] == "0.5"
+    assert "split" not in parent.data.params
+
+
+# What goes wrong
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Runs a script in the test's folder and this process, where MLflow's import has been paid for."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, *arguments: str) -> None:
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        runpy.run_path(str(ROOT / "workflow/scripts" / name), run_name="__main__")
+
+    return run
+
+
+def test_a_dead_server_costs_a_live_mirror_one_line(tmp_path: Path, job: settings.TrainJob) -> None:
+    folder, began = train(tmp_path, job), time.monotonic()
+    command = [sys.executable, "-m", "msclnet.tracking.mirror", str(folder), "--uri", DEAD]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: tracking at {DEAD}: ")
+    assert result.stderr.endswith("start the server, or correct tracking.uri\n")
+    assert result.stderr.count("\n") == 1
+    assert time.monotonic() - began < 40
+
+
+def test_a_dead_server_fails_the_completion_with_a_remedy(
+    tmp_path: Path, job: settings.TrainJob, script: Callable[..., None]
+) -> None:
+    folder = train(tmp_path, job)
+    scored("regdb", folder, [60.0])
+    what = ["--set", "regdb", "--data", "stand-in", "--methods", "msclnet", "--trainings", str(folder)]
+    with pytest.raises(
+        SystemExit, match=rf"^error: tracking at {DEAD}: .*correct tracking.uri. Nothing computed is lost"
+    ):
+        script("track.py", "--uri", DEAD, *what, "--out", "regdb.json")
+    assert not (tmp_path / "regdb.json").exists()
+
+
+def test_a_dead_server_stops_no_training(
+    tmp_path: Path, script: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    script("track_prepare.py", "--uri", DEAD, "--out", "tracking/ready.json")
+    assert f"warning: tracking at {DEAD}: " in capsys.readouterr().err
+    ready = json.loads((tmp_path / "tracking/ready.json").read_text())
+    assert ready["ready"] is False
+    assert DEAD in ready["error"]
+
+
+def test_the_scripts_do_it_all(tmp_path: Path, job: settings.TrainJob, script: Callable[..., None]) -> None:
+    script("track_prepare.py", "--uri", "", "--out", "tracking/ready.json")
+    assert json.loads((tmp_path / "tracking/ready.json").read_text()) == {"ready": True}
+    folder = train(tmp_path, job)
+    scored("regdb", folder, [60.0])
+    what = ["--set", "regdb", "--data", "stand-in", "--methods", "msclnet", "--trainings", str(folder)]
+    script("track.py", "--uri", "", *what, "--out", "tracking/regdb.json")
+    record = json.loads((tmp_path / "tracking/regdb.json").read_text())
+    assert [run["name"] for run in record["runs"]] == ["msclnet", "msclnet split 3"]
+    stored = stored_points(f"sqlite:///{tmp_path}/mlflow.db", record["runs"][1]["run_id"])
+    assert len(stored) == POINTS + 6
+
+
+def test_without_mlflow_the_message_says_what_to_install(
+    tmp_path: Path, uri: str, job: settings.TrainJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(TrackingError, match=r"MLflow cannot be imported .*; install it: pip install mlflow"):
+        mirror(train(tmp_path, job), uri)
+
+
+def test_a_mirror_never_makes_the_database(tmp_path: Path, job: settings.TrainJob) -> None:
+    with pytest.raises(TrackingError, match=r"none.db: no tracking database yet; track_prepare.py makes it"):
+        mirror(train(tmp_path, job), f"sqlite:///{tmp_path}/none.db")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "text.db").write_text("not a database, but long enough to be taken for one by its size alone" * 20)
+    with pytest.raises(TrackingError, match=r"text.db: .*; see that the file and its folder can be written"):
+        prepare(f"sqlite:///{tmp_path}/text.db")
+
+
+def test_a_deleted_experiment_is_said_to_be(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    folder = train(tmp_path, job)
+    run_id = mirror(folder, uri)["run_id"]
+    client(uri).delete_experiment(client(uri).get_run(run_id).info.experiment_id)
+    with pytest.raises(TrackingError, match=r"'RegDB \(stand-in\)' was deleted .* mlflow experiments restore"):
+        mirror(folder, uri)
+
+
+def test_a_password_is_not_shown(tmp_path: Path, job: settings.TrainJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(address: str) -> None:
+        raise OSError(f"cannot reach {address}")
+
+    monkeypatch.setattr("msclnet.tracking.mirror.connect", refuse)
+    with pytest.raises(TrackingError) as caught:
+        mirror(train(tmp_path, job), "http://ann:secret@server:5000")
+    assert "secret" not in str(caught.value)
+    assert "tracking at http://***@server:5000: OSError: cannot reach http://***@server:5000" in str(caught.value)

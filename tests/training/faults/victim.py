@@ -1,0 +1,155 @@
+"""A training that meets a fault at a chosen moment: a process of its own, which can really be killed."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+from msclnet.config import TrainJob
+from msclnet.training import checkpoint, failure
+from msclnet.training import trainer as train
+
+CONTEXT = multiprocessing.get_context("forkserver")  # forks a process that has imported torch and done nothing else
+CONTEXT.set_forkserver_preload(["tests.training.faults.victim", "torch._dynamo"])  # the latter by every optimiser
+PR_SET_PDEATHSIG = 1  # of prctl(2)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens when ``call`` (a dotted name) is called for the ``nth`` time, before it does anything."""
+
+    what: str
+    call: str
+    nth: int
+    rank: int = 0  # in which process
+    attempt: int = 0  # of torchrun's
+
+    def plant(self) -> None:
+        here = (int(os.environ.get("RANK", "0")), int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")))
+        if here != (self.rank, self.attempt):
+            return
+        owner_name, name = self.call.rsplit(".", 1)
+        try:
+            owner: Any = importlib.import_module(owner_name)
+        except ModuleNotFoundError:  # a class's
+            module, of = owner_name.rsplit(".", 1)
+            owner = getattr(importlib.import_module(module), of)
+        original, calls = getattr(owner, name), 0
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == self.nth:
+                self.happen(args)
+            return original(*args, **kwargs)
+
+        setattr(owner, name, called)
+
+    def happen(self, args: tuple) -> None:
+        match self.what:
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "terminate":
+                os.kill(os.getpid(), signal.SIGTERM)
+            case "terminate torchrun":
+                os.kill(os.getppid(), signal.SIGTERM)
+            case "kill torchrun":
+                os.kill(os.getppid(), signal.SIGKILL)
+            case "hang":
+                time.sleep(3600)
+            case "exhaust memory":
+                torch.empty(2**50)
+            case "nan":  # in the weights: every later batch's features are no numbers
+                model = args[0]
+                with torch.no_grad():
+                    next(model.parameters()).fill_(float("nan"))
+            case "fill the disk":  # /dev/full answers a write as a full disk does
+                path = args[0]
+                path.with_name(path.name + ".partial").symlink_to("/dev/full")
+            case "nan in a gradient":  # of a loss that is finite
+                optimiser = args[0]
+                optimiser.param_groups[0]["params"][0].grad.fill_(float("nan"))
+            case other:
+                raise ValueError(other)
+
+
+def run(
+    job: TrainJob, pack: Path, out: Path, fault: Fault | None = None, log: Path | None = None, **options: Any
+) -> None:
+    """Trains, and copies the work folder to ``<out>.kept`` when the training no longer needs it."""
+    if log:
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+    if failure.failed_for_good(out / train.WORK):
+        raise SystemExit(1)
+    drop = checkpoint.drop
+
+    def kept(work: Path) -> None:
+        shutil.copytree(work, out.with_suffix(".kept"), dirs_exist_ok=True)
+        drop(work)
+
+    checkpoint.drop = kept
+    if fault:
+        fault.plant()
+    train.train(job, pack, out, **options)
+
+
+def launch(
+    processes: int, restarts: int, log: Path, *args: Any, nodes: int = 1, meet: str = "127.0.0.1:0", name: str = ""
+) -> None:
+    """As ``torchrun --nproc-per-node PROCESSES --max-restarts RESTARTS`` does, by its own functions.
+
+    Of several ``nodes`` each is launched, to ``meet`` at one address under one ``name``.
+    """
+    os.setsid()  # ``finish`` ends it with all it has started
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    config = LaunchConfig(
+        min_nodes=nodes,
+        max_nodes=nodes,
+        nproc_per_node=processes,
+        max_restarts=restarts,
+        start_method="fork",  # of a process that has imported torch: the workers need not
+        rdzv_backend="c10d",
+        rdzv_endpoint=meet,
+        run_id=name or str(os.getpid()),
+        local_addr="127.0.0.1",  # no name: one of this process's threads may hold the resolver's lock in the fork
+        monitor_interval=0.1,
+    )
+    elastic_launch(config, _worker)(*args)
+
+
+def _worker(job: TrainJob, pack: Path, out: Path, fault: Fault | None, options: dict[str, Any]) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)  # a worker of the command torchrun gets no signal when that dies
+    run(job, pack, out, fault, **options)
+
+
+def start(target: Any, *args: Any, **kwargs: Any) -> Any:
+    process = CONTEXT.Process(target=target, args=args, kwargs=kwargs)
+    process.start()
+    return process
+
+
+def finish(process: Any, seconds: float = 120) -> int:
+    """The exit status, negative for a signal; fails a process that does not end in ``seconds``."""
+    process.join(seconds)
+    if process.exitcode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # of ``launch``, with all it has started
+        process.kill()
+        raise AssertionError(f"still running after {seconds} s")
+    return process.exitcode

@@ -1,0 +1,118 @@
+"""Checkpoints are whole or not there, and execute nothing."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from msclnet.core import torch_file
+from msclnet.core.errors import DataError
+from msclnet.training import checkpoint
+from msclnet.training.process_group import Processes, StopRequests
+
+
+def test_saved_is_loaded(tmp_path: Path) -> None:
+    state = {"network": {"w": torch.arange(3.0)}, "epoch": 2, "job": {"seed": 0, "names": ["a"]}}
+    torch_file.save(tmp_path / "c.pt", state)
+    loaded = torch_file.load(tmp_path / "c.pt")
+    assert torch.equal(loaded["network"]["w"], state["network"]["w"])
+    assert (loaded["epoch"], loaded["job"]) == (2, state["job"])
+    assert [path.name for path in tmp_path.iterdir()] == ["c.pt"]
+
+
+def test_a_failing_write_leaves_the_one_before(tmp_path: Path) -> None:
+    torch_file.save(tmp_path / "c.pt", {"epoch": 1})
+    with pytest.raises((AttributeError, TypeError, pickle.PicklingError)):
+        torch_file.save(tmp_path / "c.pt", {"epoch": lambda: 2})
+    assert torch_file.load(tmp_path / "c.pt") == {"epoch": 1}
+
+
+def test_absent_and_damaged_files_are_named_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.pt: no such checkpoint; train it first"):
+        torch_file.load(tmp_path / "none.pt")
+    torch_file.save(tmp_path / "c.pt", {"w": torch.zeros(1000)})
+    (tmp_path / "c.pt").write_bytes((tmp_path / "c.pt").read_bytes()[:500])
+    with pytest.raises(DataError, match=r"c\.pt: not a readable checkpoint .*delete it and train again"):
+        torch_file.load(tmp_path / "c.pt")
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
+    """torch itself reads such a file without a word."""
+    torch_file.save(tmp_path / "c.pt", {"w": torch.arange(1000.0)})
+    assert torch.equal(torch.load(tmp_path / "c.pt", weights_only=True)["w"], torch.arange(1000.0))
+    content = bytearray((tmp_path / "c.pt").read_bytes())
+    content[content.find(torch.arange(1000.0).numpy().tobytes()) + 402] ^= 1
+    (tmp_path / "c.pt").write_bytes(content)
+    assert not torch.equal(torch.load(tmp_path / "c.pt", weights_only=True)["w"], torch.arange(1000.0))
+    with pytest.raises(DataError, match=r"c\.pt: not a readable checkpoint \(its sha256 is not the one"):
+        torch_file.load(tmp_path / "c.pt")
+
+
+def keeper(folder: Path, steps: Iterator[int]) -> checkpoint.Checkpointer:
+    """Of a training whose whole state is its step."""
+    process = Processes(0, 1, torch.device("cpu"))
+    contents = lambda: {"step": next(steps)}  # noqa: E731
+    return checkpoint.Checkpointer(folder, 0, {"seed": 0}, contents, process, StopRequests(process))
+
+
+def test_the_last_two_are_kept_and_the_newest_whole_one_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep = keeper(tmp_path, iter([8, 9, 10])).keep
+    for taken in (1, 2, 3):
+        keep(4, taken)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10.pt", "checkpoint-9.pt"]
+    (tmp_path / "checkpoint-11.pt.partial").write_bytes(b"PK")
+    state = checkpoint.newest(tmp_path, {"seed": 0})
+    assert state
+    assert (state["step"], state["epoch"], state["taken"]) == (10, 4, 3)
+    (tmp_path / "checkpoint-10.pt").write_bytes((tmp_path / "checkpoint-10.pt").read_bytes()[:-1])
+    state = checkpoint.newest(tmp_path, {"seed": 0})
+    assert state
+    assert (state["step"], state["epoch"], state["taken"]) == (9, 4, 2)
+    warning = capsys.readouterr().err
+    assert f"warning: {tmp_path}/checkpoint-10.pt: damaged (no sha256 at its end: it was cut off" in warning
+    assert "going on from checkpoint-9.pt" in warning
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-9.pt"]
+    with pytest.raises(DataError, match=r"seed: 0 in the checkpoint, 1 now(.|\n)*or delete"):
+        checkpoint.newest(tmp_path, {"seed": 1})
+    (tmp_path / "checkpoint-9.pt").write_bytes(b"")
+    assert checkpoint.newest(tmp_path, {"seed": 0}) is None
+    assert "no other is left: training from the beginning" in capsys.readouterr().err
+
+
+def test_a_disk_that_is_full_for_a_while_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """/dev/full answers a write as a full disk does."""
+    keep = keeper(tmp_path, iter([1, 2, 3])).keep
+    keep(1, 1)
+    (tmp_path / "checkpoint-2.pt.partial").symlink_to("/dev/full")
+    keep(1, 2)
+    warning = capsys.readouterr().err
+    assert "cannot be written (No space left on device): " in warning
+    assert "MiB are free on its disk; free some there" in warning
+    keep(1, 3)
+    state = checkpoint.newest(tmp_path, {"seed": 0})
+    assert state
+    assert state["step"] == 3
+
+
+class Planted:
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (Path("planted"),))
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"x": Planted()}, tmp_path / "c.pt")
+    with pytest.raises(DataError, match="not a readable checkpoint"):
+        torch_file.load(tmp_path / "c.pt")
+    assert not (tmp_path / "planted").exists()
+
+
+def test_differing_names_each_key_with_both_values() -> None:
+    ours, theirs = {"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 1, "c": 3}, "d": [1], "e": 0}
+    assert checkpoint.differing(ours, theirs) == ["a.c: 3 in the checkpoint, 2 now", "e: 0 in the checkpoint, None now"]

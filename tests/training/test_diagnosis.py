@@ -1,0 +1,42 @@
+"""The diagnosis says what the gradients are, and leaves the network as it was."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from msclnet.config import Config, train_job
+from msclnet.data.loader import TrainingImages
+from msclnet.data.pack import Pack
+from msclnet.losses import objective
+from msclnet.training.diagnosis import diagnose
+from msclnet.training.trainer import build_network, recipe
+from tests.training.test_trainer import pack as pack  # the fixture
+
+
+def test_a_diagnosis_by_one_literal_batch(default: Config, pack: Path) -> None:
+    job = train_job(default, "sysu", "msclnet", 1)
+    job = dataclasses.replace(
+        job,
+        train=dataclasses.replace(job.train, identities=4, images=2, padding=2),
+        model=dataclasses.replace(job.model, hidden=8, rank=4),
+    )
+    images = TrainingImages(Pack.open(pack), recipe(job))
+    network = build_network(job, len(images.identities))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    pulls, geometry = diagnose(network, images, job, batches=1)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert sum(pull.share for pull in pulls) == pytest.approx(1)
+
+    batch = next(images.epoch(1, torch.device("cpu")))
+    terms = objective.terms(network.train()(batch), job.method.losses, job.objective)
+    (1.25 * terms["t"]).backward()
+    squares = [p.grad.square().sum() for p in network.backbone.parameters() if p.grad is not None]
+    t = next(pull for pull in pulls if pull.term == "t")
+    assert t.norm == pytest.approx(float(torch.stack(squares).sum().sqrt()), rel=1e-4)
+    assert (t.value, t.weight) == (pytest.approx(float(terms["t"].detach()), rel=1e-5), 1.25)
+    assert [line.feature for line in geometry] == ["pooled", "bn"]
+    assert -1 <= geometry[1].cosine < geometry[0].cosine <= 1, "before the neck features fill a narrow cone"

@@ -35,7 +35,7 @@ class StandInOptions(Section):
     """``stand_in.<set>``: how many people are drawn; ``like``, a folder with the real set's own lists, decides it all."""
 
     like: str = Field(
-        description="a folder with the real set's own lists, to be drawn exactly as they say; empty: none"
+        description="a folder with the real set's own lists, drawn exactly as they say; or empty"
     )
 
 

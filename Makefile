@@ -1,7 +1,7 @@
 # make run    the main job: installs into .venv, then everything from images to tables, figures and the MLflow database
-# make test   installs what the tests need and runs them
+# make test   installs what the tests need and runs them;  make test-fast  those that take seconds
 # make ui     opens the MLflow UI on this machine
-# make docs   the documentation as a site, site/index.html;  make graph  the rule graph in README.md, from the code
+# make docs   the documentation as a site, site/index.html;  make graph, make schema  what is drawn and written from the code
 # make check  what CI checks beside the tests;  make format;  make lock;  make clean
 # make soak   the smallest DAG under random kills, compared with an undisturbed one (docs/benchmarks/soak.md)
 SHELL := bash
@@ -19,21 +19,36 @@ ARGS ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_NO_PROGRESS := 1
+# Where Python may write no bytecode, each of a run's hundreds of processes would compile what it imports.
+ifneq ($(PYTHONDONTWRITEBYTECODE),)
+export UV_COMPILE_BYTECODE := 1
+endif
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: run test ui docs graph check soak format lock clean
+# A virtual environment knows its own place: a clone that was copied or moved makes its own.
+ifneq ($(wildcard $(VENV)/home),)
+ifneq ($(shell cat $(VENV)/home),$(CURDIR))
+$(shell rm -rf $(VENV))
+endif
+endif
+
+.PHONY: run test test-fast ui docs schema graph check soak format lock clean
 
 run: $(VENV)/run.installed
 	snakemake --cores $(CORES) $(ARGS)
-	$(MAKE) --no-print-directory results/report.html
-	@python workflow/scripts/where.py
+	@out=$$(python workflow/scripts/where.py --folder $(ARGS)) && $(MAKE) --no-print-directory "$$out/report.html" OUT="$$out"
+	@python workflow/scripts/where.py $(ARGS)
 
-# The studies are in the report when they have been run.
-results/report.html: $(wildcard results/*.csv results/figures/* workflow/report/*)
-	snakemake --report $@ $(ARGS) -- all $(if $(and $(wildcard results/ablation.csv),$(wildcard results/sensitivity.csv)),studies)
+# Of the experiment whose folder OUT is. The studies are in the report when they have been run.
+OUT ?= results
+$(OUT)/report.html: $(wildcard $(OUT)/*.csv $(OUT)/figures/* workflow/report/*)
+	snakemake --report $@ $(ARGS) -- all $(if $(and $(wildcard $(OUT)/ablation.csv),$(wildcard $(OUT)/sensitivity.csv)),studies)
 
 test: $(VENV)/test.installed
 	pytest -n auto --dist loadfile $(ARGS)
+
+test-fast: $(VENV)/test.installed
+	pytest -n auto --dist loadfile -m "not (slow or workflow or browser or cluster)" $(ARGS)
 
 ui: $(VENV)/run.installed
 	@python workflow/scripts/where.py --port $(UI_PORT)
@@ -43,6 +58,9 @@ ui: $(VENV)/run.installed
 docs: $(VENV)/test.installed
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict
 	@echo "$(CURDIR)/site/index.html"
+
+schema: $(VENV)/test.installed
+	python tools/configuration.py
 
 graph: $(VENV)/test.installed
 	python tools/rulegraph.py
@@ -75,9 +93,10 @@ $(BIN)/uv:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed, this is " + sys.version)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	echo "$(CURDIR)" > $(VENV)/home
 
 # The tests' packages include the run's, so an installation for the tests serves both.
-$(VENV)/run.installed: requirements.lock | $(BIN)/uv
+$(VENV)/run.installed: requirements.lock pyproject.toml | $(BIN)/uv
 	uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@

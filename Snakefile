@@ -14,6 +14,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
@@ -25,14 +26,12 @@ include: "workflow/rules/studies.smk"
 localrules:
     studies,
     all,
+    link_data,
+    collect,
+    collect_untrained,
     aggregate,
-    plot_cmc,
-    plot_losses,
-    plot_embedding,
-    plot_distances,
-    plot_cameras,
-    plot_ranked,
-    plot_activation,
+    plot,
+    plot_photographs,
     track_prepare,
     track,
     register,
@@ -44,14 +43,11 @@ localrules:
 rule studies:
     """Table 1 and Figure 6 of the paper; not part of `all`, for it trains each variant anew."""
     input:
-        expand("results/{study}.csv", study=["ablation", "sensitivity"]),
-        expand("results/figures/{study}.{format}", study=["ablation", "sensitivity"], format=FORMAT),
+        expand(f"{OUT}/{{study}}.csv", study=["ablation", "sensitivity"]),
+        expand(f"{OUT}/figures/{{study}}.{FORMAT}", study=["ablation", "sensitivity"]),
 
 
 rule all:
     default_target: True
     input:
-        expand("results/{set}_summary.csv", set=CONFIG.run.sets),
-        expand("results/{set}_trials.csv", set=CONFIG.run.sets),
-        [path for name in CONFIG.run.sets for path in figures(name)],
-        expand("results/tracking/{set}_models.json", set=CONFIG.run.sets),
+        [path for name in CONFIG.run.sets for path in wanted_of(name)],

@@ -21,11 +21,9 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from msclnet.config import LLCMStandIn, RegDBStandIn, StandIn, SYSUStandIn
 from msclnet.core.types import ImageRecord
 from msclnet.data.pack import in_order, write_images
-from msclnet.datasets.table import survey
-from msclnet.standin.sets import draw_sysu
+from msclnet.datasets.sysu import SYSU
 
 HEIGHT, WIDTH = 288, 144
 
@@ -39,7 +37,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = args.root or drawn(Path(folder, "set"), args.images, args.workers)
-        split = survey("sysu", root, real=False).require()[1]
+        split = SYSU().survey(root, real=False).require()[1]
         records = in_order((*split.train, *split.test))
         records = in_order(random.Random(0).sample(records, min(args.images, len(records))))
         out = Path(folder, "images.npy")
@@ -66,9 +64,7 @@ def main() -> None:
 def drawn(root: Path, images: int, workers: int) -> Path:
     """Six cameras of twelve images at most, of which about two thirds are there."""
     people = max(6, images // 36)
-    sysu = SYSUStandIn(like="", train=people - 4, val=2, test=2, images=12)
-    stand_in = StandIn(0, RegDBStandIn("", 4, 1), sysu, LLCMStandIn("", 2, 2, 1))
-    draw_sysu(root, stand_in, workers)
+    SYSU().draw(root, SYSU.StandIn(like="", train=people - 4, val=2, test=2, images=12), seed=0, workers=workers)
     return root
 
 

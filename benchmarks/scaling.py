@@ -21,10 +21,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from msclnet.config import TrainJob, load, train_job
+from msclnet.config import TrainJob, load, replace, train_job
 from msclnet.core.types import Batch, Modality, Outputs
-from msclnet.training.process_group import gather, processes
-from msclnet.training.trainer import build_network, build_optimiser, build_scaler, train_step
+from msclnet.training.gather import gather
+from msclnet.training.learner import Learner, build_network
+from msclnet.training.process_group import Processes, processes
+from msclnet.training.trainer import train_step
 
 ROOT = Path(__file__).parents[1]
 IDENTITIES = {"regdb": 206, "sysu": 395}  # of the training half
@@ -33,19 +35,17 @@ IDENTITIES = {"regdb": 206, "sysu": 395}  # of the training half
 def main() -> None:
     small = load(str(ROOT / "config/config.yaml"))
     paper = load(*(str(ROOT / f"config/{name}.yaml") for name in ("config", "paper")))
-    paper = dataclasses.replace(
-        paper, model=dataclasses.replace(paper.model, weights="none")
-    )  # as fast, and no download
+    paper = replace(paper, model=replace(paper.model, weights="none"))  # as fast, and no download
     with processes(1) as process:
         if process.world > 1:
             exchanges(train_job(paper, "sysu", "msclnet", 1), process.world, process.first)
             return
         for method in ("agw", "msclnet"):
             for pairs in (32, 16, 8, 4):
-                seconds = step(train_job(small, "regdb", method, 1), pairs)
+                seconds = step(train_job(small, "regdb", method, 1), pairs, process)
                 print(f"small network, {method}, {pairs} pairs a process: {1000 * seconds:.1f} ms a step")
         job = train_job(paper, "sysu", "msclnet", 1)
-        print(f"paper's network, msclnet, 32 pairs: {step(job, 32, times=3):.1f} s a step")
+        print(f"paper's network, msclnet, 32 pairs: {step(job, 32, process, times=3):.1f} s a step")
         sizes(job)
         reading(job)
         search()
@@ -62,15 +62,15 @@ def cpu_time(run: Callable[[], object], times: int) -> float:
     return statistics.median(taken)
 
 
-def step(job: TrainJob, pairs: int, times: int = 15) -> float:
+def step(job: TrainJob, pairs: int, process: Processes, times: int = 15) -> float:
     """A whole training step on ``pairs`` random pairs."""
-    network = build_network(job, IDENTITIES[job.set]).to(memory_format=torch.channels_last).train()
-    optimiser, scaler = build_optimiser(network, job), build_scaler(torch.device("cpu"), job)
+    learner = Learner.of(job, IDENTITIES[job.set], process)
+    learner.model.train()
     labels = torch.arange(pairs) // job.train.images
     images = torch.randn(2, pairs, 3, job.height, job.width)
     cameras = torch.ones(pairs, dtype=torch.int64)
     batch = Batch(images[0], images[1], labels, cameras, cameras + 2)
-    return cpu_time(lambda: train_step(network, batch, optimiser, scaler, job), times)
+    return cpu_time(lambda: train_step(learner, batch), times)
 
 
 def sizes(job: TrainJob) -> None:

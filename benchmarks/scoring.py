@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from msclnet.core.types import Images, Modality
-from msclnet.datasets.permutations import load_permutations
-from msclnet.datasets.protocol import SYSU, Comparison, sysu_comparisons
+from msclnet.datasets.protocol import Comparison
+from msclnet.datasets.sysu import RULE, SYSU, load_permutations
 from msclnet.evaluation.distance import cosine
 from msclnet.evaluation.metrics import Labels, score
 from msclnet.evaluation.scoring import scored
@@ -47,7 +47,8 @@ def true_size(images: Images, rows: np.ndarray) -> None:
     total = np.zeros(3)
     for mode in ("all", "indoor"):
         for shots in (1, 10):
-            comparisons = list(sysu_comparisons(images, [mode], [shots], "community", DRAWS))
+            options = SYSU.Evaluation.model_validate({"modes": (mode,), "shots": (shots,), "draws": DRAWS})
+            comparisons = list(SYSU().comparisons(images, options))
             found, own = timed(lambda c=comparisons: [scores for _, scores in scored(rows, images, c)])
             slow, loop = timed(lambda c=comparisons[0]: literally(rows, images, c))
             near, array = timed(lambda c=comparisons[0]: array_loop(rows, images, c))
@@ -86,7 +87,7 @@ def growing(largest: int) -> None:
         asked = Labels(torch.randint(size // 20, (100,)), torch.full((100,), 3))
         distances = cosine(query, gallery)
         _, product = timed(lambda d=distances: [d(rows) for rows in torch.arange(100).split(4)])
-        _, whole = timed(lambda d=distances, a=asked, p=people: score(d, a, p, SYSU))
+        _, whole = timed(lambda d=distances, a=asked, p=people: score(d, a, p, RULE))
         print(f"| {size:,} | {product:.3f} | {whole - product:.3f} | {10 * whole:.1f} |")
         size *= 10
 

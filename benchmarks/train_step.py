@@ -12,7 +12,6 @@ Prints Markdown: wall clock, and CPU time (all threads and loader workers; Linux
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import math
 import multiprocessing
@@ -29,12 +28,11 @@ from typing import Any
 from unittest import mock
 
 import torch
-from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from msclnet import config as settings
-from msclnet.config import RegDBStandIn, TrainJob
+from msclnet.config import TrainJob, replace
 from msclnet.core.errors import UserError
 from msclnet.core.types import Batch, Modality
 from msclnet.data import loader as dataset
@@ -42,26 +40,27 @@ from msclnet.data.augmentation import IMAGENET_MEAN, IMAGENET_STD
 from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack, write_pack
 from msclnet.data.sampling import epoch_pairs
-from msclnet.datasets import regdb
+from msclnet.datasets.regdb import RegDB
 from msclnet.losses import objective
 from msclnet.model.msclnet import MSCLNet
-from msclnet.standin import sets as standin
-from msclnet.training import trainer as train
+from msclnet.training import trainer
 from msclnet.training.checkpoint import Checkpointer
+from msclnet.training.learner import Learner, build_network
 from msclnet.training.metrics_log import MetricsLog
-from msclnet.training.process_group import Processes, StopRequests, processes
+from msclnet.training.process_group import Processes, processes
 from msclnet.training.progress import Progress
+from msclnet.training.stop_requests import StopRequests
 
 ROOT = Path(__file__).parents[1]
 PHASES: dict[str, tuple[Any, str]] = {  # where a step's parts are called, ours and the literal one's
     "augment": (dataset, "augment"),
     "forward": (MSCLNet, "forward"),
-    "gather": (train, "gather"),
+    "gather": (trainer, "gather"),
     "losses": (objective, "terms"),
     "backward": (torch.Tensor, "backward"),
     "optimiser": (torch.optim.SGD, "step"),
 }
-Epoch = Callable[[int], None]  # runs the epoch of that number
+Epoch = Callable[[], None]  # runs the next epoch
 
 
 class LiteralImages(Dataset):
@@ -149,7 +148,7 @@ class Stopwatch:
 def literal(images: TrainingImages, job: TrainJob, process: Processes, workers: int) -> Epoch:
     """The plain loop, on the network and the losses of ``job``."""
     device = process.device
-    network = train.build_network(job, len(images.identities)).to(device)
+    network = build_network(job, len(images.identities)).to(device)
     recipe = job.train
     backbone, rest = network.parameter_groups()
     optimiser = torch.optim.SGD(
@@ -165,7 +164,7 @@ def literal(images: TrainingImages, job: TrainJob, process: Processes, workers: 
         persistent_workers=workers > 0,
     )
 
-    def epoch(number: int) -> None:
+    def epoch() -> None:
         network.train()
         sums: dict[str, float] = {}
         for read in loader:
@@ -183,13 +182,11 @@ def literal(images: TrainingImages, job: TrainJob, process: Processes, workers: 
 
 def ours(images: TrainingImages, job: TrainJob, process: Processes, folder: Path, epochs: int) -> Epoch:
     """``msclnet.training.trainer`` as it trains, ``epochs`` times."""
-    network = train.build_network(job, len(images.identities)).to(process.device)
-    network = network.to(memory_format=torch.channels_last)
-    optimiser, scaler = train.build_optimiser(network, job), train.build_scaler(process.device, job)
-    model: nn.Module = train.parallel(network, job, process)
-    record = MetricsLog(folder / "metrics.jsonl", process, Progress(images.steps * epochs))
-    never = Checkpointer(folder, math.inf, {}, dict, process, StopRequests(process))
-    return lambda number: train.train_epoch(model, images, optimiser, scaler, job, number, process, record, never)
+    longer = replace(job, epochs=epochs + 1)  # a checkpoint is written after the last
+    learner = Learner.of(longer, len(images.identities), process)
+    log = MetricsLog(folder / "metrics.jsonl", process, Progress(images.steps * epochs))
+    never = Checkpointer(folder, math.inf, {}, process, StopRequests(process))
+    return trainer.Trainer(learner, images, log, never).train_epoch
 
 
 def now() -> float:
@@ -210,10 +207,10 @@ def cpu_seconds() -> float:
 
 def draw_pack(job: TrainJob, steps: int, folder: Path, workers: int) -> Path:
     """Drawn people in RegDB's layout, enough for epochs of ``steps`` batches."""
-    size = RegDBStandIn(like="", identities=2 * job.train.identities, images=job.train.images * steps)
-    stand_in = dataclasses.replace(settings.load(str(ROOT / "config/config.yaml")).stand_in, regdb=size)
-    standin.draw_regdb(folder / "RegDB", stand_in, workers)
-    splits = regdb.survey(folder / "RegDB", (1,), real=False).require()
+    data_set = RegDB()
+    size = RegDB.StandIn(like="", identities=2 * job.train.identities, images=job.train.images * steps)
+    data_set.draw(folder / "RegDB", size, seed=0, workers=workers)
+    splits = data_set.survey(folder / "RegDB", (1,), real=False).require()
     write_pack(splits, folder / "RegDB", folder / "pack", job.height, job.width, workers)
     return folder / "pack"
 
@@ -225,8 +222,8 @@ def variants(config: settings.Config, names: list[str], threads: int) -> dict[st
         method, precision, *compiled = name.split()
         job = settings.train_job(config, "regdb", method, 1)
         recipe = {**settings.plain(job.train), "precision": precision, "compile": bool(compiled), "threads": threads}
-        model = dataclasses.replace(job.model, weights="none")
-        jobs[name] = dataclasses.replace(job, model=model, train=settings.build(settings.Train, recipe, "train"))
+        model = replace(job.model, weights="none")
+        jobs[name] = replace(job, model=model, train=settings.build(settings.Train, recipe, "train"))
     return jobs
 
 
@@ -236,7 +233,7 @@ def measure(epochs: dict[str, Epoch], rounds: int) -> dict[str, list[tuple[float
     for number in range(rounds + 1):
         for name in list(epochs)[:: 1 if number % 2 else -1]:
             wall, cpu = now(), cpu_seconds()
-            epochs[name](number + 1)
+            epochs[name]()
             taken = now() - wall, cpu_seconds() - cpu
             print(f"round {number} {name}: {taken[0]:.2f} s, {taken[1]:.2f} s of CPU time", file=sys.stderr, flush=True)
             if number:
@@ -288,7 +285,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, processes(args.threads) as process:
         folder = Path(temporary)
         pack = Pack.open(draw_pack(job, args.steps, folder, args.workers or 1))
-        images = {name: TrainingImages(pack, train.recipe(j)) for name, j in jobs.items()}
+        images = {name: TrainingImages(pack, trainer.recipe(j)) for name, j in jobs.items()}
         first = images[args.variants[0]]
         epochs = {"literal": literal(first, job, process, args.workers)}
         epochs |= {name: ours(images[name], j, process, folder / name, args.rounds + 2) for name, j in jobs.items()}
@@ -298,7 +295,7 @@ def main() -> None:
             if "compiled" not in name:
                 watch = Stopwatch()
                 with watch.running():
-                    epochs[name](args.rounds + 2)
+                    epochs[name]()
                 parts[name] = watch.seconds
         hardware = json.loads((folder / args.variants[0] / "metrics.jsonl").read_text().splitlines()[0])["hardware"]
         batch = 2 * first.pairs

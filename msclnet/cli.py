@@ -7,17 +7,20 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
+from typing import Any, NoReturn
 
 from msclnet.core.errors import UserError
 
-SETS = ("regdb", "sysu", "llcm")
+SET = "the data set's name, as under `data` in the configuration"
 Commands = argparse._SubParsersAction
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status: 0, or 1 with a message for what the user can mend."""
     parser = argparse.ArgumentParser(prog="msclnet", description="Visible-infrared person re-identification.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", required=True)
     _check_data(commands)
     _export_npy(commands)
@@ -37,6 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
+class _Version(argparse.Action):
+    """Prints the installed package's version: looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        try:
+            print(f"msclnet {metadata.version('msclnet')}")
+        except metadata.PackageNotFoundError:
+            parser.exit(1, "error: msclnet: no version: the package is not installed; run pip install -e . first\n")
+        parser.exit()
+
+
 def _check_data(commands: Commands) -> None:
     parser = commands.add_parser(
         "check-data",
@@ -44,16 +58,16 @@ def _check_data(commands: Commands) -> None:
         description="Prints what is found in a data set's folder beside the real set's numbers, and lists what is "
         "amiss, with its remedy. Exits 1 if anything is.",
     )
-    parser.add_argument("set", metavar="SET", choices=SETS, help="regdb, sysu or llcm")
+    parser.add_argument("set", metavar="SET", help=SET)
     parser.add_argument("root", metavar="ROOT", type=Path, help="the set's folder")
-    parser.add_argument("--splits", type=int, nargs="+", default=[], help="of RegDB (default: 1..10)")
+    parser.add_argument("--splits", type=int, nargs="+", default=[], help="of a set that has several (default: all)")
     parser.add_argument("--any-size", action="store_true", help="the numbers need not be the real set's: a stand-in")
 
     def run(args: argparse.Namespace) -> int:
-        from msclnet.datasets.table import readable, survey
+        from msclnet.datasets.table import SETS
 
-        found = survey(args.set, args.root, tuple(args.splits), real=not args.any_size)
-        print(readable(found))
+        found = SETS.get(args.set).survey(args.root, tuple(args.splits), real=not args.any_size)
+        print(found)
         return 1 if found.problems else 0
 
     parser.set_defaults(run=run)
@@ -63,21 +77,24 @@ def _export_npy(commands: Commands) -> None:
     parser = commands.add_parser(
         "export-npy",
         help="write the arrays that other training code reads",
-        description="Writes train_{rgb,ir}_resized_{img,label,cam}.npy of SYSU-MM01's training images, as the field's "
+        description="Writes train_{rgb,ir}_resized_{img,label,cam}.npy of a data set's training images, as the field's "
         "preprocessing scripts do.",
     )
-    parser.add_argument("set", metavar="SET", choices=("sysu",), help="sysu")
+    parser.add_argument("set", metavar="SET", help=SET)
     parser.add_argument("root", metavar="ROOT", type=Path, help="the set's folder")
     parser.add_argument("out", metavar="OUT", type=Path, help="the folder to write")
+    parser.add_argument("--split", type=int, help="whose training images, where there are several (default: the one)")
     parser.add_argument("--height", type=int, default=288, help="pixels (default: 288)")
     parser.add_argument("--width", type=int, default=144, help="pixels (default: 144)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--any-size", action="store_true", help="the numbers need not be the real set's: a stand-in")
 
     def run(args: argparse.Namespace) -> int:
-        from msclnet.data.export_npy import export_sysu
+        from msclnet.data.export_npy import export_npy
+        from msclnet.datasets.table import SETS
 
-        images = export_sysu(args.root, args.out, args.height, args.width, args.workers, real=not args.any_size)
+        size, how = (args.height, args.width), {"split": args.split, "real": not args.any_size}
+        images = export_npy(SETS.get(args.set), args.root, args.out, *size, args.workers, **how)
         print(f"{args.out}: " + ", ".join(f"{count:,} {name}" for name, count in images.items()))
         return 0
 
@@ -92,40 +109,31 @@ def _evaluate(commands: Commands) -> None:
         "modality (0 visible, 1 infrared) and paths, each [N]; or it is a features.npz of this project.",
     )
     parser.add_argument("--features", metavar="FILE", required=True, type=Path, help="an .npz, see above")
-    parser.add_argument("--data", required=True, choices=SETS, help="whose protocol")
+    parser.add_argument("--data", metavar="SET", required=True, help=f"whose protocol: {SET}")
     parser.add_argument("--feature", choices=("bn", "pooled"), default="bn", help="of a features.npz (default: bn)")
-    parser.add_argument(
-        "--direction", choices=("visible-to-infrared", "infrared-to-visible"), help="of RegDB and LLCM: the query first"
+    chosen = parser.add_argument_group("the comparison", "Each where the set's protocol has it; another is refused.")
+    chosen.add_argument("--direction", help="visible-to-infrared or infrared-to-visible: the query first")
+    chosen.add_argument("--mode", help="which cameras are searched: all or indoor (default: all)")
+    chosen.add_argument("--shots", type=int, help="gallery images of each identity and camera: 1 or 10 (default: 1)")
+    chosen.add_argument("--protocol", help="how galleries are drawn: community or official (default: community)")
+    chosen.add_argument("--permutations", metavar="FILE", type=Path, help="the set's own draws, for the official way")
+    chosen.add_argument("--draws", type=int, help="galleries that are drawn (default: 10)")
+    chosen.add_argument(
+        "--setting", metavar="NAME=VALUE", nargs="+", default=[], type=_setting, help="any other of the set's settings"
     )
-    parser.add_argument("--mode", choices=("all", "indoor"), default="all", help="of SYSU-MM01 (default: all)")
-    parser.add_argument("--shots", type=int, choices=(1, 10), default=1, help="of SYSU-MM01 (default: 1)")
-    parser.add_argument(
-        "--protocol", choices=("community", "official"), default="community", help="of SYSU-MM01 (default: community)"
-    )
-    parser.add_argument(
-        "--permutations", metavar="MAT", type=Path, help="exp/rand_perm_cam.mat, for the official protocol"
-    )
-    parser.add_argument("--draws", type=int, default=10, help="galleries of SYSU-MM01 and LLCM (default: 10)")
     parser.add_argument("--rerank", action="store_true", help="k-reciprocal re-ranking")
     parser.add_argument("--json", action="store_true", help="print JSON with every draw")
 
     def run(args: argparse.Namespace) -> int:
-        from msclnet.datasets.permutations import load_permutations
+        from msclnet.datasets.table import SETS
         from msclnet.evaluation.feature_file import load_anybodys
-        from msclnet.evaluation.scoring import evaluate, readable
+        from msclnet.evaluation.scoring import evaluate, readable, require_settings
 
-        arrays = load_anybodys(args.features, args.feature)
-        found = evaluate(
-            **arrays,
-            data=args.data,
-            direction=args.direction,
-            mode=args.mode,
-            shots=args.shots,
-            protocol=args.protocol,
-            draws=args.draws,
-            permutations=load_permutations(args.permutations) if args.permutations else None,
-            rerank=args.rerank,
-        )
+        names = ("direction", "mode", "shots", "protocol", "permutations", "draws")
+        given = {name: getattr(args, name) for name in names if getattr(args, name) is not None} | dict(args.setting)
+        require_settings(SETS.get(args.data), given)
+        arrays: dict[str, Any] = {**load_anybodys(args.features, args.feature)}
+        found = evaluate(**arrays, data=args.data, rerank=args.rerank, **given)
         print(json.dumps(found, indent=2) if args.json else readable(found))
         return 0
 
@@ -140,7 +148,7 @@ def _import_agw(commands: Commands) -> None:
         "the same features. Nothing in the file is executed.",
     )
     parser.add_argument(
-        "file", metavar="FILE", type=Path, help="the checkpoint, e.g. sysu_agw_p4_n8_lr_0.1_seed_0_best.t"
+        "file", metavar="FILE", type=Path, help="the checkpoint, e.g. <set>_agw_p4_n8_lr_0.1_seed_0_best.t"
     )
     parser.add_argument("--out", metavar="MODEL", required=True, type=Path, help="the model.pt to write")
     parser.add_argument(
@@ -154,7 +162,7 @@ def _import_agw(commands: Commands) -> None:
         from msclnet.model.public_agw import import_agw
 
         network = import_agw(args.file, args.out, args.method)
-        print(f"{args.out}: {args.method}, {network.classifier.out_features} training identities")
+        print(f"{args.out}: {args.method}, {network.identities} training identities")
         return 0
 
     parser.set_defaults(run=run)
@@ -239,6 +247,15 @@ def _info(commands: Commands) -> None:
         return 0
 
     info.set_defaults(run=run)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    import yaml
+
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected NAME=VALUE")
+    return name, yaml.safe_load(value)
 
 
 def _positive(text: str) -> int:

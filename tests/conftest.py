@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,51 @@ from msclnet import config as settings
 
 ROOT = Path(__file__).parents[1]
 LISTS = os.environ.get("MSCLNET_REAL_LISTS", "")
+# What `make test-fast` leaves out: folders, files and single tests. Of the fast ones together the processor has a
+# minute's work; `slow` are tests that take seconds of it, most of them in processes of their own.
+TIERS = {
+    "workflow": ["tests/workflow", "tests/test_docs.py::test_the_graph_in_the_readme_is_the_codes"],
+    "browser": ["tests/browser"],
+    "cluster": ["tests/workflow/test_slurm.py"],
+    "slow": [
+        "tests/inference/test_export.py::test_a_loaded_export_gives_the_models_features_in_batches_of_any_size",
+        "tests/launch/test_gpu_lease.py::test_a_job_of_two_processes_takes_both_devices_and_waits_for_them",
+        "tests/launch/test_gpu_lease.py::test_a_job_on_the_cpu_sees_no_device_and_its_processes_divide_its_cores",
+        "tests/launch/test_gpu_lease.py::test_jobs_that_do_not_know_each_other_never_share_a_device",
+        "tests/launch/test_gpu_lease.py::test_ranks_that_outlive_a_killed_torchrun_keep_their_devices",
+        "tests/model/test_model.py::test_the_papers_configuration_steps_once_with_the_papers_shapes",
+        "tests/model/test_public_agw.py",
+        "tests/report/test_curves.py::test_the_same_numbers_give_the_same_bytes",
+        "tests/report/test_features.py::test_the_map_holds_all_images_of_the_identities_drawn",
+        "tests/test_docs.py::test_examples_run",
+        "tests/test_docs.py::test_the_site_builds_without_a_warning",
+        "tests/test_envs.py::test_a_rules_script_imports_only_what_its_environment_holds",
+        "tests/test_imports.py::test_heavy_libraries_are_imported_late",
+        "tests/test_version.py::test_a_wheel_holds_every_file_of_the_package",
+        "tests/tracking/test_postgresql.py",
+        "tests/tracking/test_registry.py::test_the_best_split_of_each_method_is_registered_once_and_loads",
+        "tests/tracking/test_tracking.py::test_a_dead_server_costs_a_live_mirror_one_line",
+        "tests/tracking/test_tracking.py::test_trainings_side_by_side_lose_and_double_nothing",
+        "tests/training/ddp",
+        "tests/training/faults",
+        "tests/training/test_trainer.py::test_msclnet_overfits_a_handful_of_identities",
+        "tests/training/test_trainer.py::test_the_compiled_network_takes_the_same_steps",
+    ],
+}
+
+
+def tiers(test: str) -> set[str]:
+    """The markers of a test, by its name as pytest prints it."""
+    return {
+        tier for tier, places in TIERS.items() if any(re.match(rf"{re.escape(p)}($|/|::|\[)", test) for p in places)
+    }
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses among them
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for tier in tiers(item.nodeid):
+            item.add_marker(tier)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,6 +9,7 @@ import sys
 import pytest
 import yaml
 
+from msclnet.datasets.table import SETS
 from tests.conftest import ROOT
 
 ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
@@ -24,13 +25,7 @@ def test_an_environment_pins_what_the_lock_pins(path) -> None:
 
 
 def test_every_rule_that_runs_code_names_an_environment() -> None:
-    used = set()
-    for file in sorted((ROOT / "workflow/rules").glob("*.smk")):
-        for rule in re.split(r"(?m)^rule ", file.read_text())[1:]:
-            environment = re.search(r'conda:\s+"\.\./\.\./envs/(\w+)\.yaml"', rule)
-            assert environment, f"{file.name}: rule {rule.split(':')[0]} has no conda environment"
-            used.add(environment[1])
-    assert used == {path.stem for path in ENVIRONMENTS}
+    assert {environment for environment, _ in rules().values()} == {path.stem for path in ENVIRONMENTS}
 
 
 def test_locks_carry_no_addresses_and_a_hash_for_each_package() -> None:
@@ -52,11 +47,20 @@ ABSENT = {
 def rules() -> dict[str, tuple[str, list[str]]]:
     """The environment of each rule that runs code, and its scripts."""
     text = "".join(file.read_text() for file in sorted((ROOT / "workflow/rules").glob("*.smk")))
-    found = {rule.split(":")[0]: rule for rule in re.split(r"(?m)^rule ", text)[1:]}
-    return {
-        name: (re.search(r"envs/(\w+)\.yaml", rule)[1], re.findall(r"\$SCRIPTS/(\w+\.py)", rule))
-        for name, rule in found.items()
-    }
+    head = re.compile(r"^ *(?:use rule (?P<frame>\w+) as (?P<like>\w+) with|rule ?(?P<name>\w*)):$", re.MULTILINE)
+    heads = list(head.finditer(text))
+    found: dict[str, tuple[str, list[str]]] = {}
+    for rule, following in zip(heads, [*heads[1:], None], strict=True):
+        body = text[rule.end() : following.start() if following else None]
+        if rule["frame"]:
+            found[rule["like"]] = found[rule["frame"]]
+            continue
+        environment = re.search(r'conda:\s+"\.\./\.\./envs/(\w+)\.yaml"', body)
+        assert environment, f"rule {rule['name']} has no conda environment"
+        told = environment[1], re.findall(r"\$SCRIPTS/(\w+\.py)", body)
+        names = [rule["name"]] if rule["name"] else [f"evaluate_{name}" for name in SETS.names()]  # one a data set
+        found |= dict.fromkeys(names, told)
+    return found
 
 
 SCRIPTS = sorted({(environment, script) for environment, scripts in rules().values() for script in scripts})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from msclnet.config import Config
+from msclnet.config import Config, splits
 from msclnet.data.sampling import steps_per_epoch
 from tests.conftest import ROOT
 
@@ -13,8 +13,8 @@ from tests.conftest import ROOT
 def test_the_steps_are_those_of_the_papers_configuration(paper: Config, name: str, visible: int, infrared: int) -> None:
     pairs = paper.train.identities * paper.train.images
     epoch = steps_per_epoch(visible, infrared, pairs)
-    training = epoch * getattr(paper.data, name).epochs
-    count = len(paper.data.regdb.splits) if name == "regdb" else 1
+    training = epoch * paper.data.of(name).epochs
+    count = len(splits(paper, name))
     images = 2 * pairs * training * count / 1e6
     row = f"| {epoch} | {training:,} | {count} | {training * count:,} | {images:.1f} million |"
     assert row in (ROOT / "docs/scaling.md").read_text()

@@ -34,7 +34,8 @@ def parser_of(path: Path) -> argparse.ArgumentParser:
     def stop(self: argparse.ArgumentParser, *_: object, **__: object) -> Any:
         raise _Parsed(self)
 
-    with mock.patch.object(argparse.ArgumentParser, "parse_args", stop), mock.patch("sys.argv", [path.name]):
+    readers = {"parse_args": stop, "parse_known_args": stop}
+    with mock.patch.multiple(argparse.ArgumentParser, **readers), mock.patch("sys.argv", [path.name]):
         try:
             runpy.run_path(str(path), run_name="__main__")
         except _Parsed as parsed:

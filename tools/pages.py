@@ -1,7 +1,8 @@
 """What mkdocs.yml's site has beside docs/: pages made from files elsewhere in the repository, without a copy of them.
 
-README.md is the first page, config/README.md the reference of the configuration, and tools/commands.py prints that of
-the commands. A link to any other file of the repository leads to its text, under source/ in the site.
+README.md is the first page, CONTRIBUTING.md the last, config/README.md the reference of the configuration, and
+tools/commands.py prints that of the commands. A link to any other file of the repository leads to its text, under
+source/ in the site.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tools import commands  # noqa: E402
 
 ELSEWHERE = {
     "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
     "config/README.md": "reference/configuration.md",
 }  # in the repository: in the site
 COMMANDS = "reference/commands.md"

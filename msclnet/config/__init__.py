@@ -1,37 +1,20 @@
 """The configuration: what may be set, how files are laid over one another, and the part that each job reads."""
 
 from msclnet.config.jobs import TrainJob, data_label, splits, title, train_job
-from msclnet.config.loading import build, load, merge, plain, read_yaml
-from msclnet.config.schema import (
-    STAND_IN,
-    TITLE,
-    UNTRAINED,
-    Config,
-    LLCMStandIn,
-    Losses,
-    Method,
-    Model,
-    Objective,
-    RegDBStandIn,
-    SetName,
-    StandIn,
-    Studies,
-    SYSUStandIn,
-    Train,
-)
+from msclnet.config.loading import build, load, plain, read_yaml, replace
+from msclnet.config.merging import merge
+from msclnet.config.schema import UNTRAINED, Config, Evaluate, Method, Model, SetName, StandIn, Studies, Train
+from msclnet.core.errors import ConfigError
+from msclnet.datasets.dataset import STAND_IN
 
 __all__ = [
     "STAND_IN",
-    "TITLE",
     "UNTRAINED",
     "Config",
-    "LLCMStandIn",
-    "Losses",
+    "ConfigError",
+    "Evaluate",
     "Method",
     "Model",
-    "Objective",
-    "RegDBStandIn",
-    "SYSUStandIn",
     "SetName",
     "StandIn",
     "Studies",
@@ -43,6 +26,7 @@ __all__ = [
     "merge",
     "plain",
     "read_yaml",
+    "replace",
     "splits",
     "title",
     "train_job",

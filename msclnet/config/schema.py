@@ -1,246 +1,379 @@
-"""The one definition of the configuration: frozen, typed and strict.
+"""The one definition of the configuration: which keys there are, their types and ranges, and what each means.
 
-``config/config.yaml`` holds the defaults, a user's file is laid over it, and ``config/README.md`` explains every
-key. The classes below say which keys exist and which values they take; there are no defaults in code. An unknown
-key names the nearest valid ones. Imports nothing beyond PyYAML, so that a Snakefile can read it where neither torch
-nor MLflow is installed.
+``config/config.yaml`` holds the defaults, and a user's file is laid over it. There are no defaults in code but those of
+keys that a file may leave out. config/README.md and config/schema.json are written from the classes below
+(tools/configuration.py). What binds several keys stands in rules.py. Planning imports this module, so nothing here may
+import torch or MLflow.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import os
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
 
-from msclnet.core.errors import ConfigError
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-STAND_IN = "stand-in"
+from msclnet.config import problems, rules
+from msclnet.config.by_set import BySet
+from msclnet.config.merging import resolve
+from msclnet.core.registry import load_plugins
+from msclnet.core.section import Home, Section, Words, each_once
+from msclnet.datasets.dataset import DataSet, SetOptions, StandInOptions
+from msclnet.datasets.table import SETS
+from msclnet.losses.readings import Readings
+from msclnet.losses.table import TERMS
+
 UNTRAINED = "untrained"  # reserved method name: the last method's network before its first step
-SetName = Literal["regdb", "sysu", "llcm"]
-TITLE: dict[SetName, str] = {"regdb": "RegDB", "sysu": "SYSU-MM01", "llcm": "LLCM"}
+NONE, IMAGENET = "none", "imagenet"  # model.weights that are no file
+SMALL = "small"  # the backbone without published weights
+COLOURS = 7  # that a figure can tell apart
+SEEDS = 2**32 - 1  # the largest that NumPy and torch both take
+ADDRESS = re.compile(r"(https?|postgresql(\+\w+)?|mysql(\+\w+)?|mssql(\+\w+)?)://[^/\s]+\S*|sqlite:///\S.*")
 
 
-@dataclass(frozen=True)
-class Run:
-    """What is run, data sets and methods in the order of the tables' rows, and on what."""
-
-    sets: tuple[SetName, ...]
-    methods: tuple[str, ...]
-    gpus_per_training: int | Literal["auto"]  # "auto": 1 where there is a GPU
-    nodes_per_training: int
+def _set(name: str) -> str:
+    if name not in SETS.names():
+        raise ValueError(f"{name!r} is no data set ({', '.join(SETS.names())}); {problems.nearest(name, SETS.names())}")
+    return name
 
 
-@dataclass(frozen=True)
-class RegDB:
-    root: str  # a folder, or "stand-in"
-    splits: tuple[int, ...]  # of 1..10; a split is a training of its own
-    epochs: int
-    processes: int | Literal["auto"]  # DDP processes a training; "auto": one per GPU of the training, else one per node
+def _term(name: str) -> str:
+    if name not in TERMS.names():
+        raise ValueError(f"unknown key; {problems.nearest(name, TERMS.names())}")
+    return name
 
 
-@dataclass(frozen=True)
-class SYSU:
-    root: str
-    epochs: int
-    processes: int | Literal["auto"]
+def _wanted(losses: dict[str, float]) -> dict[str, float]:
+    """One form for one meaning: a weight of 0 is none, and the order is the table's."""
+    return {name: losses[name] for name in TERMS.names() if losses.get(name)}
 
 
-@dataclass(frozen=True)
-class LLCM:
-    root: str
-    epochs: int
-    processes: int | Literal["auto"]
+def _experiment(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
+        raise ValueError(f"{name!r} becomes a folder; use letters, digits, '-', '_' and '.', which is not the first")
+    return name
 
 
-@dataclass(frozen=True)
-class Data:
-    """Where the images lie and the size they are resized to, in pixels."""
-
-    height: int
-    width: int
-    on_bad_image: Literal["stop", "skip"]  # what packing does with an image that cannot be read
-    regdb: RegDB
-    sysu: SYSU
-    llcm: LLCM
+def _method_name(name: str) -> str:
+    if name == UNTRAINED:
+        raise ValueError("the name is reserved for the network before its first step; choose another")
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError("use letters, digits, '-' and '_' (the name becomes a folder)")
+    return name
 
 
-@dataclass(frozen=True)
-class RegDBStandIn:
-    like: str  # a folder with the real set's idx/: drawn as that says; "" draws what follows
-    identities: int  # half of them train, half test, in each of the ten splits
-    images: int  # per identity and modality
+def _address(uri: str) -> str:
+    if uri and not ADDRESS.fullmatch(uri):
+        raise ValueError(
+            f"expected http://<host>:<port>, postgresql://<user>@<host>/<database>, sqlite:///<file>, or empty for the "
+            f"file mlflow.db in the working directory, found {problems.show(uri)}"
+        )
+    return uri
 
 
-@dataclass(frozen=True)
-class SYSUStandIn:
-    like: str  # a folder with the real set's exp/
-    train: int  # identities
-    val: int
-    test: int
-    images: int  # the most per identity and camera
+SetName = Annotated[str, AfterValidator(_set), Words("a data set's name")]
+MethodName = Annotated[str, AfterValidator(_method_name)]
+Name = Annotated[str, Words("the name of a method")]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=SEEDS)]
+Weight = Annotated[float, Field(ge=0)]
+Losses = Annotated[
+    dict[Annotated[str, AfterValidator(_term)], Weight],
+    AfterValidator(_wanted),
+    Words("a mapping of terms to numbers of at least 0"),
+]
+Auto = Literal["auto"]
 
 
-@dataclass(frozen=True)
-class LLCMStandIn:
-    like: str  # a folder with the real set's idx/
-    train: int  # identities
-    test: int
-    images: int  # the most per identity and camera
+class Run(Section):
+    """What is run."""
+
+    name: Annotated[str, AfterValidator(_experiment), Words("a folder's name")] = Field(
+        "default",
+        description="the experiment. `default` has its results in `results/`, another name in "
+        "`results/experiments/<name>/`; two experiments share packs and trainings that are the same, and overwrite "
+        "nothing of each other",
+    )
+    sets: Annotated[tuple[SetName, ...], AfterValidator(each_once)] = Field(
+        min_length=1, description="data sets, in the order of the report"
+    )
+    methods: Annotated[tuple[Name, ...], AfterValidator(each_once)] = Field(
+        min_length=1,
+        description="those of `methods` below to train, in the order of the tables' rows; `untrained` is always "
+        "added as the floor",
+    )
+    gpus_per_training: Annotated[int, Field(ge=0)] | Auto = Field(
+        description="GPUs of a training, on all its nodes together: each training has its own, and as many run at "
+        "once as the machine has GPUs for. `auto`: one where there is a GPU; 0: none is used. On a cluster `auto` "
+        "is 0, so state the number"
+    )
+    nodes_per_training: int = Field(
+        ge=1, description="machines a training runs on; above 1 with `--profile profiles/slurm` only"
+    )
 
 
-@dataclass(frozen=True)
-class StandIn:
-    """The drawn people that stand in for the real sets."""
+class Data(BySet):
+    """The images."""
 
-    seed: int
-    regdb: RegDBStandIn
-    sysu: SYSUStandIn
-    llcm: LLCMStandIn
+    height: int = Field(
+        ge=16,
+        le=2048,
+        description="pixels every image is resized to, once. The feature map's rows (`height` / 8 for `small`, / 16 "
+        "for a ResNet, rounded up) must be a multiple of `model.parts` where a loss reads parts",
+    )
+    width: int = Field(ge=16, le=2048, description="the same")
+    on_bad_image: Literal["stop", "skip"] = Field(
+        description="packing meets an image that cannot be read: `stop` with its name, or `skip` it and list it in the "
+        "pack's `pack.json`"
+    )
+
+    @classmethod
+    def part(cls, kind: DataSet) -> type[Section]:
+        return kind.Options
+
+    def of(self, name: str) -> SetOptions:
+        """The part of the data set ``name``; raises ConfigError where there is none."""
+        return self._of(name)
 
 
-@dataclass(frozen=True)
-class Model:
+class StandIn(BySet):
+    """The drawn people; a set's part is read only where its `root` is `stand-in`."""
+
+    seed: Seed = Field(description="of the drawing")
+
+    @classmethod
+    def part(cls, kind: DataSet) -> type[Section]:
+        return kind.StandIn
+
+    def of(self, name: str) -> StandInOptions:
+        """The part of the data set ``name``; raises ConfigError where there is none."""
+        return self._of(name)
+
+
+class Model(Section):
     """The network, shared by all methods."""
 
-    backbone: Literal["small", "resnet18", "resnet50"]
-    weights: str  # "none", "imagenet", or a file of torchvision weights
-    gem_p: float
-    parts: int  # n of Eq. 2
-    hidden: int  # width of the Mogrifier LSTM's states
-    rounds: int  # Q of the Mogrifier; 0 is a plain LSTM
-    rank: int  # of the Mogrifier's factored matrices; 0 is full rank
-    heads: Literal["baseline", "shared", "separate"]  # classifiers of Eq. 4: the baseline's, one more, one a modality
+    backbone: Literal["small", "resnet18", "resnet50"] = Field(description="`small` is for CPUs and small images")
+    weights: Home = Field(
+        min_length=1,
+        description="`none`, `imagenet` (torchvision's IMAGENET1K_V1, downloaded once), or a file of torchvision "
+        "weights. `small` has `none`",
+    )
+    gem_p: float = Field(ge=1, description="exponent of GeM pooling; 1 averages")
+    parts: int = Field(ge=1, description="n, the horizontal parts of Eq. 2 and 6")
+    hidden: int = Field(ge=1, description="width of the synergistic encoder's states")
+    rounds: int = Field(ge=0, description="Q, the Mogrifier's rounds; 0 is a plain LSTM")
+    rank: int = Field(ge=0, description="of the Mogrifier's factored matrices; 0 is full rank")
+    heads: Literal["baseline", "shared", "separate"] = Field(
+        description="classifiers of Eq. 4: the `baseline`'s, one more `shared` by both modalities, or `separate` ones"
+    )
 
 
-@dataclass(frozen=True)
-class Objective:
-    """The readings of the paper's equations, shared by all methods; each default is argued in docs/decisions.md."""
+class Method(Section):
+    """One row of a table, by name: a baseline and the terms added to it."""
 
-    margin: float  # of the batch-hard triplet
-    divergence_ceiling: float | None  # of Eq. 3, in nats; null is the printed, unbounded form
-    local_form: Literal["decreasing", "printed"]  # of Eq. 6
-    centre_space: Literal["neck", "normalised", "raw"]  # where Eq. 7 and 10-12 measure distances
-    cascade_on: tuple[Literal["visible", "infrared", "synergy"], ...]  # Eq. 16
-
-
-@dataclass(frozen=True)
-class Losses:
-    """The weight of each term of the objective; 0 leaves the term, and the modules only it needs, out."""
-
-    identity: float
-    triplet: float
-    wrt: float
-    div: float
-    t: float
-    local: float
-    global_: float
-    sub: float
-    intra: float
-    inter: float
+    pooling: Literal["average", "gem"] = Field(description="`average`, or `gem` with `model.gem_p`")
+    nonlocal_: Literal["none", "one", "half"] = Field(
+        alias="nonlocal",
+        description="non-local blocks: `none`; `one`, an inner width of 1 channel, as AGW's public code computes it; "
+        "`half`, C/2, as intended",
+    )
+    erasing: Probability = Field(description="probability of random erasing")
+    losses: Losses = Field(
+        description="the weight of each term that it wants; 0, or none, leaves a term out, with the modules only it "
+        "needs"
+    )
 
 
-@dataclass(frozen=True)
-class Method:
-    """One row of a table: a baseline and the terms added to it."""
-
-    pooling: Literal["average", "gem"]
-    nonlocal_: Literal["none", "one", "half"]  # inner width: 1 channel (public AGW code), or C/2 (as intended)
-    erasing: float  # probability of random erasing
-    losses: Losses
+def _ascending(milestones: tuple[int, ...]) -> tuple[int, ...]:
+    if any(a >= b for a, b in pairwise(milestones)):
+        raise ValueError(f"expected ascending epochs, each once, found {problems.show(milestones)}")
+    return milestones
 
 
-@dataclass(frozen=True)
-class Train:
-    """The recipe of the paper, and of AGW where the paper says no more."""
-
-    identities: int  # P of the global batch
-    images: int  # K per identity and modality
-    threads: int  # CPU threads per process
-    rate: float  # learning rate of the new layers
-    backbone_factor: float  # the backbone's rate is this fraction of it
-    warmup: int  # epochs of linear warm-up
-    milestones: tuple[int, ...]  # epochs after which the rate changes ...
-    factors: tuple[float, ...]  # ... to these fractions of it
-    momentum: float
-    nesterov: bool
-    weight_decay: float
-    padding: int  # pixels of the zero-padded random crop
-    flip: float  # probability
-    erasing_area: tuple[float, float]  # smallest and largest fraction erased
-    precision: Literal["float32", "bfloat16", "float16"]
-    tf32: bool  # float32 products of a GPU rounded to TF32
-    compile: bool  # torch.compile
-    sync_batchnorm: bool
-    log_every: int  # steps between two logged ones
+def _smaller_first(area: tuple[float, float]) -> tuple[float, float]:
+    if area[0] > area[1]:
+        raise ValueError(f"expected the smaller fraction first, found {problems.show(area)}")
+    return area
 
 
-@dataclass(frozen=True)
-class Survival:
-    """What a training can lose to a kill, a dead process or a hung one; no part of its result."""
-
-    checkpoint_every: float  # seconds between two checkpoints; 0: after every step
-    restarts: int  # of a training in which a process died, by torchrun
-    timeout: float  # seconds a process waits for the others before all end
+Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
-@dataclass(frozen=True)
-class SYSUEvaluation:
-    modes: tuple[Literal["all", "indoor"], ...]
-    shots: tuple[Literal[1, 10], ...]
-    protocol: Literal["official", "community"]  # galleries of exp/rand_perm_cam.mat, or drawn as by AGW's public code
-    draws: int
+class Train(Section):
+    """The recipe: the paper's, and AGW's where the paper says no more."""
+
+    identities: int = Field(
+        ge=1,
+        description="P: the global batch is P identities x (K visible + K infrared), shared by the processes of a "
+        "training",
+    )
+    images: int = Field(ge=1, description="K, per identity and modality")
+    threads: int = Field(
+        ge=1, description="CPU threads a process. Sums keep their order, so a result does not depend on `--cores`"
+    )
+    rate: float = Field(gt=0, description="learning rate of the new layers")
+    backbone_factor: float = Field(ge=0, description="the backbone's rate is this fraction of it")
+    warmup: int = Field(ge=0, description="epochs in which the rate rises linearly; at most a training's")
+    milestones: Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(_ascending)] = Field(
+        description="after each of these epochs the rate changes; they ascend, and lie inside every training"
+    )
+    factors: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        description="to these fractions of `rate`, one a milestone"
+    )
+    momentum: float = Field(ge=0, lt=1, description="of SGD")
+    nesterov: bool = Field(description="of SGD; needs a momentum above 0")
+    weight_decay: float = Field(ge=0, description="of SGD")
+    padding: int = Field(ge=0, description="pixels of zero padding before the random crop; fewer than the image has")
+    flip: Probability = Field(description="probability of a horizontal flip")
+    erasing_area: Annotated[tuple[Fraction, Fraction], AfterValidator(_smaller_first)] = Field(
+        description="smallest and largest fraction of the image erased"
+    )
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        description="`float32`, or automatic mixed precision in `bfloat16` or, for GPUs without it, `float16` (with "
+        "gradient scaling; a step whose gradients overflow is skipped, and `scale` and `skipped` are recorded). "
+        "Pooling, the gather and the losses stay in float32"
+    )
+    tf32: bool = Field(
+        description="whether a GPU may round the factors of float32 products to TF32 (10 bits of mantissa)"
+    )
+    compile: bool = Field(
+        description="`torch.compile` of the network: a minute or more at the start, a faster step after it; needs a "
+        "C++ compiler, and sums in another order"
+    )
+    sync_batchnorm: bool = Field(
+        description="batch normalisation over all processes; else each normalises its own share, of two pairs at least"
+    )
+    log_every: int = Field(
+        ge=1, description="steps between two lines of metrics.jsonl; the losses are read, and checked, then"
+    )
+
+    @field_validator("factors")
+    @classmethod
+    def _one_a_milestone(cls, factors: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        milestones = info.data.get("milestones", factors)
+        if len(factors) != len(milestones):
+            raise ValueError(f"found {len(factors)}, expected one for each of the {len(milestones)} train.milestones")
+        return factors
+
+    @field_validator("nesterov")
+    @classmethod
+    def _with_momentum(cls, nesterov: bool, info: ValidationInfo) -> bool:
+        if nesterov and info.data.get("momentum") == 0:
+            raise ValueError("true needs a train.momentum above 0, found 0; set one of them")
+        return nesterov
+
+    @property
+    def least_share(self) -> int:
+        """Pairs of a batch that a process needs: one row of a modality has no variance to be normalised by."""
+        return 1 if self.sync_batchnorm else 2
 
 
-@dataclass(frozen=True)
-class LLCMEvaluation:
-    draws: int
+class Survival(Section):
+    """What a training can lose to a kill, a dead process or a hung one. No part of its result: a change retrains
+    nothing."""
+
+    checkpoint_every: float = Field(
+        ge=0,
+        description="seconds between two checkpoints; 0: after every step. One is also written at SIGTERM and at "
+        "the end",
+    )
+    restarts: int = Field(
+        ge=0,
+        description="how often torchrun starts a training again after one of its processes died; it goes on from its "
+        "checkpoint",
+    )
+    timeout: float = Field(
+        gt=0,
+        description="seconds a process waits for the others before all are ended; more than the reading of the "
+        "whole pack takes",
+    )
 
 
-@dataclass(frozen=True)
-class Evaluate:
-    batch: int  # images embedded at once
-    flip: bool  # features averaged over an image and its mirror image
-    rerank: bool  # k-reciprocal re-ranking
-    sysu: SYSUEvaluation
-    llcm: LLCMEvaluation
+class Evaluate(BySet):
+    """Scoring."""
+
+    batch: int = Field(ge=1, description="images embedded at once")
+    flip: bool = Field(description="features averaged over each image and its mirror image; a column of every table")
+    rerank: bool = Field(
+        description="k-reciprocal re-ranking (Zhong et al., CVPR 2017); a column of every table. It uses the other "
+        "queries, so no such number is comparable with a plain one"
+    )
+
+    @classmethod
+    def part(cls, kind: DataSet) -> type[Section] | None:
+        return kind.Evaluation
+
+    def of(self, name: str) -> Section | None:
+        """The part of the data set ``name``, or None where the set leaves nothing to choose.
+
+        Raises ConfigError for a set that leaves something, and has no part here.
+        """
+        return self._of(name) if SETS.get(name).Evaluation else None
 
 
-@dataclass(frozen=True)
-class Studies:
-    """Table 1 and Figure 6 of the paper: a method with terms left out, and with one weight varied."""
+class Studies(Section):
+    """Table 1 and Figure 6 of the paper: `snakemake --cores all studies`."""
 
-    set: SetName
-    split: int
-    method: str  # what is studied
-    epochs: int  # length of each of their trainings
-    seeds: tuple[int, ...]  # each variant is trained once with each
-    weights: tuple[float, ...]  # of each lambda, for Figure 6
-
-
-@dataclass(frozen=True)
-class Tracking:
-    """MLflow. ``uri: ""`` is an SQLite file in the working directory."""
-
-    uri: str
-    live_every: float  # seconds between two uploads of a running training; 0: only when it has ended
+    set: SetName = Field(description="the data set on which the variants are trained and scored")
+    split: int = Field(ge=1, description="and its split; 1 where a set has no other")
+    method: Name = Field(description="the complete method, whose terms are left out or varied")
+    epochs: int = Field(
+        ge=1, description="length of each variant's training: with the number of seeds and weights, the budget"
+    )
+    seeds: Annotated[tuple[Seed, ...], AfterValidator(each_once)] = Field(
+        min_length=1, description="each variant is trained once with each; mean and spread are over them"
+    )
+    weights: Annotated[tuple[Weight, ...], AfterValidator(each_once)] = Field(
+        description="values of each lambda in Figure 6, beside its configured one"
+    )
 
 
-@dataclass(frozen=True)
-class Figures:
-    format: Literal["svg", "png"]
-    ranks: int  # the CMC curve's last rank
-    identities: int  # test identities of the t-SNE, a colour each
-    queries: int  # ranked lists shown of the best, the worst and random queries, each
+class Tracking(Section):
+    """MLflow."""
+
+    uri: Annotated[str, AfterValidator(_address), Words("an address, or empty")] = Field(
+        description="of the tracking server, `http://...`, or of its database, `postgresql://...` (with "
+        "`psycopg2-binary` installed); empty is the file `mlflow.db` in the working directory"
+    )
+    live_every: float = Field(
+        ge=0, description="seconds between two uploads of a running training; 0: only when it has ended"
+    )
 
 
-@dataclass(frozen=True)
-class Config:
-    seed: int
+class Figures(Section):
+    """Plots."""
+
+    format: Literal["svg", "png"] = Field(description="of the report's. Each figure is written in both")
+    ranks: int = Field(ge=1, description="the last rank of the CMC curves")
+    identities: int = Field(ge=1, le=COLOURS, description="test identities in the t-SNE: a colour for each")
+    queries: int = Field(
+        ge=1,
+        description="ranked lists of the best, the worst and random queries, so many of each; the activation maps "
+        "show twice as many identities",
+    )
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    seed: Seed = Field(
+        description="of everything random: initial weights, batches, augmentation. One number, one result"
+    )
+    plugins: tuple[Home, ...] = Field(
+        (),
+        description="files of Python, from the working directory, that add data sets or losses: see "
+        "docs/how-to/data-set.md and docs/how-to/loss.md",
+    )
     run: Run
     data: Data
     stand_in: StandIn
     model: Model
-    objective: Objective
-    methods: dict[str, Method]
+    objective: Readings
+    methods: dict[MethodName, Method] = Field(min_length=1)
     train: Train
     survival: Survival
     evaluate: Evaluate
@@ -248,46 +381,22 @@ class Config:
     tracking: Tracking
     figures: Figures
 
-    def __post_init__(self) -> None:
-        for name in self.run.methods:
-            if name not in self.methods:
-                raise ConfigError(f"run.methods: {name!r} is not under methods ({', '.join(self.methods)})")
-        if UNTRAINED in self.methods:
-            raise ConfigError(f"methods.{UNTRAINED}: the name is reserved for the network before its first step")
-        if not self.run.methods or not self.run.sets:
-            raise ConfigError("run.sets and run.methods must each name at least one")
-        for name in self.methods:
-            if not name.replace("_", "").replace("-", "").isalnum():
-                raise ConfigError(f"methods.{name}: use letters, digits, '-' and '_' (the name becomes a folder)")
-        bad = [split for split in self.data.regdb.splits if not 1 <= split <= 10]
-        if bad or not self.data.regdb.splits:
-            raise ConfigError(f"data.regdb.splits: {list(self.data.regdb.splits)}; name some of 1..10")
-        if self.studies.method not in self.methods:
-            raise ConfigError(
-                f"studies.method: {self.studies.method!r} is not under methods ({', '.join(self.methods)})"
-            )
-        possible = range(1, 11) if self.studies.set == "regdb" else (1,)
-        if self.studies.split not in possible:
-            raise ConfigError(f"studies.split: {self.studies.split}; {self.studies.set} has {list(possible)}")
-        if not self.studies.seeds or len(set(self.studies.seeds)) < len(self.studies.seeds):
-            raise ConfigError(f"studies.seeds: {list(self.studies.seeds)}; name one or more, each once")
-        self._check_nodes()
-        if len(self.train.milestones) != len(self.train.factors):
-            raise ConfigError("train.milestones and train.factors must have the same number of entries")
+    @model_validator(mode="before")
+    @classmethod
+    def _plugins_first(cls, values: Any) -> Any:
+        """What a plugin adds is known when the rest is read."""
+        named = values.get("plugins", ()) if isinstance(values, Mapping) else ()
+        if isinstance(named, list | tuple) and all(isinstance(path, str) for path in named):
+            load_plugins(map(os.path.expanduser, named))
+        return values
 
-    def _check_nodes(self) -> None:
-        nodes = self.run.nodes_per_training
-        if nodes < 1:
-            raise ConfigError(f"run.nodes_per_training: {nodes}; a training needs a node")
-        spread = {f"data.{name}.processes": getattr(self.data, name).processes for name in self.run.sets}
-        for key, number in {"run.gpus_per_training": self.run.gpus_per_training, **spread}.items():
-            if number == "auto":
-                continue
-            if number < (key != "run.gpus_per_training"):
-                raise ConfigError(f"{key}: {number}; use auto or a number from 1 (GPUs: from 0, for none)")
-            if number % nodes:
-                near = [n for n in (number - number % nodes, number - number % nodes + nodes) if n]
-                raise ConfigError(
-                    f"{key}: {number} cannot be spread evenly over {nodes} nodes (run.nodes_per_training); "
-                    f"use {' or '.join(map(str, near))}"
-                )
+    @field_validator("methods", mode="wrap")
+    @classmethod
+    def _resolved(cls, values: Any, handler: Any) -> Any:
+        return resolve(values, handler)
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if found := rules.broken(dict(self)):
+            raise problems.summed(found)
+        return self

@@ -26,7 +26,16 @@ POLL = 0.2
 def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary name to write to, which becomes ``path``, on the disk, when all went well.
 
-    A failure takes it away again; what a kill leaves is overwritten by the next. OSError where it cannot be written.
+    A failure takes it away again; what a kill leaves is overwritten by the next.
+
+    Args:
+        path: the file to come, in a folder that exists.
+
+    Yields:
+        The temporary name, in the same folder.
+
+    Raises:
+        OSError: the file cannot be written.
     """
     partial = path.with_name(path.name + ".partial")
     descriptor = _wait(partial, os.O_RDWR | os.O_CREAT, math.inf)
@@ -44,12 +53,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def exclusive_lock(folder: Path, seconds: float = math.inf) -> Iterator[None]:
-    """Holds ``folder``, made when it is absent, against every other process that asks to be alone in it.
+def exclusive_lock(path: Path, seconds: float = math.inf) -> Iterator[None]:
+    """Holds a file, or a folder, against every other process that asks to be alone there.
 
-    Waits ``seconds`` for the other one, which may be the end of a killed run, then raises DataError.
+    A folder is made when it is absent. A file is held under all its names. The other process may be the end of a killed
+    run, so it is waited for.
+
+    Args:
+        path: the file or folder.
+        seconds: how long the other process is waited for.
+
+    Raises:
+        DataError: the other process is still there after ``seconds``.
     """
-    descriptor = _wait(folder, os.O_DIRECTORY, seconds)
+    descriptor = _wait(path, os.O_RDONLY if path.is_file() else os.O_DIRECTORY, seconds)
     try:
         yield
     finally:
@@ -57,7 +74,17 @@ def exclusive_lock(folder: Path, seconds: float = math.inf) -> Iterator[None]:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content, in hexadecimal; OSError where it cannot be read."""
+    """The digest of a file's content.
+
+    Args:
+        path: the file.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

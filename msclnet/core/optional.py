@@ -10,7 +10,14 @@ from msclnet.core.errors import UserError
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Around the imports of the optional dependencies ``name`` of pyproject.toml: UserError when one is absent."""
+    """Stands around imports that an ordinary installation lacks.
+
+    Args:
+        name: a group of optional dependencies in pyproject.toml.
+
+    Raises:
+        UserError: one of them is not installed; the message says how to install the group.
+    """
     try:
         yield
     except ModuleNotFoundError as error:

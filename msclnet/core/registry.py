@@ -28,22 +28,47 @@ class Table(Generic[T]):
     """Entries by name, in the order in which they were added."""
 
     def __init__(self, kind: str, entries: Iterable[T]) -> None:
-        """``kind`` is what an entry is called in messages, e.g. ``data set``."""
+        """A table that holds ``entries``.
+
+        Args:
+            kind: what an entry is called in messages, e.g. ``data set``.
+            entries: those to begin with.
+        """
         self.kind = kind
         self._entries: dict[str, T] = {}
         for entry in entries:
             self.register(entry)
 
     def register(self, entry: T) -> T:
-        """Adds ``entry``, or raises ConfigError where another file has added one of its name."""
+        """Adds an entry, in place of one of the same name from the same module.
+
+        Args:
+            entry: what to add.
+
+        Returns:
+            The entry.
+
+        Raises:
+            ConfigError: another module has added one of this name.
+        """
         known = self._entries.get(entry.name)
-        if known is not None and type(known).__module__ != type(entry).__module__:
+        if known is not None and _origin(known) != _origin(entry):
             raise ConfigError(f"{self.kind} {entry.name!r}: there is one of this name already; choose another name")
         self._entries[entry.name] = entry
         return entry
 
     def get(self, name: str) -> T:
-        """The entry called ``name``; raises ConfigError naming the nearest for an unknown one."""
+        """The entry called ``name``, perhaps from a plugin.
+
+        Args:
+            name: as the configuration writes it.
+
+        Returns:
+            The entry.
+
+        Raises:
+            ConfigError: there is none; the message names the nearest.
+        """
         load_plugins()
         if name not in self._entries:
             near = get_close_matches(name, self._entries, n=3, cutoff=0.5) or list(self._entries)
@@ -59,11 +84,19 @@ class Table(Generic[T]):
         return iter(tuple(self._entries.values()))
 
 
+def _origin(entry: object) -> str:
+    """The module that an entry comes from: as it says itself, or its class's."""
+    return getattr(entry, "origin", type(entry).__module__)
+
+
 def load_plugins(paths: Iterable[str] | None = None) -> None:
     """Runs each file of Python once in this process: it adds what it has to the tables.
 
-    Without ``paths`` those that the environment variable ``MSCLNET_PLUGINS`` names. Raises ConfigError for a file that
-    is absent or fails.
+    Args:
+        paths: the files; those that the environment variable ``MSCLNET_PLUGINS`` names where it is None.
+
+    Raises:
+        ConfigError: a file is absent, or fails.
     """
     for given in os.environ.get(PLUGINS, "").split(os.pathsep) if paths is None else paths:
         if not given:
@@ -75,7 +108,8 @@ def load_plugins(paths: Iterable[str] | None = None) -> None:
         if not path.is_file():
             raise ConfigError(f"plugins: {given}: no such file; expected a file of Python, from the working directory")
         spec = importlib.util.spec_from_file_location(name, path)
-        assert spec and spec.loader
+        assert spec
+        assert spec.loader
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # before it runs: dataclasses and pickles look there
         try:

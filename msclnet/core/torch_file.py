@@ -16,9 +16,16 @@ DIGEST = 64  # characters of a sha256
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Writes ``state`` (tensors, numbers, strings and containers of them) so that ``path`` is never half written.
+    """Writes a state so that its file is never half written.
 
     The file is torch's, a ZIP archive whose comment is the sha256 of its content; ``torch.load`` reads it.
+
+    Args:
+        path: the file, in a folder that exists.
+        state: tensors, numbers, strings and containers of them.
+
+    Raises:
+        OSError: the file cannot be written.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -29,9 +36,16 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The state in ``path``, on the CPU; nothing in the file is executed.
+    """The state that a file holds; nothing in it is executed.
 
-    Raises DataError naming a file that is absent, or whose content is not what was written.
+    Args:
+        path: what ``save`` wrote.
+
+    Returns:
+        The state, its tensors on the CPU.
+
+    Raises:
+        DataError: the file is absent, or its content is not what was written.
     """
     if path.is_dir():
         raise DataError(f"{path}: a folder; expected a file: name the model.pt in it")
@@ -48,7 +62,17 @@ class Damaged(Exception):
 
 
 def content(path: Path) -> dict[str, Any]:
-    """What ``save`` wrote; Damaged when it is not that any more."""
+    """The state that a file holds, for callers that go on without it.
+
+    Args:
+        path: what ``save`` wrote.
+
+    Returns:
+        The state, its tensors on the CPU.
+
+    Raises:
+        Damaged: the content is not what was written.
+    """
     try:
         found = memoryview(path.read_bytes())
         if bytes(found[-DIGEST - 2 : -DIGEST]) != DIGEST.to_bytes(2, "little"):

@@ -24,7 +24,17 @@ class Modality(IntEnum):
 
     @classmethod
     def of(cls, value: Modality | int | str) -> Modality:
-        """The modality of that name or number; ValueError for another."""
+        """The modality of a name or a number.
+
+        Args:
+            value: ``visible`` or 0, ``infrared`` or 1.
+
+        Returns:
+            The modality.
+
+        Raises:
+            ValueError: it is none of these.
+        """
         for modality in cls:
             if value in (modality, modality.name.lower()):
                 return modality
@@ -59,7 +69,7 @@ class Batch:
 class Outputs:
     """What the network says of a batch of pairs, in the paper's notation (v visible, r infrared, s synergistic).
 
-    The optional ones exist only for the methods whose losses use them.
+    The optional ones exist where they were asked of the network: where a loss reads them.
     """
 
     labels: Tensor  # [B] int64, y
@@ -69,8 +79,8 @@ class Outputs:
     infrared: Tensor  # [B, C] f^r, pooled
     visible_neck: Tensor  # [B, C] f^v after the BN neck
     infrared_neck: Tensor  # [B, C]
-    visible_logits: Tensor  # [B, identities], of the BN feature
-    infrared_logits: Tensor  # [B, identities]
+    visible_logits: Tensor | None = None  # [B, identities], of the BN feature
+    infrared_logits: Tensor | None = None  # [B, identities]
     visible_normalised: Tensor | None = None  # [B, C] f^v after Eq. 1, pooled
     infrared_normalised: Tensor | None = None  # [B, C]
     visible_normalised_logits: Tensor | None = None  # [B, identities], Eq. 4

@@ -1,4 +1,4 @@
-"""SYSU-MM01 as the arrays that the field's training code reads: what its preprocessing scripts write, to the pixel."""
+"""A training half as the arrays that the field's code reads: what its preprocessing scripts write, to the pixel."""
 
 from __future__ import annotations
 
@@ -6,27 +6,46 @@ from pathlib import Path
 
 import numpy as np
 
+from msclnet.core.errors import ConfigError
 from msclnet.core.files import atomic_write
 from msclnet.core.types import Modality
 from msclnet.data.pack import in_order, write_images
-from msclnet.datasets import sysu
+from msclnet.datasets.dataset import DataSet
 
 NAMES = {Modality.VISIBLE: "rgb", Modality.INFRARED: "ir"}
 
 
-def export_sysu(root: Path, out: Path, height: int, width: int, workers: int, *, real: bool = True) -> dict[str, int]:
+def export_npy(
+    data_set: DataSet,
+    root: Path,
+    out: Path,
+    height: int,
+    width: int,
+    workers: int,
+    *,
+    split: int | None = None,
+    real: bool = True,
+) -> dict[str, int]:
     """Writes ``train_{rgb,ir}_resized_{img,label,cam}.npy`` of the training half; returns the images of each.
 
     ``img`` is uint8 ``[N, height, width, 3]``, RGB resized by LANCZOS, streamed to the disk by ``workers`` processes;
     the order is by identity, camera, file. ``label`` (int64 ``[N]``) counts the sorted identities from 0; ``cam``
-    (int64 ``[N]``) is the camera's number. Raises DataError for what is amiss with the set, or an image.
+    (int64 ``[N]``) is the camera's number. ``split`` may be None where there is
+    one. Raises ConfigError for a split that there is not, DataError for what is amiss with the set, or an image.
     """
-    split = sysu.survey(root, real=real).require()[1]
-    labels = {identity: label for label, identity in enumerate(sorted({record.identity for record in split.train}))}
+    splits = data_set.survey(root, () if split is None else (split,), real=real).require()
+    if split is None and len(splits) > 1:
+        raise ConfigError(f"split: {data_set.title} has the splits {', '.join(map(str, splits))}; name one")
+    if split is not None and split not in splits:
+        raise ConfigError(
+            f"split: found {split}, expected {', '.join(map(str, splits))}: {data_set.title} has no other"
+        )
+    train = splits[next(iter(splits)) if split is None else split].train
+    labels = {identity: label for label, identity in enumerate(sorted({record.identity for record in train}))}
     out.mkdir(parents=True, exist_ok=True)
     images = {}
     for modality, name in NAMES.items():
-        records = in_order(record for record in split.train if record.modality is modality)
+        records = in_order(record for record in train if record.modality is modality)
         final = out / f"train_{name}_resized_img.npy"
         with atomic_write(final) as partial:
             write_images(records, root, partial, height, width, workers)

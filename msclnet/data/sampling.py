@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from msclnet.config.rules import process_counts
 from msclnet.core.errors import ConfigError
 
 Pairs = tuple[np.ndarray, np.ndarray]  # positions of the visible and of the infrared images, each int64 [P * K]
@@ -54,8 +55,8 @@ def share(pairs: int, rank: int, world: int, least: int = 1) -> slice:
 
     Raises ConfigError naming the numbers of processes that so divide the batch when ``world`` does not.
     """
-    if pairs % world or pairs // world < least:
-        fitting = [n for n in range(1, pairs + 1) if pairs % n == 0 and pairs // n >= least]
+    fitting = process_counts(pairs, least)
+    if world not in fitting:
         alone = "" if least == 1 else f"; {least} pairs each at least, unless train.sync_batchnorm is true"
         raise ConfigError(
             f"processes: {world} processes cannot share {pairs} pairs (train.identities x train.images) evenly{alone}; "

@@ -39,6 +39,15 @@ class Survey:
         Problems(self.problems).raise_any(self.title)
         return self.splits
 
+    def __str__(self) -> str:
+        """A table of the counts beside the real set's, then the problems."""
+        width = max(map(len, self.counts))
+        lines = [self.title, f"  {'':{width}}  {'found':>8}  {'real set':>8}"]
+        for name, count in self.counts.items():
+            differs = "" if count == self.expected[name] else "  differs"
+            lines.append(f"  {name:{width}}  {count:8,}  {self.expected[name]:8,}{differs}")
+        return "\n".join([*lines, str(Problems(self.problems)) if self.problems else "no problems"])
+
 
 @dataclass
 class Problems:

@@ -9,34 +9,53 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from msclnet.core.section import Section
+from msclnet.core.section import Home, Section, Words
 from msclnet.core.types import Images
 from msclnet.datasets.base import Survey
-from msclnet.datasets.protocol import Comparison
+from msclnet.datasets.protocol import DIRECTIONS, Comparison, Permutations
 
 STAND_IN = "stand-in"  # in place of a root: drawn people
+FIGURES = ("cmc", "losses", "embedding", "distances", "cameras", "ranked", "activation")
+MSCLNET = "Zhang et al., ECCV 2022, comparison with the state of the art"
+AGW = "Ye et al., TPAMI 2021"
+VISIBLE_TO_INFRARED, INFRARED_TO_VISIBLE = DIRECTIONS
 
 
 class SetOptions(Section):
     """``data.<set>``: where the images lie, and how long a training on them is."""
 
-    root: str = Field(min_length=1, description="the set's folder, or `stand-in` for drawn people")
-    epochs: int = Field(ge=1, description="length of a training")
-    processes: int | Literal["auto"] = Field(
-        description="DDP processes of a training; `auto`: one per GPU of the training, else one per node"
+    root: Home = Field(min_length=1, description="the set's folder, or `stand-in` for drawn people")
+    epochs: int = Field(
+        ge=1,
+        description="length of a training. An epoch has as many batches as the larger modality fills (at least one)",
+    )
+    processes: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        description="DDP processes of a training; `auto` is one per GPU of it (`run.gpus_per_training`), or one per "
+        "node without. A number is also the number of its GPUs; on a machine with fewer it runs on the CPU, with a "
+        "warning. They share the batch: `train.identities` x `train.images` must be a multiple"
     )
 
 
 class StandInOptions(Section):
-    """``stand_in.<set>``: how many people are drawn; ``like``, a folder with the real set's own lists, decides it all."""
+    """``stand_in.<set>``: how many people are drawn.
 
-    like: str = Field(
-        description="a folder with the real set's own lists, drawn exactly as they say; or empty"
+    ``like``, a folder with the real set's own lists, decides it all.
+    """
+
+    like: Annotated[Home, Words("a path, or empty")] = Field(
+        description="a folder with the real set's own lists (`idx/`, or `exp/`). People are then drawn exactly as "
+        "they say, and the counts held against the real set's; the other keys of the section are not read. Empty: "
+        "they are"
     )
+
+    @property
+    def training_identities(self) -> int | None:
+        """How many people the smallest training half has; None where that is not known before they are drawn."""
+        return None
 
 
 class Printed(NamedTuple):
@@ -61,23 +80,34 @@ class DataSet(ABC):
     StandIn: ClassVar[type[StandInOptions]]
     Evaluation: ClassVar[type[Section] | None] = None  # evaluate.<set>; None: nothing to choose
 
+    every_split: ClassVar[tuple[int, ...]] = (1,)  # that the set has; ``Options`` may choose among them
+
     # Tables and figures.
     columns: ClassVar[tuple[str, ...]]  # the keys of a comparison that tables have a column for, in order
     order: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # of the rows, by column; others are ordered by value
     trial: ClassVar[Literal["split", "draw"]]  # what a mean is over: trainings on splits, or gallery draws
     headline: ClassVar[tuple[Mapping[str, Any], ...]]  # the comparisons whose mean stands for a training
     printed: ClassVar[Mapping[tuple[str, tuple[Any, ...]], Printed]] = {}  # by method and the values of ``columns``
-    figures: ClassVar[tuple[str, ...]]  # those that make sense, in the report's order
+    figures: ClassVar[tuple[str, ...]] = FIGURES  # those that make sense, in the report's order
+    reads: ClassVar[tuple[str, ...]] = ()  # files that a protocol needs beside the images, from the root
+    listed: ClassVar[Mapping[str, Any]] = {}  # of ``Evaluation``: the comparisons whose ranked lists are shown
 
     def splits(self, options: SetOptions) -> tuple[int, ...]:
         """The trainings of a method: a set's splits, or the one called 1."""
         return (1,)
 
+    def disagreements(self, options: Any, evaluation: Any) -> Iterator[str]:
+        """What in ``Options`` and ``Evaluation`` does not go together: a line each, beginning with its dotted key."""
+        yield from ()
+
     @abstractmethod
-    def survey(self, root: Path, splits: tuple[int, ...] = (), *, real: bool) -> Survey:
+    def survey(
+        self, root: Path, splits: tuple[int, ...] = (), *, real: bool, evaluation: Section | None = None
+    ) -> Survey:
         """What is found in the set's folder; ``real`` also holds the counts against the real set's.
 
-        ``splits`` empty: all there are. Raises DataError where ``root`` has not the set's layout.
+        ``splits`` empty: all there are. With ``evaluation``, an ``Evaluation``, also what that needs of the folder.
+        Raises DataError where ``root`` has not the set's layout.
         """
 
     @abstractmethod
@@ -85,17 +115,25 @@ class DataSet(ABC):
         """Writes a stand-in of drawn people in the set's exact layout; ``options`` is a ``StandIn``."""
 
     @abstractmethod
-    def comparisons(self, images: Images, options: Any = None, root: Path | None = None) -> Iterator[Comparison]:
+    def comparisons(
+        self, images: Images, options: Any = None, source: Path | Permutations | None = None
+    ) -> Iterator[Comparison]:
         """Who is compared with whom, in the order of the tables' rows.
 
-        ``options`` is an ``Evaluation``; ``root`` the set's folder, where a protocol needs a file of it. Raises
-        ConfigError for options that do not fit, DataError for images or files that do not.
+        ``options`` is an ``Evaluation``, or None for its defaults. ``source`` is where a protocol finds ``reads``: the
+        set's folder, the file, or what it holds. Raises ConfigError where that is needed and absent, DataError where it
+        does not fit the images.
         """
 
     def words(self, setting: Mapping[str, Any]) -> str:
-        """A comparison as people read it, from the values of ``columns``."""
+        """A comparison as a figure's panel is headed, from the values of ``columns``: ``visible to infrared``."""
         return " ".join(str(setting[column]).replace("-", " ") for column in self.columns)
 
     def key(self, setting: Mapping[str, Any]) -> str:
-        """A comparison as a part of a metric's name on the tracking server."""
+        """A comparison as a part of a metric's name on the tracking server: ``visible-to-infrared``."""
         return "/".join(str(setting[column]) for column in self.columns)
+
+    def heading(self, setting: Mapping[str, Any]) -> str:
+        """A single comparison as its ranked lists are headed: ``visible-to-infrared, gallery draw 0``."""
+        words = [str(setting[column]) for column in self.columns]
+        return ", ".join([*words, *([f"gallery draw {setting['draw']}"] if "draw" in setting else [])])

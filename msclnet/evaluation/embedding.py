@@ -27,14 +27,25 @@ def embed(
     feature: Feature = "bn",
     batch: int = 64,
 ) -> np.ndarray:
-    """Images of one modality as features: float32 ``[N, C]``, rows of unit length, to be compared by their products.
+    """Images of one modality as features, to be compared by their products.
 
-    ``images`` are files (read upright, as RGB, resized to the size the network was trained at) or pixels, uint8
-    ``[N, H, W, 3]`` RGB, taken as they are. ``modality`` is ``"visible"`` or ``"infrared"``: it chooses the stream, so
-    features of both can be compared. ``feature`` is ``bn``, the headline, or ``pooled``. ``batch`` images are embedded
-    at once, on the network's device; the network is put into evaluation mode.
+    The modality chooses the stream, so features of both can be compared. Images are embedded on the network's device.
+    The network is put into evaluation mode.
 
-    Raises DataError naming a file that cannot be read, ValueError for another modality, feature or array.
+    Args:
+        network: what ``load_model`` gives.
+        images: files, or pixels. Files are read upright, as RGB, and resized to the size the network was trained at.
+            Pixels, uint8 ``[N, H, W, 3]`` RGB, are taken as they are.
+        modality: ``"visible"`` or ``"infrared"``, of all images.
+        feature: ``bn``, the headline, or ``pooled``.
+        batch: so many images are embedded at once.
+
+    Returns:
+        Float32 ``[N, C]``, rows of unit length.
+
+    Raises:
+        DataError: a file cannot be read, and the message names it; or the network does not say its image size.
+        ValueError: another modality, feature or array.
     """
     if feature not in ("bn", "pooled"):
         raise ValueError(f"feature: expected 'bn' or 'pooled', found {feature!r}")

@@ -19,7 +19,12 @@ BUFFER = 2**21  # distances ranked at once; ranking takes some 20 bytes for each
 
 
 class Labels(NamedTuple):
-    """What is known of the queries, or of the gallery: both int64, ``[Q]`` or ``[G]``."""
+    """What is known of the queries, or of the gallery.
+
+    Attributes:
+        identities: int64, ``[Q]`` or ``[G]``.
+        cameras: int64, ``[Q]`` or ``[G]``.
+    """
 
     identities: Tensor
     cameras: Tensor
@@ -27,7 +32,16 @@ class Labels(NamedTuple):
 
 @dataclass(frozen=True)
 class Scores:
-    """Fractions, averaged over the queries that have a match in what the rule leaves of the gallery."""
+    """Fractions, averaged over the queries that have a match in what the rule leaves of the gallery.
+
+    Attributes:
+        cmc: float64 ``[min(RANKS, G)]``. Entry r is the fraction of queries matched within the first r + 1.
+        mAP: 0..1.
+        mINP: 0..1.
+        queries: their number, with and without a match.
+        queries_without_match: their number; they count in no average.
+        gallery: the number of its images.
+    """
 
     cmc: np.ndarray  # float64 [min(RANKS, G)]; entry r: the queries matched within the first r + 1
     mAP: float
@@ -40,14 +54,23 @@ class Scores:
 def score(distances: Distances, query: Labels, gallery: Labels, rule: Rule, buffer: int = BUFFER) -> Scores:
     """Ranks the gallery for every query: nearest first, equally near ones in the gallery's order.
 
-    With the list that the rule leaves to a query, its matches (same identity) at the positions r_1 < ... < r_m:
-    AP = mean of k / r_k, INP = m / r_m (Ye et al., TPAMI 2021, section 4.1), both over the whole list; the CMC asks
-    for r_1, or, ``identity_unique``, for the number of identities met before it. Averages are taken in float64.
+    The rule leaves a list to each query. Its matches (same identity) stand there at the positions ``r_1 < ... < r_m``.
+    AP is the mean of ``k / r_k``, INP is ``m / r_m``, both over the whole list. Source: Ye et al., TPAMI 2021, section
+    4.1. The CMC asks for ``r_1``. With ``identity_unique`` it asks for the number of identities met before it. Averages
+    are taken in float64. All tensors lie on one device.
 
-    All tensors lie on one device. At most ``buffer`` distances (one query's, if that is more) exist at once, on a CPU a
-    thread.
+    Args:
+        distances: from the rows of some queries, int64 ``[q]``, to their distances to the gallery, ``[q, G]``.
+        query: the queries' identities and cameras, ``[Q]``.
+        gallery: the gallery's identities and cameras, ``[G]``.
+        rule: what a query does not see, and how the CMC counts.
+        buffer: at most so many distances exist at once, on a CPU a thread; one query's, if that is more.
 
-    Raises DataError when no query has a match.
+    Returns:
+        The scores, as fractions.
+
+    Raises:
+        DataError: no query has a match.
     """
     queries, size = len(query.identities), len(gallery.identities)
     matches = _matches(query, gallery, rule)
@@ -70,7 +93,18 @@ def score(distances: Distances, query: Labels, gallery: Labels, rule: Rule, buff
 
 
 def average_precision(distances: Distances, query: Labels, gallery: Labels, rule: Rule, buffer: int = BUFFER) -> Tensor:
-    """Each query's AP as in ``score``, float64 ``[Q]``; NaN for one without a match."""
+    """The average precision of each query, as in ``score``.
+
+    Args:
+        distances: from the rows of some queries, int64 ``[q]``, to their distances to the gallery, ``[q, G]``.
+        query: the queries' identities and cameras, ``[Q]``.
+        gallery: the gallery's identities and cameras, ``[G]``.
+        rule: what a query does not see.
+        buffer: at most so many distances exist at once, as in ``score``.
+
+    Returns:
+        Float64 ``[Q]``, 0..1, on the CPU; NaN for a query without a match.
+    """
     every = torch.full((len(query.identities),), torch.nan, dtype=torch.float64)
     matches = _matches(query, gallery, rule)
     if len(matches.query):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import Any
+from pathlib import Path
+from typing import Any, get_origin
 
 import numpy as np
 import torch
 
+from msclnet.config import build
 from msclnet.core.errors import ConfigError, DataError
 from msclnet.core.types import Features, Images
-from msclnet.datasets.protocol import Comparison, Permutations, llcm_comparisons, regdb_comparisons, sysu_comparisons
+from msclnet.datasets.dataset import DataSet
+from msclnet.datasets.protocol import Comparison, Permutations
+from msclnet.datasets.table import SETS
 from msclnet.evaluation.distance import Distances, columns, cosine
 from msclnet.evaluation.metrics import Labels, Scores, score
 from msclnet.evaluation.re_ranking import reranked
@@ -85,24 +89,41 @@ def evaluate(
     shots: int = 1,
     protocol: str = "community",
     draws: int = 10,
-    permutations: Permutations | None = None,
+    permutations: Permutations | Path | None = None,
     rerank: bool = False,
+    **others: Any,
 ) -> dict[str, Any]:
-    """Scores features of any model by the protocol of a data set: ``regdb``, ``sysu`` or ``llcm``.
+    """Scores features of any model by the protocol of a data set.
 
-    ``features`` is ``[N, D]``, compared by cosine; ``identities``, ``cameras`` and ``modality`` (0 visible,
-    1 infrared) are integers ``[N]``; ``paths`` (``[N]``) decide by their order which image of an identity and camera a
-    gallery draw means, and default to the order of the rows. RegDB and LLCM ask for a ``direction``
-    (``visible-to-infrared`` or ``infrared-to-visible``), SYSU-MM01 for ``mode``, ``shots`` and ``protocol``
-    (``official`` with ``permutations``, see ``msclnet.datasets.permutations``); SYSU-MM01 and LLCM average ``draws``
-    galleries.
+    RegDB and LLCM ask for ``direction``, SYSU-MM01 for ``mode``, ``shots`` and ``protocol``. SYSU-MM01 and LLCM average
+    ``draws`` galleries. Of the named settings, those a set does not ask for are not looked at.
 
-    Returns ``{"data", <setting>, "rerank", "draws": [...], "mean": {...}, "queries", "queries_without_match",
-    "gallery"}``: ``rank1``, ``rank5``, ``rank10``, ``rank20``, ``mAP`` and ``mINP`` in percent, over the queries that
-    have a match, of each draw (RegDB: one) and on average, and the numbers of images.
+    Args:
+        features: ``[N, D]``, finite and not zero, compared by cosine.
+        identities: integers ``[N]``.
+        cameras: integers ``[N]``.
+        modality: integers ``[N]``, 0 visible, 1 infrared.
+        paths: ``[N]``. Their order decides which image of an identity and camera a gallery draw means. By default the
+            order is that of the rows.
+        data: the data set's name: ``sysu``, say.
+        direction: ``visible-to-infrared`` or ``infrared-to-visible``.
+        mode: ``all`` or ``indoor``.
+        shots: gallery images of each identity and camera, 1 or 10.
+        protocol: ``community``, or ``official``, which needs ``permutations``.
+        draws: galleries drawn, 1 or more.
+        permutations: the set's own file, or what ``msclnet.datasets.sysu.load_permutations`` reads of it.
+        rerank: whether to re-rank by k-reciprocal neighbours (Zhong et al., CVPR 2017).
+        **others: settings of a data set from outside the package.
 
-    Raises ConfigError for a setting that there is not; DataError for arrays that do not fit one another, features that
-    have no direction, or no match at all.
+    Returns:
+        ``{"data", <setting>, "rerank", "draws": [...], "mean": {...}, "queries", "queries_without_match", "gallery"}``.
+            Each draw (RegDB has one) and the mean hold ``rank1``, ``rank5``, ``rank10``, ``rank20``, ``mAP`` and
+            ``mINP``. These are in percent, over the queries that have a match. The last three are numbers of images.
+
+    Raises:
+        ConfigError: a setting or a value that there is not, or no ``direction`` where there are two.
+        DataError: arrays that do not fit one another, features that have no direction, or no match at all. Or the
+            matrices of a re-ranking would not fit in memory.
     """
     images = Images(
         np.asarray(identities, np.int64),
@@ -111,17 +132,13 @@ def evaluate(
         np.array([f"{row:09d}" for row in range(len(features))]) if paths is None else np.asarray(paths),
     )
     embedded = _unit(np.asarray(features, np.float32), images)
-    match data:
-        case "regdb" | "llcm" if direction is None:
-            raise ConfigError(f"direction: {data} has two; name visible-to-infrared or infrared-to-visible")
-        case "regdb":
-            comparisons = list(regdb_comparisons(images, [str(direction)]))
-        case "llcm":
-            comparisons = list(llcm_comparisons(images, draws, [str(direction)]))
-        case "sysu":
-            comparisons = list(sysu_comparisons(images, [mode], [shots], protocol, draws, permutations))
-        case _:
-            raise ConfigError(f"data: found {data!r}, expected 'regdb', 'sysu' or 'llcm'")
+    data_set = SETS.get(data)
+    require_settings(data_set, others)
+    given = {"direction": direction, "mode": mode, "shots": shots, "protocol": protocol, "draws": draws, **others}
+    options = None
+    if data_set.Evaluation:
+        options = build(data_set.Evaluation, {name: given[name] for name in _single(data_set) if name in given})
+    comparisons = _of_one_setting(data_set, given, list(data_set.comparisons(images, options, permutations)))
     setting = {key: value for key, value in comparisons[0].setting.items() if key != "draw"}
     rows = [
         {"draw": draw, **_percentages(scores)}
@@ -137,6 +154,14 @@ def evaluate(
     }
 
 
+def require_settings(data_set: DataSet, names: Iterable[str]) -> None:
+    """Raises ConfigError where one of ``names`` is no setting of the data set's protocol."""
+    known = [*data_set.columns, *_single(data_set), *(["permutations"] if data_set.reads else [])]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{name}: {data_set.title} has no such setting; it has {', '.join(known)}: leave it out")
+
+
 def readable(found: Row) -> str:
     """What ``evaluate`` returns as a few lines: the setting, the numbers of images, and the mean scores."""
     how = [f"{key} {value}" for key, value in found.items() if isinstance(value, str | int) and key not in COUNTS]
@@ -150,6 +175,26 @@ def readable(found: Row) -> str:
             "  ".join(f"{found['mean'][metric]:6.2f}" for metric in PERCENT),
         )
     )
+
+
+def _single(data_set: DataSet) -> list[str]:
+    """The options that hold for a single comparison; the lists name values of the columns."""
+    fields = data_set.Evaluation.model_fields.items() if data_set.Evaluation else ()
+    return [name for name, field in fields if get_origin(field.annotation) is not tuple]
+
+
+def _of_one_setting(data_set: DataSet, given: Mapping[str, Any], comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """The comparisons of one value in each column of the data set: the one given, or the only one."""
+    chosen = list(comparisons)
+    for column in data_set.columns:
+        values = list(dict.fromkeys(comparison.setting[column] for comparison in chosen))
+        wanted = given.get(column)
+        if wanted is None and len(values) > 1:
+            raise ConfigError(f"{column}: {data_set.name} has {len(values)}; name {' or '.join(map(str, values))}")
+        if wanted is not None and wanted not in values:
+            raise ConfigError(f"{column}: found {wanted!r}, expected {' or '.join(map(str, values))}")
+        chosen = [comparison for comparison in chosen if wanted in (None, comparison.setting[column])]
+    return chosen
 
 
 def _unit(features: np.ndarray, images: Images) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +10,12 @@ import yaml
 
 from msclnet.config import STAND_IN
 from msclnet.core.files import atomic_write
+from msclnet.datasets.table import SETS
 from msclnet.evaluation.embedding import image_size
-from msclnet.inference.info import network, scores, setting, spread, trained_on
+from msclnet.inference.info import Measured, network, scores, trained_on
 from msclnet.model.files import Saved
-from msclnet.results.tables import Row
+from msclnet.results.scores import Row
 
-PROTOCOLS = {
-    "regdb": """RegDB's: half of the identities train, the other half test; all test images of one modality ask, all of
-the other answer, in both directions. Ten random splits, a training each.""",
-    "sysu": """SYSU-MM01's (Wu et al., ICCV 2017): infrared images ask; the gallery holds one (single-shot) or ten
-(multi-shot) visible images of each identity and camera, drawn ten times; all-search or indoor cameras; a query of
-camera 3 does not see camera 2, which stands in the same place.""",
-    "llcm": """LLCM's (Zhang & Wang, CVPR 2023): all test images of one modality ask, in both directions; the gallery
-holds one image of each identity and camera of the other, drawn ten times; a query does not see its own identity in its
-own camera.""",
-}
 WARNING = """
 
 **Stand-in: every image was drawn by a program. The scores below were measured on drawn people and are no result on the
@@ -48,7 +40,7 @@ def write_card(path: Path, file: str, model: Path, saved: Saved, verification: s
         partial.write_text(card(file, saved, scores(model, saved), verification), encoding="utf-8")
 
 
-def card(file: str, saved: Saved, table: list[Row], verification: str) -> str:
+def card(file: str, saved: Saved, measured: Measured | None, verification: str) -> str:
     """Markdown: what the model is, its data, protocol, scores with spread, limits and responsible use."""
     origin = saved.origin
     height, width = image_size(saved.network)
@@ -71,11 +63,11 @@ as implemented by msclnet; Apache-2.0.
 
 ## Protocol
 
-{PROTOCOLS.get(origin.get("set", ""), "That of the scores below; on what the model was trained is not known.")}
+{_protocol(origin.get("set", ""))}
 
 ## Scores
 
-{_scores(table)}
+{_scores(measured)}
 
 ## Limits
 
@@ -97,10 +89,16 @@ def _data(origin: dict[str, Any]) -> str:
     return {STAND_IN: "trained on drawn people (stand-in)"}.get(origin.get("data", ""), origin.get("data", "imported"))
 
 
-def _scores(table: list[Row]) -> str:
-    if not table:
+def _protocol(name: str) -> str:
+    if name in SETS.names():
+        return textwrap.fill(SETS.get(name).protocol, 120)
+    return "That of the scores below; on what the model was trained is not known."
+
+
+def _scores(measured: Measured | None) -> str:
+    if not measured:
         return "Not measured: no scores.json lay beside the model at export."
-    names = setting(table[0])
+    names, table = measured.setting, measured.rows
     heads = [*names, "Rank-1", "Rank-10", "mAP", "mINP"]
     lines = [
         [*(row[name] for name in names), *(_with_spread(row, metric) for metric in ("rank1", "rank10", "mAP", "mINP"))]
@@ -108,7 +106,7 @@ def _scores(table: list[Row]) -> str:
     ]
     body = "\n".join(f"| {' | '.join(map(str, line))} |" for line in (heads, ["---"] * len(heads), *lines))
     data = "stand-in (drawn people)" if table[0]["data"] == STAND_IN else table[0]["data"] or "data not recorded"
-    return f"On {data}, in percent, {spread(table)}.\n\n{body}"
+    return f"On {data}, in percent, {measured.spread}.\n\n{body}"
 
 
 def _with_spread(row: Row, metric: str) -> str:

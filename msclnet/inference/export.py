@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from msclnet.config import plain
 from msclnet.core.errors import DataError, UserError
 from msclnet.core.files import sha256
 from msclnet.core.optional import extra
@@ -28,7 +27,7 @@ from msclnet.core.types import Modality
 from msclnet.data.augmentation import normalise
 from msclnet.evaluation.embedding import embed_pixels, image_size
 from msclnet.inference.card import write_card
-from msclnet.model.files import EXPORTS, Saved, open_model, rebuild
+from msclnet.model.files import EXPORTS, Saved, description, open_model, rebuild
 from msclnet.model.msclnet import MSCLNet, embedding
 from msclnet.standin import people
 
@@ -79,10 +78,24 @@ class Verification:
 
 
 def export(model: Path, format: Format, out: Path | None = None) -> tuple[Path, Verification]:
-    """Writes ``model`` in ``format`` to ``out`` (by default beside it), verified, with its card and the report.
+    """Writes a model for other runtimes, verified, with its card and the report.
 
-    The card is ``<out>.md``, the report of the verification ``<out>.json``. Raises UserError, and leaves nothing, when
-    the export's features differ by more than ``TOLERANCE``; DataError for a file that is no model.
+    The card is ``<out>.md``, the report of the verification ``<out>.json``.
+
+    Args:
+        model: a ``model.pt``.
+        format: ``onnx``, ``torch-export`` or ``safetensors``.
+        out: the file to write, which ends in ``.onnx``, ``.pt2`` or ``.safetensors``. By default it lies beside the
+            model.
+
+    Returns:
+        The file written.
+        How far it is from the model.
+
+    Raises:
+        UserError: the export's features differ by more than ``TOLERANCE``, and nothing is left. Or ``out`` has another
+            suffix than the format's, or a library that the format needs is not installed.
+        DataError: the file is no model.
     """
     saved = open_model(model)
     out = out or model.with_suffix(EXPORTS[format])
@@ -117,10 +130,21 @@ def export(model: Path, format: Format, out: Path | None = None) -> tuple[Path, 
 
 
 def load_export(path: str | Path) -> Embed:
-    """An exported file as a function of images and modalities (see the module), on the CPU.
+    """An exported file as a function of images and modalities, on the CPU.
 
-    Nothing in the file is executed but the operators of its graph. Raises DataError for a file that is absent or of
-    another suffix.
+    Nothing in the file is executed but the operators of its graph.
+
+    Args:
+        path: a file that ``export`` wrote.
+
+    Returns:
+        A function of images, uint8 ``[batch, height, width, 3]`` RGB, and of their modality, int64 ``[batch]``. The
+            images have the size the model was trained at; 0 is visible, 1 infrared. It returns ``bn`` and ``pooled``,
+            float32 ``[batch, C]``, rows of unit length.
+
+    Raises:
+        DataError: the file is absent, of another suffix, or a ``.safetensors`` that ``export`` did not write.
+        UserError: a library that the format needs is not installed.
     """
     path = Path(path)
     if not path.is_file():
@@ -214,13 +238,7 @@ def _onnx(network: MSCLNet, path: Path) -> None:
 def _safetensors(saved: Saved, path: Path) -> None:
     with extra("use"):
         from safetensors.torch import save
-    sections = {
-        "identities": saved.network.classifier.out_features,
-        "model": plain(saved.model),
-        "method": plain(saved.method),
-        "objective": plain(saved.objective),
-        "origin": saved.origin,
-    }
+    sections = description(saved.network, saved.origin)
     # A tensor under two names (the baseline's classifier heads Eq. 4, too) is written twice: the format has no links.
     tensors = {name: value.clone() for name, value in saved.network.state_dict().items()}
     path.write_bytes(save(tensors, {"format": "pt", "msclnet": json.dumps(sections)}))
@@ -234,7 +252,7 @@ def _from_safetensors(path: Path) -> Saved:
         if sections is None:
             raise DataError(f"{path}: has no metadata 'msclnet'; expected a file that `msclnet export` wrote")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-    return rebuild({**json.loads(sections), "network": tensors})
+    return rebuild({**json.loads(sections), "network": tensors}, path)
 
 
 def _called(module: nn.Module) -> Embed:

@@ -32,14 +32,26 @@ Among = Literal["other", "visible", "infrared"]
 
 
 class Hit(NamedTuple):
-    """An image of the gallery, and its cosine with the query, -1..1."""
+    """An image of the gallery that a query found.
+
+    Attributes:
+        path: the image's file.
+        score: its cosine with the query, -1..1.
+    """
 
     path: Path
     score: float
 
 
 class Answer(NamedTuple):
-    """What a query found, best first, among the gallery's images of one modality."""
+    """What a query found among the gallery's images of one modality.
+
+    Attributes:
+        query: the query's file.
+        decision: the query's modality, and what it was known by.
+        among: the modality of the images searched.
+        hits: the images found, best first.
+    """
 
     query: Path
     decision: Decision
@@ -50,8 +62,10 @@ class Answer(NamedTuple):
 class Gallery:
     """The images under a folder as a model sees them.
 
-    ``images`` holds the decision on each image's modality by its path relative to ``folder``; ``unreadable`` the reason
-    for each image left out; ``embedded`` how many were embedded now, the others being in the cache.
+    Attributes:
+        images: the decision on each image's modality, by its path relative to ``folder``.
+        unreadable: the reason for each image left out, by its path.
+        embedded: how many images were embedded now; the others were in the cache.
     """
 
     def __init__(
@@ -62,14 +76,21 @@ class Gallery:
         feature: Feature = "bn",
         cache: str | Path | None = None,
     ) -> None:
-        """Embeds what ``cache`` (a folder; by default that of the user) does not hold of the images under ``folder``.
+        """Embeds those images under a folder that the cache does not hold.
 
-        The cache is of this ``model`` file's content, of ``feature`` and of ``folder``; an image is embedded again when
-        its size, its time of change or its modality has changed, and forgotten when it is gone. All images are of
-        ``modality``, or each of the one that ``msclnet.data.modality.decide`` finds. Hidden files, links to folders and
-        files of other suffixes than ``SUFFIXES`` are passed over. Shows progress when stderr is a terminal.
+        The cache is of this model file's content, of ``feature`` and of ``folder``. An image is embedded again when its
+        size, its time of change or its modality has changed. It is forgotten when it is gone. Hidden files, links to
+        folders and files of other suffixes than ``SUFFIXES`` are passed over. Shows progress when stderr is a terminal.
 
-        Raises DataError when there is no folder, no image, or no model.
+        Args:
+            folder: the folder, with images at any depth.
+            model: a ``model.pt``.
+            modality: that of all images; by default each has the one that ``msclnet.data.modality.decide`` finds.
+            feature: ``bn``, the headline, or ``pooled``.
+            cache: a folder; by default that of the user.
+
+        Raises:
+            DataError: there is no folder, no image, or no model.
         """
         self.folder = Path(folder)
         self.flag = None if modality is None else Modality.of(modality)
@@ -92,13 +113,21 @@ class Gallery:
         among: Among = "other",
         method: Method = "auto",
     ) -> list[Answer]:
-        """The ``top`` nearest images of the gallery for each query, across modalities.
+        """The nearest images of the gallery for each query, across modalities.
 
-        Queries are of ``modality``, or each as its own folders or colours say; the gallery is searched ``among`` its
-        images of the other modality, or of the one named. ``method`` is ``exact``, ``index``, or ``auto``: exact among
-        fewer than ``EXACT_BELOW`` images, else by an index, made at the first such search and kept.
+        Args:
+            queries: image files.
+            top: the most hits of a query.
+            modality: that of all queries; by default each has the one that its own folders or colours say.
+            among: the gallery's images that are searched: ``other`` than the query's modality, or the modality named.
+            method: ``exact``, ``index`` or ``auto``. ``auto`` is exact among fewer than ``EXACT_BELOW`` images, else by
+                an index. An index is made at the first such search, and kept.
 
-        Raises DataError for a query that cannot be read and for a gallery without an image of the modality asked for.
+        Returns:
+            An answer for each query, in their order.
+
+        Raises:
+            DataError: a query cannot be read, or the gallery has no image of the modality asked for.
         """
         flag = None if modality is None else Modality.of(modality)
         asked = [self._embedded(Path(query), flag) for query in queries]

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from msclnet.config import STAND_IN, TITLE, SetName
+from msclnet.config import STAND_IN
+from msclnet.datasets.table import SETS
 from msclnet.model.files import Saved, open_model, read_state
-from msclnet.results.scores import read_rows
-from msclnet.results.tables import HOW, SETTING, TRIAL, Row, readable, summary
+from msclnet.results.captions import spread
+from msclnet.results.layout import SCORES, Place
+from msclnet.results.scores import Row, compared, read_scores, set_of
+from msclnet.results.tables import readable, summary
 
-ORDER: tuple[SetName, ...] = ("sysu", "llcm", "regdb")  # a later one's columns are among those of an earlier one's
 SHOWN = ("rank1", "rank1_std", "rank10", "mAP", "mAP_std", "mINP", "mINP_std")
 
 
 def info(path: Path) -> str:
     """The checkpoint in words, its scores as a table and its configuration as YAML.
 
-    ``path`` is a model.pt, or a work/checkpoint-N.pt of a training that has not ended. Raises DataError for another.
+    Args:
+        path: a ``model.pt``, or a ``work/checkpoint-N.pt`` of a training that has not ended.
+
+    Returns:
+        The text.
+
+    Raises:
+        DataError: another file.
     """
     if "optimiser" in (state := read_state(path)):
         job = {key: value for key, value in state["origin"].items() if key != "pack"}
@@ -30,13 +39,11 @@ def info(path: Path) -> str:
             f"{yaml.safe_dump(job, sort_keys=False)}"
         )
     saved = open_model(path)
-    table = scores(path, saved)
-    text = f"no scores: there is no {path.with_name('scores.json')}"
-    if table:
-        names = [*setting(table[0]), *SHOWN]
-        text = (
-            f"scores in percent, {spread(table)}:\n{readable([{name: row[name] for name in names} for row in table])}"
-        )
+    measured = scores(path, saved)
+    text = f"no scores: there is no {path.with_name(SCORES)}"
+    if measured:
+        shown = [{name: row[name] for name in (*measured.setting, *SHOWN)} for row in measured.rows]
+        text = f"scores in percent, {measured.spread}:\n{readable(shown)}"
     configuration = yaml.safe_dump(saved.origin, sort_keys=False)
     return f"{path}: {network(saved)}\n{trained_on(saved.origin)}\n\n{text}\n\n{configuration}"
 
@@ -46,8 +53,8 @@ def network(saved: Saved) -> str:
     parameters = sum(parameter.numel() for parameter in saved.network.parameters())
     method = saved.origin.get("method_name", "the public AGW code's")
     return (
-        f"method {method}, backbone {saved.model.backbone}, {parameters:,} parameters, "
-        f"{saved.network.classifier.out_features} training identities, features of {saved.network.backbone.channels} "
+        f"method {method}, backbone {saved.network.architecture.backbone}, {parameters:,} parameters, "
+        f"{saved.network.identities} training identities, features of {saved.network.backbone.channels} "
         "numbers"
     )
 
@@ -61,46 +68,50 @@ def trained_on(origin: dict[str, Any]) -> str:
         )
     if "data" not in origin:
         return "Where its weights come from it does not say"
-    layout = TITLE[origin["set"]]
-    data = f"drawn people, a stand-in in {layout}'s layout" if origin["data"] == STAND_IN else layout
+    title = title_of(origin["set"])
+    data = f"drawn people, a stand-in in {title}'s layout" if origin["data"] == STAND_IN else title
     size = f"images of {origin['height']} x {origin['width']} pixels"
     if not origin["epochs"]:
         return f"Untrained: initial weights, meant for {data}, split {origin['split']}, seed {origin['seed']}, {size}"
     return f"Trained on {data}, split {origin['split']}, {origin['epochs']} epochs, seed {origin['seed']}, {size}"
 
 
-def scores(path: Path, saved: Saved) -> list[Row]:
-    """The summary over the trials in the scores.json beside a model; none without such a file.
+def title_of(name: str) -> str:
+    """A data set's title; its name where the table of this installation lacks it."""
+    return SETS.get(name).title if name in SETS.names() else name
 
-    Trials are the gallery draws of SYSU-MM01 and LLCM, or RegDB's splits: those of the same method, in the folders
-    beside. Raises DataError for a file that is not a scores.json.
+
+@dataclass(frozen=True)
+class Measured:
+    """The summary of a model's scores."""
+
+    set: str
+    rows: list[Row]  # of ``summary``
+
+    @property
+    def setting(self) -> tuple[str, ...]:
+        """The columns that say what was measured, and how."""
+        return compared(self.set)
+
+    @property
+    def spread(self) -> str:
+        """Over what the means and the standard deviations are."""
+        return spread(self.set, self.rows[0]["trials"])
+
+
+def scores(path: Path, saved: Saved) -> Measured | None:
+    """The summary over the trials in the scores.json beside a model; None without such a file.
+
+    Where trials are splits they are those of the same method, in the folders beside. Raises DataError for a file that
+    is not a scores.json.
     """
-    own = path.with_name("scores.json")
+    own = path.with_name(SCORES)
     if not own.exists():
-        return []
-    try:
-        content = json.loads(own.read_text())
-        split = saved.origin.get("split", content["split"])
-        found = content["rows"][0].keys()
-    except (ValueError, LookupError, TypeError):
-        split, found = 1, set()  # read_rows says what is wrong with it
-    name: SetName = next((name for name in ORDER if {*SETTING[name], TRIAL[name]} <= found), "regdb")
-    files = {split: own}
-    if name == "regdb" and path.absolute().parent.name == f"split{split}":
-        siblings = path.absolute().parent.parent.glob("split*/scores.json")
-        files |= {int(f.parent.name.removeprefix("split")): f for f in siblings if f.parent.name != f"split{split}"}
+        return None
+    name, split = set_of(own, saved.origin.get("set", ""), saved.origin.get("split"))
     label = {"data": saved.origin.get("data", ""), "method": saved.origin.get("method_name", "")}
-    rows = [label | row for number, file in files.items() for row in read_rows(name, number, file)]
-    return [{"set": name, **row} for row in summary(name, rows)]
-
-
-def setting(row: Row) -> list[str]:
-    """The columns of a summary that say what was measured, and how."""
-    return [*HOW, *SETTING[row["set"]]]
-
-
-def spread(table: list[Row]) -> str:
-    """Over what the mean and the standard deviation of a summary are."""
-    count = table[0]["trials"]
-    kind, what = ("split", ", a training each") if table[0]["set"] == "regdb" else ("gallery draw", " of one training")
-    return f"of one {kind}" if count == 1 else f"mean and standard deviation over {count} {kind}s{what}"
+    files = {split: own}
+    if SETS.get(name).trial == "split" and own.absolute().parent.name == f"split{split}":
+        files = Place.of(own.absolute(), SCORES).siblings(own)
+    rows = [label | row for number, file in files.items() for row in read_scores(name, number, file)]
+    return Measured(name, summary(name, rows))

@@ -35,9 +35,17 @@ class DeviceError(UserError):
 def visible(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """The devices a job may use: those CUDA_VISIBLE_DEVICES names, else all.
 
-    It names them by nvidia-smi's indices, by UUID or by a UUID's beginning; an entry that names none hides those after
-    it, as for CUDA. A device has one name here however it was given, so that two jobs mean the same by it: its UUID, or
-    its index where there is no nvidia-smi.
+    It names them by nvidia-smi's indices, by UUID or by a UUID's beginning. An entry that names none hides those after
+    it, as for CUDA. A device has one name here however it was given, so that two jobs mean the same by it.
+
+    Args:
+        environment: the variables of the job.
+
+    Returns:
+        A name each: the UUID, or the index where there is no nvidia-smi.
+
+    Raises:
+        DeviceError: MSCLNET_GPUS is no number.
     """
     machine = _machine(environment)
     if VISIBLE not in environment:
@@ -52,10 +60,19 @@ def visible(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
 
 
 def lease(count: int) -> tuple[str, ...]:
-    """Takes ``count`` visible devices, waiting for them, for this process and all it starts; returns their names.
+    """Takes visible devices, waiting for them, for this process and all it starts.
 
     From then on they alone are in CUDA_VISIBLE_DEVICES, and the standard input, empty to whoever reads it, is the
-    lease. Raises DeviceError when there are not as many, taken or not.
+    lease.
+
+    Args:
+        count: how many.
+
+    Returns:
+        Their names, as ``visible`` gives them.
+
+    Raises:
+        DeviceError: there are not as many, taken or not.
     """
     devices = visible()
     if count > len(devices):

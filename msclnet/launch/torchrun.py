@@ -29,7 +29,11 @@ class Layout:
 
     @property
     def local(self) -> int:
-        """Processes on each node. Raises UserError when they do not come out even."""
+        """Processes on each node.
+
+        Raises:
+            UserError: they do not come out even.
+        """
         processes = self.processes or 1
         if processes % self.nodes:
             fitting = ", ".join(str(n) for n in range(1, processes + 1) if processes % n == 0)
@@ -40,10 +44,18 @@ class Layout:
 
 
 def launch(script: Sequence[str], layout: Layout, rendezvous: str | None = None) -> NoReturn:
-    """Becomes ``script`` (a file and its arguments), or torchrun on it; never returns.
+    """Becomes a script, or torchrun on it; never returns.
 
-    On several nodes it becomes ``srun``, which calls this on each node with the ``rendezvous`` (``host:port``) of
-    torchrun's c10d store. Raises DeviceError, and UserError when several nodes are asked for outside a Slurm job.
+    On several nodes it becomes ``srun``, which calls this on each node with a rendezvous.
+
+    Args:
+        script: a file and its arguments.
+        layout: what it runs on.
+        rendezvous: ``host:port`` of torchrun's c10d store, on a node of several.
+
+    Raises:
+        DeviceError: the machine has fewer GPUs than are wanted.
+        UserError: several nodes are asked for outside a Slurm job, or the processes do not come out even on them.
     """
     local = layout.local
     if layout.nodes > 1 and rendezvous is None:

@@ -15,7 +15,15 @@ MIN_SQUARED_DISTANCE = 1e-12  # below it the root's gradient would overflow; as 
 
 
 def identity(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of the identity logits ``[N, identities]``, mean over the batch."""
+    """Cross-entropy of the identity logits.
+
+    Args:
+        logits: ``[N, identities]``.
+        labels: int64 ``[N]``.
+
+    Returns:
+        The mean over the batch, a scalar in nats, >= 0.
+    """
     return F.cross_entropy(logits, labels)
 
 
@@ -23,6 +31,14 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, margin: float) -> Tenso
     """Mean over anchors of ``max(0, hardest positive - hardest negative + margin)``, Euclidean.
 
     Source: Hermans et al., In Defense of the Triplet Loss, 2017. Anchors without a negative contribute 0.
+
+    Args:
+        features: ``[N, D]``.
+        labels: int64 ``[N]``.
+        margin: a distance, >= 0.
+
+    Returns:
+        A scalar >= 0.
     """
     distance, positive, negative = _distances(features, labels)
     furthest = distance.masked_fill(~positive, 0).amax(1)
@@ -33,8 +49,15 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, margin: float) -> Tenso
 def weighted_regularised_triplet(features: Tensor, labels: Tensor) -> Tensor:
     """WRT: mean over anchors of ``log(1 + exp(sum_p w_p d_p - sum_n w_n d_n))``, Euclidean.
 
-    The weights are softmax(d) over an anchor's positives (itself among them, as in the public code) and softmax(-d)
-    over its negatives. Source: Ye et al., AGW, TPAMI 2021. Anchors without a negative contribute 0.
+    The weights are softmax(d) over an anchor's positives and softmax(-d) over its negatives. The anchor itself is among
+    its positives, as in the public code. Source: Ye et al., AGW, TPAMI 2021. Anchors without a negative contribute 0.
+
+    Args:
+        features: ``[N, D]``.
+        labels: int64 ``[N]``.
+
+    Returns:
+        A scalar >= 0.
     """
     distance, positive, negative = _distances(features, labels)
     furthest = (distance * _masked_softmax(distance, positive)).sum(1)

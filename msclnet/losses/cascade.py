@@ -19,14 +19,29 @@ from msclnet.losses.centers import (
 
 
 def sub(features: Tensor, identities: Tensor, cameras: Tensor) -> Tensor:
-    """Eq. 10, L_sub: mean over i of ``||f_i - C_{s_i}||^2``, in [0, 1] for unit features; 0 where each is alone."""
+    """Eq. 10, L_sub: mean over i of ``||f_i - C_{s_i}||^2``, from features to the centres of their sub-classes.
+
+    Args:
+        features: ``[N, D]``.
+        identities: int64 ``[N]``.
+        cameras: int64 ``[N]``.
+
+    Returns:
+        A scalar, in [0, 1] for unit features; 0 where each is alone.
+    """
     return squared_distance(features, centre_of_each(features, same_group(identities, cameras))).mean()
 
 
 def intra(features: Tensor, identities: Tensor, cameras: Tensor) -> Tensor:
     """Eq. 11, L_intra: mean over identities i of the sum over i's sub-classes j of ``||C_{s_j} - C_{y_i}||^2``.
 
-    >= 0, and 0 where each identity was seen by one camera.
+    Args:
+        features: ``[N, D]``.
+        identities: int64 ``[N]``.
+        cameras: int64 ``[N]``.
+
+    Returns:
+        A scalar >= 0; 0 where each identity was seen by one camera.
     """
     sub_class, identity = same_group(identities, cameras), same_group(identities)
     distances = squared_distance(centre_of_each(features, sub_class), centre_of_each(features, identity))
@@ -36,10 +51,17 @@ def intra(features: Tensor, identities: Tensor, cameras: Tensor) -> Tensor:
 
 
 def inter(features: Tensor, identities: Tensor) -> Tensor:
-    """Eq. 12, L_inter = -(1 / binom(N, 2)) sum_i sum_{j != i} ``||C_{y_i} - C_{y_j}||^2``, N identities in the batch.
+    """Eq. 12, L_inter: minus twice the mean squared distance between the centres of two identities.
 
-    In [-8, 0] for unit features (the printed sum visits each pair twice). Eq. 13 prints the binomial upside
-    down. A batch of one identity has no pair: 0.
+    ``-(1 / binom(M, 2)) sum_i sum_{j != i} ||C_{y_i} - C_{y_j}||^2``, M identities in the batch. The printed sum visits
+    each pair twice. Eq. 13 prints the binomial upside down.
+
+    Args:
+        features: ``[N, D]``.
+        identities: int64 ``[N]``.
+
+    Returns:
+        A scalar, in [-8, 0] for unit features. A batch of one identity has no pair: 0.
     """
     identity = same_group(identities)
     share = share_of_group(identity, features.dtype)  # [N], sums to 1 over each identity

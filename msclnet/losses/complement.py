@@ -17,11 +17,23 @@ EPS = 1e-4  # of Eq. 6: bounds the gradient of the root at cos = 1 by 1 / sqrt(E
 
 
 def local(teacher: Tensor, synergy: Tensor, form: Literal["decreasing", "printed"]) -> Tensor:
-    """Eq. 6, L_local: sum over parts, mean over pairs, of a penalty of ``cos(b^v_j, b^s_j)``; both ``[B, n, C]``.
+    """Eq. 6, L_local: a penalty of ``cos(b^v_j, b^s_j)``, summed over the parts j.
 
-    ``decreasing``: (1 - cos) + sqrt(2 - 2 cos + EPS), in [0.01 n, 4.01 n], falling over the cosine's whole range.
-    ``printed``: cos + sqrt(2 - 2 cos), which is 1 at cos = 1 and at cos = -1, has its maximum 1.5 at cos = 0.5 and
-    an infinite gradient at cos = 1 (EPS keeps it finite here): minimising it drives parts apart as happily as together.
+    ``decreasing`` is ``(1 - cos) + sqrt(2 - 2 cos + EPS)``, which falls over the cosine's whole range. ``printed`` is
+    ``cos + sqrt(2 - 2 cos)``. That is 1 at ``cos = 1`` and at ``cos = -1``, with a maximum of 1.5 at ``cos = 0.5``. Its
+    gradient at ``cos = 1`` is infinite; EPS keeps it finite here. Minimising it drives parts apart as happily as
+    together.
+
+    Args:
+        teacher: ``[B, n, C]``, b^v; no gradient passes through it.
+        synergy: ``[B, n, C]``, b^s.
+        form: ``decreasing`` or ``printed``.
+
+    Returns:
+        The mean over pairs, a scalar; of ``decreasing`` in [0.01 n, 4.01 n].
+
+    Raises:
+        ValueError: another form.
     """
     cosine = F.cosine_similarity(teacher.detach(), synergy, dim=2)  # [B, n]
     root = (2 - 2 * cosine + EPS).clamp(min=EPS).sqrt()
@@ -36,9 +48,15 @@ def local(teacher: Tensor, synergy: Tensor, form: Literal["decreasing", "printed
 
 
 def global_(synergy: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
-    """Eq. 7, L_global: mean over i of ``||C^s_{y_i} - C^r_{y_i}||^2``, the classes' centres over the batch, >= 0.
+    """Eq. 7, L_global: mean over i of ``||C^s_{y_i} - C^r_{y_i}||^2``, the classes' centres over the batch.
 
-    ``synergy`` f^s and ``teacher`` f^r are ``[B, C]``, labels ``[B]``.
+    Args:
+        synergy: ``[B, C]``, f^s.
+        teacher: ``[B, C]``, f^r; no gradient passes through it.
+        labels: int64 ``[B]``, of the pairs.
+
+    Returns:
+        The mean over pairs, a scalar >= 0.
     """
     same = same_group(labels)
     return squared_distance(centre_of_each(synergy, same), centre_of_each(teacher.detach(), same)).mean()

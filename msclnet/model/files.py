@@ -1,18 +1,26 @@
-"""A network on disk, ``model.pt``: its weights and all that is needed to build it again, whoever trained it."""
+"""A network on disk, ``model.pt``: its weights and all that is needed to build it again, whoever trained it.
+
+A file holds what its network was built from, not the losses it was trained by: a term that is renamed, taken out, or
+of somebody's own file is nothing to it. The first format held sections of the configuration (``_first_format``).
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msclnet.config import Method, Model, Objective, build, plain
 from msclnet.core import torch_file
 from msclnet.core.errors import DataError
+from msclnet.core.types import Outputs
+from msclnet.model.architecture import Architecture
 from msclnet.model.msclnet import MSCLNet
 
-KEYS = ("identities", "model", "method", "objective", "origin", "network")
+FORMAT = 2  # raised when a file written from then on would be misread by this version
+KEYS = ("format", "identities", "architecture", "outputs", "origin", "network")
+FIRST_KEYS = ("identities", "model", "method", "objective", "origin", "network")
 
 EXPORTS = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}  # format -> how its files are named
 
@@ -22,44 +30,49 @@ class Saved:
     """All that a ``model.pt`` holds; ``origin`` is a training's resolved configuration, or what an import knows."""
 
     network: MSCLNet  # in evaluation mode, on the CPU
-    model: Model
-    method: Method
-    objective: Objective
     origin: dict[str, Any]
 
 
-def save_model(
-    path: Path, network: MSCLNet, model: Model, method: Method, objective: Objective, origin: dict[str, Any]
-) -> None:
-    """Writes the network and the sections it was built from; ``origin`` says where its weights come from.
+def save_model(path: Path, network: MSCLNet, origin: dict[str, Any]) -> None:
+    """Writes the network with what it was built from; ``origin`` says where its weights come from.
 
     ``origin`` holds plain values: the resolved configuration of a training, or what an import knows of its file.
     """
-    sections = {"model": plain(model), "method": plain(method), "objective": plain(objective)}
-    identities = network.classifier.out_features
-    state = {"identities": identities, **sections, "origin": origin, "network": network.state_dict()}
-    torch_file.save(path, state)
+    torch_file.save(path, {**description(network, origin), "network": network.state_dict()})
+
+
+def description(network: MSCLNet, origin: dict[str, Any]) -> dict[str, Any]:
+    """``KEYS`` without the weights, as plain values."""
+    return {
+        "format": FORMAT,
+        "identities": network.identities,
+        "architecture": dataclasses.asdict(network.architecture),
+        "outputs": sorted(network.outputs),
+        "origin": origin,
+    }
 
 
 def load_model(path: str | Path) -> MSCLNet:
     """The network in a ``model.pt``, in evaluation mode, on the CPU; nothing in the file is executed.
 
-    ``embed(images, modality)`` of what is returned takes normalised float images ``[B, 3, H, W]`` and gives the ``bn``
-    and the ``pooled`` features, ``[B, C]`` each, with rows of unit length; ``msclnet.embed`` takes image files. Raises
-    DataError naming a file that is absent, damaged or no model.
+    ``msclnet.embed`` embeds image files with it.
+
+    Args:
+        path: a file that a training or an import wrote.
+
+    Returns:
+        The network. Its ``embed(images, modality)`` takes normalised float images ``[B, 3, H, W]``. It gives the ``bn``
+            and the ``pooled`` features, ``[B, C]`` each, with rows of unit length.
+
+    Raises:
+        DataError: the file is absent, damaged, no model, or of a newer version of this project. The message names it.
     """
     return open_model(path).network
 
 
 def open_model(path: str | Path) -> Saved:
     """As ``load_model``, with what lies beside the network in the file."""
-    state = read_state(Path(path))
-    if not set(KEYS) <= state.keys():
-        raise DataError(
-            f"{path}: holds {', '.join(map(str, state))}; expected a model.pt with {', '.join(KEYS)}, as training or "
-            "`msclnet import-agw` writes it"
-        )
-    return rebuild(state)
+    return rebuild(read_state(Path(path)), path)
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -72,14 +85,54 @@ def read_state(path: Path) -> dict[str, Any]:
     return torch_file.load(path)
 
 
-def rebuild(state: dict[str, Any]) -> Saved:
-    """The network of a ``model.pt``'s content, ``KEYS``."""
-    model = build(Model, state["model"], "model")
-    method, objective = build(Method, state["method"], "method"), build(Objective, state["objective"], "objective")
-    unfetched = dataclasses.replace(model, weights="none")  # the file's own take their place
-    network = MSCLNet(state["identities"], unfetched, method, objective)
+def rebuild(state: Mapping[str, Any], path: str | Path) -> Saved:
+    """The network of a ``model.pt``'s content, ``KEYS`` or, of the first format, ``FIRST_KEYS``; ``path`` names it."""
+    number = state.get("format", 1)
+    if isinstance(number, int) and number > FORMAT:
+        raise DataError(
+            f"{path}: a model of format {number}; this version of msclnet reads formats 1 to {FORMAT}. Update msclnet, "
+            "or train it again with this version"
+        )
+    if not set(FIRST_KEYS if number == 1 else KEYS) <= state.keys():
+        raise DataError(
+            f"{path}: holds {', '.join(map(str, state))}; expected a model.pt with {', '.join(KEYS)}, as training or "
+            "`msclnet import-agw` writes it"
+        )
+    known = {field.name for field in dataclasses.fields(Architecture)}
+    architecture, outputs = (state["architecture"], state["outputs"]) if number != 1 else _first_format(state)
+    given = {field.name for field in dataclasses.fields(Outputs)}
+    if unknown := [*sorted(architecture.keys() - known), *sorted(set(outputs) - given)]:
+        raise DataError(
+            f"{path}: its network has {', '.join(unknown)}, which this version of msclnet does not know; update msclnet"
+        )
+    network = MSCLNet(state["identities"], Architecture(**architecture), outputs)
     network.load_state_dict(state["network"])
     origin = state["origin"]
     if {"height", "width"} <= origin.keys():
         network.image_size = origin["height"], origin["width"]
-    return Saved(network.eval(), model, method, objective, origin)
+    return Saved(network.eval(), origin)
+
+
+def _first_format(state: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """The architecture and the outputs of a file from before the formats had numbers.
+
+    It holds the sections ``model``, ``method`` and ``objective`` of the configuration of its time, with all ten
+    weights; what follows is how the network was built from them then, and stays as it is.
+    """
+    model, method, objective = state["model"], state["method"], state["objective"]
+    names = ("backbone", "gem_p", "parts", "hidden", "rounds", "rank", "heads")
+    architecture = {name: model[name] for name in names}
+    architecture |= {"non_local": method["nonlocal"], "pooling": method["pooling"]}
+
+    losses = method["losses"]
+    outputs = {"visible_logits", "infrared_logits"}
+    if losses["t"]:
+        outputs |= {"visible_normalised_logits", "infrared_normalised_logits"}
+    if losses["div"]:
+        outputs |= {"visible_normalised", "infrared_normalised"}
+    if losses["local"]:
+        outputs |= {"visible_blocks", "synergy_blocks"}
+    cascade = losses["sub"] or losses["intra"] or losses["inter"]
+    if losses["global"] or (cascade and "synergy" in objective["cascade_on"]):
+        outputs |= {"synergy_neck"} if objective["centre_space"] == "neck" else {"synergy_blocks"}
+    return architecture, outputs

@@ -5,14 +5,16 @@ Shape legend: B pairs, C channels, n parts; v visible, r infrared, s synergistic
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Collection
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from msclnet.config import Losses, Method, Model, Objective
 from msclnet.core.types import Batch, Modality, Outputs
+from msclnet.model.architecture import Architecture
 from msclnet.model.backbone import Backbone
 from msclnet.model.gem import gem, gem_and_parts
 from msclnet.model.instance_norm import ModalityInstanceNorm
@@ -27,53 +29,97 @@ class Embedding(NamedTuple):
 
 
 class MSCLNet(nn.Module):
-    """One network for every method: what no loss of ``method`` reads is not built.
+    """One network for every method: what none of the outputs asked of it needs is not built.
 
     So each parameter takes part in every training step, and DDP runs without ``find_unused_parameters``. At test
     only theta is used (``embed``); the modules of MS and MC take no part.
     """
 
-    def __init__(self, identities: int, model: Model, method: Method, objective: Objective) -> None:
+    def __init__(
+        self, identities: int, architecture: Architecture, outputs: Collection[str], weights: str = "none"
+    ) -> None:
+        """Builds the modules that the outputs asked for need.
+
+        Args:
+            identities: those of the training, the classes of the identity logits.
+            architecture: what the network is built of.
+            outputs: fields of ``Outputs``, those that the training's losses read.
+            weights: the backbone's: ``none``, ``imagenet``, or a file of torchvision's.
+
+        Raises:
+            ValueError: one of ``outputs`` is no field of ``Outputs``.
+        """
         super().__init__()
+        if unknown := sorted(set(outputs) - {field.name for field in dataclasses.fields(Outputs)}):
+            raise ValueError(f"outputs: the network does not give {', '.join(unknown)}; expected fields of Outputs")
         self.image_size: tuple[int, int] | None = None  # height and width it was trained at, where a file says so
-        self.gem_p = model.gem_p if method.pooling == "gem" else 1.0
-        self.parts = model.parts
-        self.backbone = Backbone(model.backbone, model.weights, method.nonlocal_)
+        self.identities = identities
+        self.architecture = architecture
+        self.outputs = frozenset(outputs)
+        self.gem_p = architecture.gem_p if architecture.pooling == "gem" else 1.0
+        self.parts = architecture.parts
+        self.backbone = Backbone(architecture.backbone, weights, architecture.non_local)
         channels = self.backbone.channels
         self.bottleneck = _neck(channels)
-        self.classifier = _head(channels, identities)
 
-        losses = method.losses
-        heads, encoder = bool(losses.t), uses_synergy(losses, objective)
-        self.instance_norm = ModalityInstanceNorm(channels) if heads or losses.div or encoder else None  # Eq. 1
+        own_logits = self._asked("visible_logits", "infrared_logits")
+        heads = self._asked("visible_normalised_logits", "infrared_normalised_logits")
+        encoder = self._asked("synergy_blocks", "synergy_neck")
+        normalised = heads or encoder or self._asked("visible_normalised", "infrared_normalised")
+        reused = heads and architecture.heads == "baseline"
+        self.classifier = _head(channels, identities) if own_logits or reused else None
+        self.instance_norm = ModalityInstanceNorm(channels) if normalised else None  # Eq. 1
         self.visible_head: nn.Module | None = None
         self.infrared_head: nn.Module | None = None
         if heads:  # Eq. 4
-            visible = self.classifier if model.heads == "baseline" else _head(channels, identities)
-            infrared = _head(channels, identities) if model.heads == "separate" else visible
-            self.visible_head = nn.Sequential(_neck(channels), visible)
-            self.infrared_head = nn.Sequential(_neck(channels), infrared)
+            visible = self.classifier if self.classifier is not None and reused else _head(channels, identities)
+            infrared = _head(channels, identities) if architecture.heads == "separate" else visible
+            if self._asked("visible_normalised_logits"):
+                self.visible_head = nn.Sequential(_neck(channels), visible)
+            if self._asked("infrared_normalised_logits"):
+                self.infrared_head = nn.Sequential(_neck(channels), infrared)
         self.synergy = (  # Eq. 2
-            SynergyEncoder(channels, model.hidden, model.rounds, model.rank) if encoder else None
+            SynergyEncoder(channels, architecture.hidden, architecture.rounds, architecture.rank) if encoder else None
         )
-        centres = objective.centre_space == "neck" and reads_synergy_feature(losses, objective)
-        self.synergy_neck = _neck(channels) if centres else None
+        self.synergy_neck = _neck(channels) if self._asked("synergy_neck") else None
+
+        # What is built for `embed`, or for the other modality, and no asked output depends on, does not train.
+        if not (own_logits or self._asked("visible_neck", "infrared_neck")):
+            self.bottleneck.requires_grad_(False)
+        for modality in ("visible", "infrared") if self.instance_norm is not None else ():
+            if not (encoder or self._asked(f"{modality}_normalised", f"{modality}_normalised_logits")):
+                getattr(self.instance_norm, modality).requires_grad_(False)
+
+    def _asked(self, *outputs: str) -> bool:
+        """Whether any of these fields of ``Outputs`` is to be given."""
+        return not self.outputs.isdisjoint(outputs)
 
     def forward(self, batch: Batch) -> Outputs:
-        """Everything the losses read of B pairs."""
+        """Everything that was asked for of B pairs.
+
+        Args:
+            batch: normalised float images ``[B, 3, H, W]`` of each modality, with labels and cameras ``[B]``.
+
+        Returns:
+            What was asked for, and always the pooled features and those after the neck, ``[B, C]``.
+        """
         stems = (
             self.backbone.stem(batch.visible, Modality.VISIBLE),
             self.backbone.stem(batch.infrared, Modality.INFRARED),
         )
         maps = self.backbone.shared(torch.cat(stems))  # [2B, C, h, w]
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half precision holds no power mean
-        pooled, blocks = gem_and_parts(maps, self.gem_p, self.parts if self.synergy else 1)  # [2B, C], [2B, n, C]
+        parts = self.parts if self.synergy is not None or self._asked("visible_blocks") else 1
+        pooled, blocks = gem_and_parts(maps, self.gem_p, parts)  # [2B, C], [2B, n, C]
         necks = self.bottleneck(pooled)  # [2B, C]
-        logits = self.classifier(necks)  # [2B, identities]
+        fields: dict[str, Tensor] = {}
+        if self.classifier is not None and self._asked("visible_logits", "infrared_logits"):
+            fields["visible_logits"], fields["infrared_logits"] = self.classifier(necks).chunk(2)  # [B, identities]
         maps_v, maps_r = maps.chunk(2)
         visible, infrared = pooled.chunk(2)
         visible_neck, infrared_neck = necks.chunk(2)
-        visible_logits, infrared_logits = logits.chunk(2)
+        fields["visible_blocks"] = blocks[: len(visible)]
+        fields |= self._synergy(maps_v, maps_r)
         return Outputs(
             labels=batch.labels,
             visible_cameras=batch.visible_cameras,
@@ -82,41 +128,53 @@ class MSCLNet(nn.Module):
             infrared=infrared,
             visible_neck=visible_neck,
             infrared_neck=infrared_neck,
-            visible_logits=visible_logits,
-            infrared_logits=infrared_logits,
-            **self._synergy(maps_v, maps_r, blocks[: len(visible)]),
+            **{name: value for name, value in fields.items() if name in self.outputs},
         )
 
-    def _synergy(self, maps_v: Tensor, maps_r: Tensor, blocks_v: Tensor) -> dict[str, Tensor]:
-        """The fields of ``Outputs`` that only the losses of MS, MC and CA read; ``blocks_v`` is b^v ``[B, n, C]``."""
+    def _synergy(self, maps_v: Tensor, maps_r: Tensor) -> dict[str, Tensor]:
+        """The fields of ``Outputs`` that come from f^v hat and f^r hat: what the losses of MS, MC and CA read."""
         if self.instance_norm is None:
             return {}
         normal_v, normal_r = self.instance_norm(maps_v, maps_r)
-        parts = self.parts if self.synergy else 1
+        parts = self.parts if self.synergy is not None else 1
         hat_v, hat_blocks_v = gem_and_parts(normal_v, self.gem_p, parts)
         hat_r, hat_blocks_r = gem_and_parts(normal_r, self.gem_p, parts)
         fields = {"visible_normalised": hat_v, "infrared_normalised": hat_r}
-        if self.visible_head is not None and self.infrared_head is not None:
+        if self.visible_head is not None:
             fields["visible_normalised_logits"] = self.visible_head(hat_v)
+        if self.infrared_head is not None:
             fields["infrared_normalised_logits"] = self.infrared_head(hat_r)
         if self.synergy is not None:
-            fields["visible_blocks"] = blocks_v
             fields["synergy_blocks"] = self.synergy(hat_blocks_v, hat_blocks_r)
         if self.synergy_neck is not None:
             fields["synergy_neck"] = self.synergy_neck(fields["synergy_blocks"].mean(1))
         return fields
 
     def embed(self, images: Tensor, modality: Modality | str) -> Embedding:
-        """Normalised float images ``[B, 3, H, W]`` of one modality -> the ``bn`` and ``pooled`` features ``[B, C]``.
+        """The features of images of one modality.
 
-        Both have rows of unit length; ``bn`` is the headline. The stream is chosen by ``modality`` (or its name,
-        ``"visible"`` or ``"infrared"``), never by position. Raises ValueError for another one.
+        The stream is chosen by ``modality``, never by position.
+
+        Args:
+            images: normalised floats ``[B, 3, H, W]``.
+            modality: a ``Modality``, or its name, ``"visible"`` or ``"infrared"``.
+
+        Returns:
+            The features ``bn``, the headline, and ``pooled``. Both are ``[B, C]`` with rows of unit length.
+
+        Raises:
+            ValueError: another modality.
         """
         maps = self.backbone.shared(self.backbone.stem(images, Modality.of(modality)))
         return embedding(maps, self.gem_p, self.bottleneck)
 
     def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-        """Trainable parameters of the backbone, and of the layers that start from nothing."""
+        """The trainable parameters, in two groups.
+
+        Returns:
+            Those of the backbone.
+            Those of the layers that start from nothing.
+        """
         backbone = [p for p in self.backbone.parameters() if p.requires_grad]
         known = set(map(id, backbone))
         return backbone, [p for p in self.parameters() if p.requires_grad and id(p) not in known]
@@ -126,17 +184,6 @@ def embedding(maps: Tensor, gem_p: float, neck: nn.Module) -> Embedding:
     """The features of maps ``[B, C, h, w]``, of whichever modality."""
     pooled = gem(maps, gem_p)
     return Embedding(bn=F.normalize(neck(pooled)), pooled=F.normalize(pooled))
-
-
-def uses_synergy(losses: Losses, objective: Objective) -> bool:
-    """Whether a loss reads f^s or its blocks: those of MC, and those of CA when it acts on f^s."""
-    return bool(losses.local) or reads_synergy_feature(losses, objective)
-
-
-def reads_synergy_feature(losses: Losses, objective: Objective) -> bool:
-    """Whether a loss reads f^s as one vector: Eq. 7, and those of CA when it acts on f^s."""
-    cascade = bool(losses.sub or losses.intra or losses.inter)
-    return bool(losses.global_) or (cascade and "synergy" in objective.cascade_on)
 
 
 def _neck(channels: int) -> nn.BatchNorm1d:

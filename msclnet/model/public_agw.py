@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from msclnet.config import Losses, Method, Model, Objective
 from msclnet.core.errors import DataError
 from msclnet.core.files import sha256
+from msclnet.model.architecture import Architecture
 from msclnet.model.files import save_model
 from msclnet.model.msclnet import MSCLNet
 
@@ -33,19 +33,26 @@ UNUSED = re.compile(  # the parts of the three ResNet-50s that no image passes t
 IMAGE_SIZE = (288, 144)  # the public code's default --img_h and --img_w; its files do not say
 SHOWN = 8  # keys printed before "and N more"
 
-# The public code fixes p = 3; it has none of MSCLNet's modules, so the rest of this section is read by nothing.
-MODEL = Model(backbone="resnet50", weights="none", gem_p=3.0, parts=6, hidden=512, rounds=5, rank=64, heads="baseline")
-OBJECTIVE = Objective(0.3, None, "printed", "raw", ("visible", "infrared"))
+OUTPUTS = ("visible", "infrared", "visible_logits", "infrared_logits")  # what its two losses read
 
 
 def import_agw(file: Path, out: Path, method: AGWMethod = "agw") -> MSCLNet:
-    """Writes the network in the public AGW code's ``file`` as a ``model.pt`` to ``out``; returns it in evaluation mode.
+    """Writes the network in a file of the public AGW code as a ``model.pt``.
 
-    ``method`` is the public code's: ``agw`` has non-local blocks (whose width is read from the file: 1 channel, or
-    C/2 in later versions) and GeM pooling, ``base`` neither. Its features are the public code's, in float32.
+    Its features are the public code's, in float32. Nothing in the file is executed.
 
-    Raises DataError for a file that is absent, unreadable, holds anything but tensors and NumPy numbers (nothing in it
-    is executed), or is not whole: the message says what is missing, or of another shape.
+    Args:
+        file: the public code's checkpoint, ``.t``.
+        out: the ``model.pt`` to write.
+        method: the public code's. ``agw`` has non-local blocks and GeM pooling, ``base`` neither. The blocks' width is
+            read from the file: 1 channel, or C/2 in later versions.
+
+    Returns:
+        The network, in evaluation mode.
+
+    Raises:
+        DataError: the file is absent, unreadable, not whole, or holds anything but tensors and NumPy numbers. The
+            message says what is missing, or of another shape.
     """
     content = _read(file)
     found = content["net"]
@@ -64,7 +71,7 @@ def import_agw(file: Path, out: Path, method: AGWMethod = "agw") -> MSCLNet:
         "height": IMAGE_SIZE[0],
         "width": IMAGE_SIZE[1],
     }
-    save_model(out, network, MODEL, _method(width), OBJECTIVE, origin)
+    save_model(out, network, origin)
     return network.eval()
 
 
@@ -101,17 +108,26 @@ def _numpy_values() -> list[Any]:
     return [*names, np.ndarray, np.dtype, *kinds]
 
 
-def _method(width: str) -> Method:
-    losses = Losses(**{name: float(name in ("identity", "wrt")) for name in Losses.__dataclass_fields__})
-    pooling: Literal["average", "gem"] = "average" if width == "none" else "gem"
-    return Method(pooling=pooling, nonlocal_=width, erasing=0.0, losses=losses)  # type: ignore[arg-type]
+def _architecture(width: str) -> Architecture:
+    """The public code fixes p = 3. It has none of MSCLNet's modules, so that nothing reads what follows ``gem_p``."""
+    return Architecture(
+        backbone="resnet50",
+        non_local=width,
+        pooling="average" if width == "none" else "gem",
+        gem_p=3.0,
+        parts=6,
+        hidden=512,
+        rounds=5,
+        rank=64,
+        heads="baseline",
+    )
 
 
 def _network(found: dict[str, Tensor], width: str) -> tuple[MSCLNet, dict[str, str]]:
     """A network of the file's sizes, and for each of its entries the name that the public code gives it."""
     classifier = found.get("classifier.weight")
     identities = len(classifier) if classifier is not None and classifier.ndim == 2 else 1
-    network = MSCLNet(identities, MODEL, _method(width), OBJECTIVE)
+    network = MSCLNet(identities, _architecture(width), OUTPUTS)
     return network, {name: _public_name(name, width) for name in network.state_dict()}
 
 

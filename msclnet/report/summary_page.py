@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from msclnet.config import title
 from msclnet.core.files import atomic_write
-from msclnet.results.tables import Row, condensed
+from msclnet.results.captions import spread
+from msclnet.results.scores import Row
+from msclnet.results.tables import condensed
 
 STYLE = """
 body { font: 15px system-ui, sans-serif; margin: 1.5rem; color: #1a1a1a; background: #ffffff }
@@ -19,17 +22,18 @@ th:first-child, td:first-child { text-align: left }
 """
 
 
-def write_page(path: Path, table: Sequence[Row], title: str) -> None:
-    """Writes ``table``, the rows of ``summary``: a table for each feature, in their order."""
+def write_page(path: Path, name: str, table: Sequence[Row]) -> None:
+    """Writes ``table``, the rows of ``summary`` of the data set ``name``: one for each feature, in their order."""
+    head = escape(f"{title(name, table[0]['data'])}: summary")
     features = dict.fromkeys(str(row["feature"]) for row in table)
     tables = "\n".join(_table(feature, [row for row in table if row["feature"] == feature]) for feature in features)
     text = f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<title>{escape(title)}</title>
+<title>{head}</title>
 <style>{STYLE}</style>
-<h1>{escape(title)}</h1>
-<p>Percent: mean (sample standard deviation over the trials). <em>paper_rank1</em> and <em>paper_mAP</em> are in print,
+<h1>{head}</h1>
+<p>Percent, {spread(name, table[0]["trials"])}, in brackets. <em>paper_rank1</em> and <em>paper_mAP</em> are in print,
 of the real set.</p>
 {tables}
 </html>

@@ -18,16 +18,27 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from msclnet.core.errors import DataError
 
+STUDIES = "studies"  # the folder of the paper's two studies
 DEFAULT = "default"  # the experiment whose results lie in results/ itself
 TRAININGS = "results/trainings"
 MODEL, METRICS, CONFIG, FEATURES, SCORES = "model.pt", "metrics.jsonl", "config.yaml", "features.npz", "scores.json"
 WORK = "work"  # of a training: what it is resumed from; not an output, which Snakemake deletes before a job
+
+
+def experiment(files: Iterable[str | Path]) -> str:
+    """The name of an experiment that has none: that of the files laid over the default configuration.
+
+    ``mine.yaml`` is the experiment ``mine``. Without any file, and of ``config.yaml`` itself, it is ``default``.
+    """
+    names = [re.sub(r"[^A-Za-z0-9_-]+", "-", Path(file).stem).strip("-") for file in files]
+    return "-".join(name for name in names if name not in ("", "config")) or DEFAULT
 
 
 @dataclass(frozen=True)
@@ -45,11 +56,23 @@ class Layout:
         return f"{self.root}/{name}/{method}/split{split}"
 
     def table(self, name: str, kind: str) -> str:
-        """A table of a data set: ``summary`` or ``trials``."""
+        """A table of a data set: ``summary`` or ``trials``; ``name`` may be a pattern."""
         return f"{self.root}/{name}_{kind}.csv"
 
     def figure(self, name: str, figure: str, ending: str) -> str:
         return f"{self.root}/figures/{name}_{figure}.{ending}"
+
+    def tracked(self, name: str) -> str:
+        """The record of what the tracking server holds of a data set; ``name`` may be a pattern."""
+        return f"{self.root}/tracking/{name}.json"
+
+    @property
+    def report(self) -> str:
+        return f"{self.root}/report.html"
+
+    @property
+    def logs(self) -> str:
+        return f"{self.root}/logs"
 
 
 @dataclass(frozen=True)
@@ -63,10 +86,38 @@ class Place:
     def of(cls, path: Path, file: str) -> Place:
         """Raises DataError when ``path`` is not of this form, or of another ``file``."""
         method, folder, name = path.parts[-3:] if len(path.parts) > 2 else ("", "", path.name)
-        match = re.fullmatch(r"split(\d+)", folder)
-        if name != file or not match or not method:
+        split = _number(folder, "split")
+        if name != file or split is None or not method:
             raise DataError(f"{path}: expected a path that ends in <method>/split<N>/{file}")
-        return cls(method, int(match[1]))
+        return cls(method, split)
+
+    def siblings(self, path: Path) -> dict[int, Path]:
+        """The same file of each split of the method, by split, ``path`` among them; those that exist."""
+        found = {self.split: path}
+        for other in path.absolute().parent.parent.glob(f"split*/{path.name}"):
+            split = _number(other.parent.name, "split")
+            if split is not None:
+                found.setdefault(split, other)
+        return found
+
+
+@dataclass(frozen=True)
+class StudyPlace:
+    """What a path of the form ``.../studies/<variant>/seed<n>/split<N>/<file>`` says."""
+
+    variant: str
+    seed: int
+    split: int
+
+    @classmethod
+    def of(cls, path: Path, file: str) -> StudyPlace:
+        """Raises DataError when ``path`` is not of this form, or of another ``file``."""
+        parts = path.parts[-5:] if len(path.parts) > 4 else ("",) * 5
+        folder, variant, seed, split, name = parts
+        numbers = _number(seed, "seed"), _number(split, "split")
+        if folder != STUDIES or name != file or None in numbers:
+            raise DataError(f"{path}: expected a path that ends in {STUDIES}/<variant>/seed<n>/split<N>/{file}")
+        return cls(variant, *(int(number or 0) for number in numbers))
 
 
 def digest(values: Any) -> str:
@@ -77,6 +128,40 @@ def digest(values: Any) -> str:
 def split_of(path: Path) -> int:
     """The split that the folder of ``path`` is named for; raises DataError when it is not called ``split<N>``."""
     folder = path.absolute().parent.name
-    if match := re.fullmatch(r"split(\d+)", folder):
-        return int(match[1])
-    raise DataError(f"{path}: lies in a folder called {folder!r}, expected split<N>; move it, or name the split")
+    split = _number(folder, "split")
+    if split is None:
+        raise DataError(f"{path}: lies in a folder called {folder!r}, expected split<N>; move it, or name the split")
+    return split
+
+
+def home_of(folder: Path) -> Path:
+    """Where the files of the training ``folder`` lie: there, or one above, where one network serves all splits.
+
+    The untrained network is such a one: its split folders hold features and scores alone.
+    """
+    above = folder.absolute().parent
+    shared = _number(folder.name, "split") is not None and (above / CONFIG).exists()
+    return above if shared and not (folder / CONFIG).exists() else folder
+
+
+def by_method(methods: Sequence[str], paths: Sequence[Path], file: str) -> list[tuple[Place, Path]]:
+    """Each of ``paths``, which end in ``<method>/split<N>/<file>``, with its place.
+
+    Raises DataError for a path of another form or of no method of ``methods``, and for a method without a path.
+    """
+    found = [(Place.of(path, file), path) for path in paths]
+    for place, path in found:
+        if place.method not in methods:
+            raise DataError(
+                f"{path}: of the method {place.method!r}, expected one of {', '.join(methods)}; name it, too"
+            )
+    given = {place.method for place, _ in found}
+    if lacking := [method for method in methods if method not in given]:
+        raise DataError(f"no {file} of {', '.join(lacking)} is given; give one, or leave the method out")
+    return found
+
+
+def _number(name: str, prefix: str) -> int | None:
+    """N of a folder called ``<prefix>N``, None of another."""
+    match = re.fullmatch(rf"{prefix}(\d+)", name)
+    return int(match[1]) if match else None

@@ -6,24 +6,24 @@ trained once a seed, on one split, and scored as every other training. Reads and
 
 from __future__ import annotations
 
-import dataclasses
-import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from msclnet import config as settings
-from msclnet.config import Config, Losses, SetName, Studies, TrainJob
+from msclnet.config import Config, Studies, TrainJob
 from msclnet.core.errors import DataError
-from msclnet.results.scores import read_rows
-from msclnet.results.tables import HOW, METRICS, Row
+from msclnet.datasets.table import SETS
+from msclnet.results.layout import SCORES, STUDIES, StudyPlace
+from msclnet.results.scores import HEADLINE, HOW, METRICS, Row, headline, read_scores
 
-FOLDER = "studies"  # results/<set>/studies/<variant>/seed<n>/split<k>
+FOLDER = STUDIES  # of their trainings, in the place of a method's
 PARTS = {"MS": ("div", "t"), "MC": ("global", "local"), "CA": ("sub", "intra", "inter")}
 LAMBDAS = ("div", "t", "local", "global")  # Eq. 17, in the order of Figure 6
 COMPLETE = ("MS", "MC", "CA")
-# What is added to the baseline B = AGW*, Rank-1 and mAP in percent: Table 1 of the paper, SYSU-MM01, all-search.
+PRINTED_ON = "SYSU-MM01"  # the images of the numbers in print, all-search
+# What is added to the baseline B = AGW*, Rank-1 and mAP in percent: Table 1 of the paper.
 TABLE_1: tuple[tuple[tuple[str, ...], float, float], ...] = (
     ((), 59.82, 56.07),
     (("div",), 60.32, 56.79),
@@ -41,12 +41,11 @@ TABLE_1: tuple[tuple[tuple[str, ...], float, float], ...] = (
     (("MC", "CA"), 72.81, 67.66),
     (COMPLETE, 76.99, 71.64),
 )
-# Where a study measures: as the paper's Table 1 does for SYSU-MM01; elsewhere the mean of the two directions.
-SETTING: dict[SetName, dict[str, str | int]] = {"sysu": {"mode": "all", "shots": 1}, "regdb": {}, "llcm": {}}
-FEATURE = "bn"
+# The paper's choice of each lambda, Eq. 17.
+PRINTED_WEIGHTS = {"div": 0.5, "t": 1.25, "local": 0.8, "global": 1.5}
 
 
-class Point(NamedTuple):
+class SensitivityPoint(NamedTuple):
     """A point of Figure 6: the complete method with one weight changed."""
 
     term: str
@@ -60,29 +59,27 @@ def ablation_variants() -> list[str]:
     return ["+".join(("B", *added)) for added, _, _ in TABLE_1]
 
 
-def sensitivity_points(studies: Studies, losses: Losses) -> list[Point]:
+def sensitivity_points(studies: Studies, losses: Mapping[str, float]) -> list[SensitivityPoint]:
     """Each lambda at each of ``studies.weights``, and at the one in ``losses``, which is the complete method."""
-    configured_weights = settings.plain(losses)
     complete = ablation_variants()[-1]
     points = []
     for term in LAMBDAS:
-        for weight in sorted({*studies.weights, configured_weights[term]}):
-            configured = weight == configured_weights[term]
-            points.append(Point(term, weight, complete if configured else f"{term}={weight:g}", configured))
+        for weight in sorted({*studies.weights, losses.get(term, 0.0)}):
+            configured = weight == losses.get(term, 0.0)
+            points.append(SensitivityPoint(term, weight, complete if configured else f"{term}={weight:g}", configured))
     return points
 
 
-def variants(studies: Studies, losses: Losses) -> dict[str, Losses]:
+def variants(studies: Studies, losses: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """The losses of every variant of both studies, by name; ``losses`` are the complete method's."""
-    full = settings.plain(losses)
     terms = _terms(COMPLETE)
     named = {}
     for name, (added, _, _) in zip(ablation_variants(), TABLE_1, strict=True):
         on = _terms(added)
-        named[name] = {key: weight if key in on or key not in terms else 0.0 for key, weight in full.items()}
+        named[name] = {key: weight for key, weight in losses.items() if key in on or key not in terms}
     for point in sensitivity_points(studies, losses):
-        named.setdefault(point.variant, full | {point.term: point.weight})
-    return {name: settings.build(Losses, weights, f"studies.{name}") for name, weights in named.items()}
+        named.setdefault(point.variant, {**losses, point.term: point.weight})
+    return named
 
 
 def method_name(variant: str, seed: int) -> str:
@@ -91,24 +88,24 @@ def method_name(variant: str, seed: int) -> str:
 
 
 def train_job(config: Config, name: str) -> TrainJob:
-    """The section of the training called ``name`` (see ``method_name``)."""
+    """The section of the training called ``name``, as ``method_name`` gives it."""
     _, variant, seed = name.split("/")
     studied = config.methods[config.studies.method]
     job = settings.train_job(config, config.studies.set, config.studies.method, config.studies.split)
-    return dataclasses.replace(
+    return settings.replace(
         job,
         seed=int(seed.removeprefix("seed")),
         method_name=name,
-        method=dataclasses.replace(studied, losses=variants(config.studies, studied.losses)[variant]),
+        method=settings.replace(studied, losses=variants(config.studies, studied.losses)[variant]),
         epochs=config.studies.epochs,
         processes=1 if job.data == settings.STAND_IN else job.processes,
     )
 
 
-def ablation(name: SetName, data: str, paths: Sequence[Path]) -> list[Row]:
+def ablation(name: str, data: str, paths: Sequence[Path]) -> list[Row]:
     """The rows of Table 1: mean and sample standard deviation over the seeds beside the paper's numbers.
 
-    ``paths`` end in ``studies/<variant>/seed<n>/split<k>/scores.json``; ``data`` is the real set's name or
+    ``paths`` end in ``studies/<variant>/seed<n>/split<N>/scores.json``; ``data`` is the real set's name or
     ``stand-in``. Raises DataError for a path of another kind, a variant without scores, and unequal seeds.
     """
     scores = _by_variant(name, paths, ablation_variants())
@@ -121,7 +118,7 @@ def ablation(name: SetName, data: str, paths: Sequence[Path]) -> list[Row]:
     return table
 
 
-def sensitivity(name: SetName, data: str, points: Sequence[Point], paths: Sequence[Path]) -> list[Row]:
+def sensitivity(name: str, data: str, points: Sequence[SensitivityPoint], paths: Sequence[Path]) -> list[Row]:
     """A row for each of ``points``; otherwise as ``ablation``. The paper draws its curves and prints no numbers."""
     scores = _by_variant(name, paths, [point.variant for point in points])
     return [
@@ -137,25 +134,28 @@ def _terms(added: Sequence[str]) -> set[str]:
     return {term for part in added for term in PARTS.get(part, (part,))}
 
 
-def _setting(name: SetName, seeds: dict[int, Row]) -> Row:
-    """What was compared, and how, in every seed's training."""
-    first = seeds[min(seeds)]
-    return {key: first[key] for key in HOW} | (SETTING[name] or {"direction": "both"})
+def _setting(name: str, seeds: dict[int, Row]) -> Row:
+    """What was compared, and how, in every seed's training: the headline, ``both`` where it is a mean of two."""
+    first, data_set = seeds[min(seeds)], SETS.get(name)
+    values = {column: {setting[column] for setting in data_set.headline} for column in data_set.columns}
+    return {key: first[key] for key in HOW} | {
+        column: found.pop() if len(found) == 1 else "both" if len(found) == 2 else "mean"
+        for column, found in values.items()
+    }
 
 
-def _by_variant(name: SetName, paths: Sequence[Path], wanted: Sequence[str]) -> dict[str, dict[int, Row]]:
+def _by_variant(name: str, paths: Sequence[Path], wanted: Sequence[str]) -> dict[str, dict[int, Row]]:
     """The mean scores of each variant's trainings, by seed."""
     scores: dict[str, dict[int, Row]] = {}
     for path in paths:
-        match = re.search(rf"{FOLDER}/([^/]+)/seed(\d+)/split(\d+)/scores\.json$", path.as_posix())
-        if not match:
-            raise DataError(f"{path}: expected a path that ends in {FOLDER}/<variant>/seed<n>/split<k>/scores.json")
-        rows = read_rows(name, int(match[3]), path)
-        here = [r for r in rows if r["feature"] == FEATURE and all(r[k] == v for k, v in SETTING[name].items())]
-        if not here:
-            raise DataError(f"{path}: no row of {SETTING[name]}, feature {FEATURE}; evaluate that setting, too")
+        place = StudyPlace.of(path, SCORES)
+        compared = headline(name, read_scores(name, place.split, path))
+        for setting, rows in zip(SETS.get(name).headline, compared, strict=True):
+            if not rows:
+                raise DataError(f"{path}: no row of {dict(setting)}, feature {HEADLINE}; evaluate that setting, too")
+        here = [row for rows in compared for row in rows]
         means = {metric: statistics.fmean(float(row[metric]) for row in here) for metric in METRICS}
-        scores.setdefault(match[1], {})[int(match[2])] = {key: here[0][key] for key in HOW} | means
+        scores.setdefault(place.variant, {})[place.seed] = {key: here[0][key] for key in HOW} | means
     for variant in wanted:
         seeds = sorted(scores.get(variant, {}))
         if not seeds or seeds != sorted(scores[wanted[0]]):

@@ -1,49 +1,39 @@
 """From the scores of single trainings to the tables of a data set: every trial, and the summary over trials.
 
-A trial is a split of RegDB (a training each) or a gallery draw of SYSU-MM01 or LLCM (of one training). Reads and writes
-text; imports neither torch nor MLflow.
+A trial is a split, which is a training of its own, or a gallery draw of one training: the data set says which. Reads
+and writes text; imports neither torch nor MLflow.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msclnet.config import SetName
 from msclnet.core.errors import DataError
 from msclnet.core.files import atomic_write
-from msclnet.results.scores import COUNTS, HOW, METRICS, SETTING, TRIAL, Row, read_rows
-
-SPREAD = ("rank1", "mAP", "mINP")  # the metrics whose standard deviation the summary gives
-ORDER = {  # of the tables' rows; the other keys are ordered by value
-    "feature": ("bn", "pooled"),
-    "direction": ("visible-to-infrared", "infrared-to-visible"),
-    "mode": ("all", "indoor"),
-}
-
-# Rank-1 and mAP in print, in percent. MSCLNet: Zhang et al., ECCV 2022, comparison with the state of the art
-# (SYSU-MM01 single-shot, RegDB mean of ten trials). AGW: Ye et al., TPAMI 2021, without the random erasing that
-# MSCLNet's own baseline AGW* adds (SYSU-MM01 all, single-shot: 59.82 and 56.07).
-PAPER: dict[tuple[SetName, str, tuple[str | int, ...]], tuple[float, float]] = {
-    ("regdb", "msclnet", ("visible-to-infrared",)): (84.17, 80.99),
-    ("regdb", "msclnet", ("infrared-to-visible",)): (83.86, 78.31),
-    ("regdb", "agw", ("visible-to-infrared",)): (70.05, 66.37),
-    ("regdb", "agw", ("infrared-to-visible",)): (70.49, 65.90),
-    ("sysu", "msclnet", ("all", 1)): (76.99, 71.64),
-    ("sysu", "msclnet", ("indoor", 1)): (78.49, 81.17),
-    ("sysu", "agw", ("all", 1)): (47.50, 47.65),
-    ("sysu", "agw", ("indoor", 1)): (54.17, 62.97),
-}
+from msclnet.datasets.table import SETS
+from msclnet.results.layout import SCORES, by_method
+from msclnet.results.scores import (
+    COUNTS,
+    FEATURES,
+    HEADLINE,
+    HEADLINES,
+    HOW,
+    METRICS,
+    USUAL,
+    Row,
+    compared,
+    read_scores,
+)
 
 
-def trials(name: SetName, data: str, methods: Sequence[str], paths: Sequence[Path]) -> list[Row]:
-    """A row for each method, feature, setting (direction, or mode and shots) and split or draw.
+def trials(name: str, data: str, methods: Sequence[str], paths: Sequence[Path]) -> list[Row]:
+    """A row for each method, feature, comparison (as the data set's columns tell them apart) and split or draw.
 
     ``paths`` end in ``<method>/split<N>/scores.json``; ``data`` is the real set's name or ``stand-in``. Percentages
     are as exact as in the files. Methods in the order given, then the headline feature ``bn`` first, then the settings
@@ -53,11 +43,12 @@ def trials(name: SetName, data: str, methods: Sequence[str], paths: Sequence[Pat
     another has, and for a file that is not of this data set or of its folder's split.
     """
     files = _by_training(methods, paths)
+    order = {"feature": FEATURES, **SETS.get(name).order}
+    keys = (*compared(name), SETS.get(name).trial)
     rows: dict[tuple[object, ...], Row] = {}
     for (method, split), path in files.items():
-        for scored in read_rows(name, split, path):
-            keys = (*HOW, *SETTING[name], TRIAL[name])
-            place = (methods.index(method), *(_rank(path, key, scored[key]) for key in keys))
+        for scored in read_scores(name, split, path):
+            place = (methods.index(method), *(_rank(order, path, key, scored[key]) for key in keys))
             if place in rows:
                 what = ", ".join(f"{key} {scored[key]}" for key in keys)
                 raise DataError(f"{path}: {method} has a second row of {what}; expected one: give each training once")
@@ -67,28 +58,29 @@ def trials(name: SetName, data: str, methods: Sequence[str], paths: Sequence[Pat
     return [rows[place] for place in sorted(rows)]
 
 
-def summary(name: SetName, rows: Sequence[Row]) -> list[Row]:
+def summary(name: str, rows: Sequence[Row]) -> list[Row]:
     """Mean, and sample standard deviation (n - 1; none of one trial), over the trials of each method and setting.
 
     ``paper_rank1`` and ``paper_mAP`` stand beside the ``bn`` rows alone, the feature that the paper reports, without
     flip averaging and re-ranking; they are None where nothing is in print.
     """
+    data_set, keys = SETS.get(name), ("data", "method", *compared(name))
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[tuple(row[key] for key in ("data", "method", *HOW, *SETTING[name]))].append(row)
+        groups[tuple(row[key] for key in keys)].append(row)
     table = []
     for group, members in groups.items():
-        line: Row = dict(zip(("data", "method", *HOW, *SETTING[name]), group, strict=True))
+        line: Row = dict(zip(keys, group, strict=True))
         line["trials"] = len(members)
         for metric in METRICS:
             values = [row[metric] for row in members]
             line[metric] = statistics.fmean(values)
-            if metric in SPREAD:
+            if metric in HEADLINES:
                 line[f"{metric}_std"] = statistics.stdev(values) if len(values) > 1 else None
-        as_printed = (line["feature"], line["flip"], line["rerank"]) == ("bn", "no", "no")
-        compared = tuple(line[key] for key in SETTING[name])  # whatever the protocol: print does not say it
-        printed = PAPER.get((name, line["method"], compared)) if as_printed else None
-        line["paper_rank1"], line["paper_mAP"] = printed or (None, None)
+        as_printed = line["feature"] == HEADLINE and all(line[key] == way for key, way in USUAL.items())
+        setting = tuple(line[key] for key in data_set.columns)  # whatever the protocol: print does not say it
+        printed = data_set.printed.get((line["method"], setting)) if as_printed else None
+        line["paper_rank1"], line["paper_mAP"] = (printed.rank1, printed.mAP) if printed else (None, None)
         table.append(line)
     return table
 
@@ -101,6 +93,18 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
     writer.writerows([_shown(value) for value in row.values()] for row in rows)
     with atomic_write(path) as partial:
         partial.write_text(text.getvalue())
+
+
+def read_csv(path: Path, columns: Sequence[str], maker: str) -> list[dict[str, str]]:
+    """The rows of a CSV that the script ``maker`` writes; DataError when it is absent or lacks one of ``columns``."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; expected a table of {maker}: make it with {maker}") from None
+    if missing := [column for column in columns if not rows or column not in rows[0]]:
+        raise DataError(f"{path}: {len(rows)} rows without {', '.join(missing)}; expected the table {maker} writes")
+    return rows
 
 
 def readable(rows: Sequence[Row]) -> str:
@@ -141,35 +145,30 @@ def condensed(table: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 def _by_training(methods: Sequence[str], paths: Sequence[Path]) -> dict[tuple[str, int], Path]:
     """The path of each method and split."""
     files: dict[tuple[str, int], Path] = {}
-    for path in paths:
-        method, folder, file = path.parts[-3:] if len(path.parts) > 2 else ("", "", "")
-        match = re.fullmatch(r"split(\d+)", folder)
-        if file != "scores.json" or not match:
-            raise DataError(f"{path}: expected a path that ends in <method>/split<N>/scores.json")
-        if method not in methods:
-            raise DataError(f"{path}: of the method {method!r}, expected one of {', '.join(methods)}; name it, too")
-        split = int(match[1])
-        if (method, split) in files:
-            raise DataError(f"{path}: a second file of {method}, split {split}; expected one: give each training once")
-        files[method, split] = path
+    for place, path in by_method(methods, paths, SCORES):
+        key = (place.method, place.split)
+        if key in files:
+            raise DataError(
+                f"{path}: a second file of {place.method}, split {place.split}; expected one: give each training once"
+            )
+        files[key] = path
     splits = sorted({split for _, split in files})
     for method in methods:
-        lacking = [str(split) for split in splits if (method, split) not in files]
-        if lacking or not splits:
+        if lacking := [str(split) for split in splits if (method, split) not in files]:
             raise DataError(
-                f"{method}: no scores.json of split {', '.join(lacking) or '<N>'} is given; expected the same splits "
-                f"of {', '.join(methods)}: evaluate it, or leave the method out"
+                f"{method}: no {SCORES} of split {', '.join(lacking)} is given; expected the same splits of "
+                f"{', '.join(methods)}: evaluate it, or leave the method out"
             )
     return files
 
 
-def _rank(path: Path, key: str, value: Any) -> Any:
+def _rank(order: Mapping[str, Sequence[str]], path: Path, key: str, value: Any) -> Any:
     """Where a value stands among those of its key."""
-    if key not in ORDER:
+    if key not in order:
         return value
-    if value not in ORDER[key]:
-        raise DataError(f"{path}: {key} is {value!r}, expected {' or '.join(ORDER[key])}; evaluate the training again")
-    return ORDER[key].index(value)
+    if value not in order[key]:
+        raise DataError(f"{path}: {key} is {value!r}, expected {' or '.join(order[key])}; evaluate the training again")
+    return order[key].index(value)
 
 
 def _shown(value: object) -> str:

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from msclnet.core.errors import UserError
 from msclnet.core.files import exclusive_lock
+from msclnet.results.layout import CONFIG, DEFAULT, home_of
+from msclnet.results.training import Training, read_training
+from msclnet.tracking.experiment import TrackedSet, experiment_of
+from msclnet.tracking.naming import CURVES, Curves, Measurement, curves, facts, parameters
 from msclnet.tracking.server import (
     connect,
-    experiment_of,
+    database_of,
     log_parameters_and_tags,
     log_points,
     readable_errors,
     resolve,
     runs_with,
 )
-from msclnet.tracking.training import CURVES, Point, Points, Training, facts, parameters, read_training
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,32 +33,34 @@ if TYPE_CHECKING:
 MEASURED = ("epoch/seconds", "epoch/images_per_second", "system/")  # of the machine: other values in a repeated epoch
 
 
-def mirror(folder: Path, uri: str) -> dict[str, Any]:
-    """Sends what the server lacks of the training in ``folder``, running or ended; returns its row of ``complete``.
+def mirror(folder: Path, uri: str, experiment: str = DEFAULT) -> dict[str, Any]:
+    """Sends what the server lacks of the training in ``folder``, running or ended; returns its row of ``publish``.
 
-    A run is known by its method, split and the digest of its configuration. One whose points contradict the record (it
-    was trained again, with other code) and those of other configurations are tagged ``superseded``, and a new one is
-    made. Raises DataError for a damaged record and TrackingError.
+    A run is known by its experiment, method, split and the digest of its configuration. One whose points contradict the
+    record (it was trained again, with other code) and those of other configurations are tagged ``superseded``, and a
+    new one is made. Raises DataError for a damaged record and TrackingError.
     """
     training = read_training(folder)
     address = resolve(uri)
     with readable_errors(address):
         client = connect(address)
-        return mirror_to(client, experiment_of(client, address, training.job), folder, training)[1]
+        home = experiment_of(client, address, TrackedSet.of(training.job, experiment))
+        return mirror_to(client, address, home, training)[1]
 
 
-def mirror_to(client: MlflowClient, experiment: str, folder: Path, training: Training) -> tuple[str, dict[str, Any]]:
-    """The method's run, and the row of the training's run after what it lacked has been sent.
+def mirror_to(client: MlflowClient, address: str, home: str, training: Training) -> tuple[str, dict[str, Any]]:
+    """The method's run in MLflow's experiment ``home``, and the row of the training's after what it lacked was sent.
 
     The locks keep a live mirror of a training, that of its next start, and those of its siblings from making the same
-    run twice.
+    run twice. A training's folder may be the one it was trained in or an experiment's, whose files are links to that
+    one's: both hold the same config.yaml.
     """
-    job = training.job
-    with exclusive_lock(folder.parent):
-        parent = _method_run(client, experiment, training)
-    with exclusive_lock(folder):
-        points = training.points()
-        run, held = _training_run(client, experiment, training, points)
+    job, folder, database = training.job, training.folder, database_of(address)
+    with exclusive_lock(database.parent if database else folder.parent):
+        parent = _method_run(client, home, training)
+    with exclusive_lock(folder), exclusive_lock(home_of(folder) / CONFIG):
+        points = curves(training)
+        run, held = _training_run(client, home, training, points)
         run_id = run.info.run_id
         tags = {"mlflow.parentRunId": parent, **facts(training)}
         log_parameters_and_tags(client, run, parameters(job), tags)
@@ -81,10 +86,10 @@ def _method_run(client: MlflowClient, experiment: str, training: Training) -> st
     return client.create_run(experiment, training.began, tags, method).info.run_id
 
 
-def _training_run(client: MlflowClient, experiment: str, training: Training, points: Points) -> tuple[Run, Points]:
+def _training_run(client: MlflowClient, experiment: str, training: Training, points: Curves) -> tuple[Run, Curves]:
     """The run that mirrors the training, with the points it holds; new when none does. All others are superseded."""
     identity = {"role": "training", "method": training.job.method_name, "split": str(training.job.split)}
-    current, held = None, Points()
+    current, held = None, Curves()
     for run in runs_with(client, experiment, **identity):
         if not current and run.data.tags.get("config") == training.digest:
             held = _held(client, run)
@@ -95,13 +100,13 @@ def _training_run(client: MlflowClient, experiment: str, training: Training, poi
             client.set_tag(run.info.run_id, "superseded", "true")
     if not current:
         tags = identity | {"config": training.digest}
-        return client.create_run(experiment, training.began, tags, training.name), Points()
+        return client.create_run(experiment, training.began, tags, training.name), Curves()
     if "superseded" in current.data.tags:  # the former configuration is back
         client.delete_tag(current.info.run_id, "superseded")
     return current, held
 
 
-def _agree(held: Points, points: Points, whole: bool) -> bool:
+def _agree(held: Curves, points: Curves, whole: bool) -> bool:
     """Whether no step held has another value in the record; ``whole``: nor is one unknown to it.
 
     The record of a resumed training lacks, for a while, the steps after its checkpoint that the server holds.
@@ -116,11 +121,11 @@ def _agree(held: Points, points: Points, whole: bool) -> bool:
     return True
 
 
-def _held(client: MlflowClient, run: Run) -> Points:
+def _held(client: MlflowClient, run: Run) -> Curves:
     """What the server has of a training's curves."""
     return {
         name: {
-            metric.step: Point(metric.value, metric.timestamp)
+            metric.step: Measurement(metric.value, metric.timestamp)
             for metric in client.get_metric_history(run.info.run_id, name)
         }
         for name in run.data.metrics
@@ -130,10 +135,11 @@ def _held(client: MlflowClient, run: Run) -> Points:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m msclnet.tracking.mirror", description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="the training's, e.g. results/regdb/msclnet/split3")
+    parser.add_argument("folder", type=Path, help="the training's, e.g. results/<set>/<method>/split3")
     parser.add_argument("--uri", default="", help="tracking URI (default: mlflow.db in the working directory)")
+    parser.add_argument("--experiment", default=DEFAULT, help=f"whose runs they are (default: {DEFAULT})")
     args = parser.parse_args()
-    mirror(args.folder, args.uri)
+    mirror(args.folder, args.uri, args.experiment)
 
 
 if __name__ == "__main__":

@@ -2,156 +2,131 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from msclnet.config import STAND_IN, SetName, TrainJob, title
-from msclnet.core.errors import DataError
+from msclnet.config import STAND_IN, TrainJob, title
 from msclnet.core.types import Modality
 from msclnet.data.pack import MANIFEST, Pack
-from msclnet.results.tables import condensed
+from msclnet.results.captions import images, trial_of
+from msclnet.results.layout import CONFIG
+from msclnet.results.scores import HEADLINE
+from msclnet.results.tables import condensed, read_csv
+from msclnet.tracking.delivery import Delivery, Scored, read
+from msclnet.tracking.experiment import experiment_of, page
 from msclnet.tracking.mirror import mirror_to
+from msclnet.tracking.naming import facts, parameters
 from msclnet.tracking.server import (
     connect,
-    experiment_of,
     log_latest,
     log_parameters_and_tags,
     log_tags,
-    page,
     prepare,
     readable_errors,
 )
-from msclnet.tracking.training import FEATURE, Training, facts, parameters, read_scores, read_training, yaml_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput
 
 
-def publish(
-    uri: str,
-    name: SetName,
-    data: str,
-    methods: Sequence[str],
-    folders: Sequence[Path],
-    tables: Sequence[Path],
-    figures: Sequence[Path],
-    pack: Path | None = None,
-) -> dict[str, Any]:
-    """Mirrors the trainings in ``folders`` and adds scores, tables, figures and configurations; may be run again.
+def publish(uri: str, delivery: Delivery) -> dict[str, Any]:
+    """Mirrors the trainings of a delivery and adds scores, tables, figures and configurations; may be run again.
 
-    A training's run takes its ``scores.json``, in percent, as ``<setting>/<feature>/<metric>`` (of SYSU-MM01 the mean
-    over the draws); a method's run the mean over its splits or draws, and the sample standard deviation as
-    ``<...>_std``. ``rank1``, ``mAP`` and ``mINP`` are the headline: the BN feature, of RegDB the mean of both
-    directions, of SYSU-MM01 all-search, single-shot. Every method's run holds the ``tables`` (CSV) and ``figures``
-    (SVG, PNG and CSV, as far as they lie beside the one named). With ``pack``, the folder of packed images, each run
-    says which images it trained and was tested on, with their digest.
+    A training's run takes its ``scores.json``, in percent, as ``<comparison>/<feature>/<metric>`` (a mean, where its
+    trials are gallery draws); a method's run the mean over its trials, and the sample standard deviation as
+    ``<...>_std``. ``rank1``, ``mAP`` and ``mINP`` are the data set's headline. Every method's run holds the tables and
+    figures (SVG, PNG and CSV, as far as they lie beside the one named). With a pack each run says which images it
+    trained and was tested on, with their digest.
 
     Returns the experiment and, for each method and then its trainings, the run's id and its number of points. Raises
     DataError for a file that is missing, damaged or of another data set, and TrackingError.
     """
-    trainings = [(folder, read_training(folder), read_scores(name, folder / "scores.json")) for folder in folders]
-    for folder, training, _ in trainings:
-        found = (training.job.set, training.job.data)
-        if found != (name, data) or training.job.method_name not in methods:
-            raise DataError(
-                f"{folder}: a training of {training.job.method_name} on {found[0]} ({found[1]}); expected one of "
-                f"{', '.join(methods)} on {name} ({data})"
-            )
-    if absent := [str(path) for path in (*tables, *figures) if not path.is_file()]:
-        raise DataError(f"{', '.join(absent)}: no such file; expected a table or figure: build it first")
-    packed = Pack.open(pack) if pack else None
+    trainings = read(delivery)
+    packed = Pack.open(delivery.pack) if delivery.pack else None
     address = prepare(uri)
     runs: list[dict[str, Any]] = []
     with readable_errors(address):
         client = connect(address)
-        for method in methods:
-            mine = [entry for entry in trainings if entry[1].job.method_name == method]
-            if not mine:
-                raise DataError(f"{method}: none of its trainings is given; expected at least one folder")
-            experiment = experiment_of(client, address, mine[0][1].job)
+        home = experiment_of(client, address, delivery.tracked)
+        for mine in trainings.values():
             rows = []
-            for folder, training, scores in mine:
-                parent, row = mirror_to(client, experiment, folder, training)
-                means = {key: statistics.fmean(values) for key, values in scores.items()}
-                log_latest(client, row["run_id"], means)
-                log_tags(
-                    client,
-                    client.get_run(row["run_id"]),
-                    {"mlflow.note.content": _note(training.job, tables, training.name)},
-                )
-                client.log_text(row["run_id"], yaml_of(folder), "config.yaml")
+            for scored in mine:
+                training = scored.training
+                parent, row = mirror_to(client, address, home, training)
+                run_id = row["run_id"]
+                means = {key: statistics.fmean(values) for key, values in scored.scores.items()}
+                log_latest(client, run_id, means)
+                note = _note(delivery, training.job, training.name)
+                log_tags(client, client.get_run(run_id), {"mlflow.note.content": note})
+                client.log_text(run_id, training.configuration, CONFIG)
                 if packed:
-                    client.log_inputs(row["run_id"], _halves(packed, training.job))
+                    client.log_inputs(run_id, _halves(packed, training.job))
                 rows.append(row | {"scores": len(means)})
-            outer = _complete_method(client, parent, mine, tables, figures)
+            outer = _complete_method(client, parent, mine, delivery)
             if packed:
-                client.log_inputs(parent, _whole(packed, mine[0][1].job))
+                client.log_inputs(parent, _whole(packed, mine[0].training.job))
             runs += [outer, *rows]
-        note = f"[All runs, best first]({page(experiment)}). {_note(mine[0][1].job, tables, '')}"
-        client.set_experiment_tag(experiment, "mlflow.note.content", note)
-    return {"experiment": {"id": experiment, "name": title(name, data)}, "runs": runs}
+        note = f"[All runs, best first]({page(home)}). {_note(delivery)}"
+        client.set_experiment_tag(home, "mlflow.note.content", note)
+    return {"experiment": {"id": home, "name": delivery.tracked.name}, "runs": runs}
 
 
-def _complete_method(
-    client: MlflowClient,
-    run_id: str,
-    mine: Sequence[tuple[Path, Training, dict[str, list[float]]]],
-    tables: Sequence[Path],
-    figures: Sequence[Path],
-) -> dict[str, Any]:
+def _complete_method(client: MlflowClient, run_id: str, mine: Sequence[Scored], delivery: Delivery) -> dict[str, Any]:
     """Scores over all trials, files, tags and description of a method's run; returns its row."""
     pooled: dict[str, list[float]] = {}
-    for _, _, scores in mine:
-        for key, values in scores.items():
+    for scored in mine:
+        for key, values in scored.scores.items():
             pooled.setdefault(key, []).extend(values)
     table = {key: statistics.fmean(trials) for key, trials in pooled.items()}
     table |= {f"{key}_std": statistics.stdev(trials) for key, trials in pooled.items() if len(trials) > 1}
     log_latest(client, run_id, table)
-    folder, first, _ = mine[0]
-    client.log_text(run_id, yaml_of(folder), "config.yaml")
-    for path in tables:
+    first = mine[0].training
+    client.log_text(run_id, first.configuration, CONFIG)
+    for path in delivery.tables:
         client.log_artifact(run_id, str(path), "tables")
-    for path in figures:
+    for path in delivery.figures:
         for file in (path.with_suffix(ending) for ending in (".svg", ".png", ".csv")):
             if file.is_file():
                 client.log_artifact(run_id, str(file), "figures")
     run = client.get_run(run_id)
     shared = {key: value for key, value in parameters(first.job).items() if key != "split"}
-    tags = facts(first) | {"mlflow.note.content": _note(first.job, tables, f"{len(mine)} training(s)")}
+    tags = facts(first) | {"mlflow.note.content": _note(delivery, first.job, f"{len(mine)} training(s)")}
     log_parameters_and_tags(client, run, shared, tags)
-    ended = max(training.ended or 0 for _, training, _ in mine)
+    ended = max(scored.training.ended or 0 for scored in mine)
     if ended and (run.info.status, run.info.end_time) != ("FINISHED", ended):
         client.set_terminated(run_id, "FINISHED", ended)
     method = first.job.method_name
     return {"name": method, "method": method, "split": None, "run_id": run_id, "points": 0, "scores": len(table)}
 
 
-def _note(job: TrainJob, tables: Sequence[Path], what: str) -> str:
+def _note(delivery: Delivery, job: TrainJob | None = None, what: str = "") -> str:
     """The summary, the table that counts trials, in Markdown: the BN feature beside the paper's numbers.
 
-    ``what`` names a method's run or a training, whose row stands alone; all methods' where it is empty.
+    With ``job``, the method's or training's that ``what`` names, its row stands alone.
     """
-    of = "**Drawn stand-in: no result on the real set.**" if job.data == STAND_IN else f"Images: {job.data}."
-    head = f"{job.method_name} on {title(job.set, job.data)}, {what}." if what else f"{title(job.set, job.data)}."
-    text = [f"{head} {of} BN feature, percent; mean (standard deviation over the trials)."]
-    for path in tables:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
+    tracked = delivery.tracked
+    head = f"{job.method_name} on {tracked.name}, {what}." if job else f"{tracked.name}."
+    trial = trial_of(tracked.set).name
+    text = [f"{head} {_bold(tracked.data)} BN feature, percent; mean (standard deviation over the {trial}s)."]
+    for path in delivery.tables:
+        rows = read_csv(path, (), "aggregate.py")
         if not rows or "trials" not in rows[0]:
             continue
-        mine = [r for r in rows if r["feature"] == FEATURE and (not what or r["method"] == job.method_name)]
-        if mine:
+        if mine := [r for r in rows if r["feature"] == HEADLINE and (job is None or r["method"] == job.method_name)]:
             heads, body = condensed(mine)
             text += ["", *("| " + " | ".join(cells) + " |" for cells in (heads, ["---"] * len(heads), *body))]
     return "\n".join(text)
+
+
+def _bold(data: str) -> str:
+    """What the images are; a stand-in is not to be overlooked."""
+    return f"**{images(data)}**" if data == STAND_IN else images(data)
 
 
 def _halves(pack: Pack, job: TrainJob) -> list[DatasetInput]:

@@ -2,15 +2,15 @@
 
     mlflow.pyfunc.load_model("models:/msclnet-regdb@best").predict(images)[:, 1]  # as infrared images
 
-The registered model of a data set is ``msclnet-<set>``; its versions are the best split of each method. MLflow is
-imported late, torch is not.
+The registered model of a data set is ``msclnet-<set>``, or ``msclnet-<set>-<experiment>`` of an experiment with a name;
+its versions are the best split of each method. MLflow is imported late, torch is not.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,15 +19,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from msclnet.config import STAND_IN, SetName, title
+from msclnet.config import STAND_IN
 from msclnet.core.errors import DataError
 from msclnet.core.files import sha256
 from msclnet.core.types import Modality
 from msclnet.data.augmentation import normalise
 from msclnet.model.files import load_model
 from msclnet.model.msclnet import MSCLNet
+from msclnet.results.layout import MODEL
+from msclnet.results.training import Training
+from msclnet.tracking.delivery import Delivery, read
+from msclnet.tracking.experiment import TrackedSet
 from msclnet.tracking.server import connect, import_mlflow, readable_errors, resolve
-from msclnet.tracking.training import read_scores, read_training
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,58 +53,55 @@ class BothStreams(nn.Module):
         return torch.stack([self.network.embed(normal, modality).bn for modality in Modality], dim=1)
 
 
-def register(
-    uri: str, name: SetName, data: str, methods: Sequence[str], folders: Sequence[Path], record: Path
-) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Candidate:
+    """The training that stands for its method."""
+
+    training: Training
+    rank1: float  # percent, the headline's
+    mean: float  # over all trainings of the method
+    run_id: str
+
+
+def register(uri: str, delivery: Delivery, record: Path) -> list[dict[str, Any]]:
     """Logs and registers the best split's model of each method; returns a row of each. May be run again.
 
-    Of the trainings in ``folders`` the one of the highest headline Rank-1 stands for its method; the alias ``best``
-    (``best-stand-in`` on drawn images) goes to the method of the highest mean over its splits. ``record`` is the file
-    track.py wrote, with the runs' ids. A model that is registered already is not logged again.
+    Of a method's trainings the one of the highest headline Rank-1 stands for it; the alias ``best`` (``best-stand-in``
+    on drawn images) goes to the method of the highest mean over its splits. ``record`` is the file track.py wrote, with
+    the runs' ids. A model that is registered already is not logged again.
 
     Raises DataError for files that are missing or do not belong together, and TrackingError.
     """
-    runs = _runs(record)
-    rows: list[dict[str, Any]] = []
-    for method in methods:
-        scores = {
-            folder: statistics.fmean(read_scores(name, folder / "scores.json")["rank1"])
-            for folder in folders
-            if read_training(folder).job.method_name == method
-        }
-        if not scores:
-            raise DataError(f"{method}: none of its trainings is given; expected at least one folder")
-        best = max(scores, key=lambda folder: scores[folder])
-        split = read_training(best).job.split
+    runs, tracked = _runs(record), delivery.tracked
+    candidates = []
+    for method, mine in read(delivery).items():
+        scores = [statistics.fmean(scored.scores["rank1"]) for scored in mine]
+        rank1, best = max(scores), mine[scores.index(max(scores))].training
+        split = best.job.split
         if (method, split) not in runs:
             raise DataError(f"{record}: no run of {method} split {split}; track the trainings first, with track.py")
-        rows.append(
-            {
-                "method": method,
-                "split": split,
-                "rank1": scores[best],
-                "mean": statistics.fmean(scores.values()),
-                "run_id": runs[method, split],
-                "folder": best,
-            }
-        )
+        candidates.append(Candidate(best, rank1, statistics.fmean(scores), runs[method, split]))
     address = resolve(uri)
+    rows: list[dict[str, Any]] = []
     with readable_errors(address):
         client = connect(address)
         mlflow = import_mlflow()
         mlflow.set_tracking_uri(address)
-        home = client.get_run(rows[0]["run_id"]).info.experiment_id
+        home = client.get_run(candidates[0].run_id).info.experiment_id
         mlflow.set_experiment(experiment_id=home)  # of the logged models, too; not their run's by itself
-        model = f"msclnet-{name}"
-        _ensure(client, model, title(name, data))
-        for row in rows:
-            row["version"] = _version(client, model, data, row)
-            row["folder"] = str(row["folder"])
-        winner = max(rows, key=lambda row: row["mean"])
-        for row in rows:
-            row["aliases"] = [_alias(row["method"], data), *([_alias("best", data)] if row is winner else [])]
-            for alias in row["aliases"]:
-                client.set_registered_model_alias(model, alias, row["version"])
+        _ensure(client, tracked)
+        winner = max(candidates, key=lambda candidate: candidate.mean)
+        for candidate in candidates:
+            job = candidate.training.job
+            version = _version(client, tracked, candidate)
+            aliases = [_alias(name, tracked.data) for name in (job.method_name, *["best"] * (candidate is winner))]
+            for alias in aliases:
+                client.set_registered_model_alias(tracked.model, alias, version)
+            rows.append({
+                "method": job.method_name, "split": job.split, "rank1": candidate.rank1, "mean": candidate.mean,
+                "run_id": candidate.run_id, "folder": str(candidate.training.folder), "version": version,
+                "aliases": aliases,
+            })  # fmt: skip
     return rows
 
 
@@ -121,40 +121,39 @@ def _runs(record: Path) -> dict[tuple[str, int], str]:
         raise DataError(f"{record}: not the record of track.py ({error!r}); run it again") from None
 
 
-def _ensure(client: MlflowClient, model: str, images: str) -> None:
+def _ensure(client: MlflowClient, tracked: TrackedSet) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
         client.create_registered_model(
-            model,
-            description=f"MSCLNet and its baselines on {images}: RGB images in, BN features of unit length out, to be "
-            "compared by cosine. [:, 0] are the features as visible, [:, 1] as infrared images.",
+            tracked.model,
+            description=f"MSCLNet and its baselines on {tracked.name}: RGB images in, BN features of unit length out, "
+            "to be compared by cosine. [:, 0] are the features as visible, [:, 1] as infrared images.",
         )
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
 
 
-def _version(client: MlflowClient, model: str, data: str, row: dict[str, Any]) -> str:
-    """The version made from the row's model.pt and run, logged and registered where there is none."""
-    path = row["folder"] / "model.pt"
+def _version(client: MlflowClient, tracked: TrackedSet, candidate: Candidate) -> str:
+    """The version made from the candidate's model.pt and run, logged and registered where there is none."""
+    path, job, model = candidate.training.folder / MODEL, candidate.training.job, tracked.model
     network = load_model(path)
     digest = sha256(path)
     for known in client.search_model_versions(f"name = '{model}'"):
-        if (known.tags.get(DIGEST), known.run_id) == (digest, row["run_id"]):
+        if (known.tags.get(DIGEST), known.run_id) == (digest, candidate.run_id):
             return str(known.version)
-    job = read_training(row["folder"]).job
-    made = _log(BothStreams(network).eval(), job.height, job.width, row["run_id"], model)
+    made = _log(BothStreams(network).eval(), job.height, job.width, candidate.run_id, model)
     tags = {
         DIGEST: digest,
-        "data": data,
-        "method": row["method"],
-        "split": row["split"],
-        "rank1": f"{row['rank1']:.2f}",
+        "data": tracked.data,
+        "method": job.method_name,
+        "split": job.split,
+        "rank1": f"{candidate.rank1:.2f}",
     }
     for key, value in tags.items():
         client.set_model_version_tag(model, made, key, str(value))
-    note = f"{row['method']} on {title(job.set, data)}, split {row['split']}: Rank-1 {row['rank1']:.2f} %."
+    note = f"{job.method_name} on {tracked.name}, split {job.split}: Rank-1 {candidate.rank1:.2f} %."
     client.update_model_version(model, made, note)
     return made
 

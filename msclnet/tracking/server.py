@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sqlite3
@@ -12,25 +11,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msclnet.config import TrainJob, title
 from msclnet.core.errors import UserError
 from msclnet.core.files import exclusive_lock
-from msclnet.tracking.training import Point
+from msclnet.tracking.naming import Measurement
+from msclnet.tracking.relocation import relocate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-COLUMNS = ("metrics.`rank1`", "metrics.`rank1_std`", "metrics.`mAP`", "metrics.`mAP_std`")
-VIEW = "table"  # a view of an experiment's runs, kept with it as if someone had shared it in MLflow's pages
-EXPERIMENT = {  # tags: MLflow opens its pages for trained models, not those for language models
-    "mlflow.experimentKind": "custom_model_development",
-    "mlflow.experiment.primaryMetric.name": "rank1",
-    "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
-    f"mlflow.sharedViewState.{VIEW}": json.dumps(
-        {"selectedColumns": COLUMNS, "orderByKey": COLUMNS[0], "orderByAsc": False}
-    ),
-}
 PER_BATCH = 1000  # metrics in one request: MLflow's limit
 ENVIRONMENT = {  # read by MLflow when it is imported; the user's own values are left alone
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -53,7 +42,7 @@ def prepare(uri: str) -> str:
     """
     address = resolve(uri)
     with readable_errors(address):
-        if database := _database(address):
+        if database := database_of(address):
             database.parent.mkdir(parents=True, exist_ok=True)
             with exclusive_lock(database.parent):
                 import_mlflow()
@@ -64,11 +53,6 @@ def prepare(uri: str) -> str:
                     connection.execute("PRAGMA journal_mode=wal")
         connect(address).search_experiments(max_results=1)
     return address
-
-
-def page(experiment: str) -> str:
-    """Where MLflow's pages list an experiment's runs with the headline's columns, the best first: after host and /."""
-    return f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
 
 
 def resolve(uri: str) -> str:
@@ -89,40 +73,16 @@ def import_mlflow() -> Any:
 
 
 def connect(address: str) -> MlflowClient:
-    """A client; never the creator of a database, which is ``prepare``'s, because two at once can spoil it."""
-    database = _database(address)
-    if database and not database.is_file():
-        raise TrackingError(f"{database}: no tracking database yet; track_prepare.py makes it")
-    return import_mlflow().MlflowClient(address)
+    """A client; never the creator of a database, which is ``prepare``'s, because two at once can spoil it.
 
-
-def experiment_of(client: MlflowClient, address: str, job: TrainJob) -> str:
-    """The id of the data set's experiment, made when there is none.
-
-    Its files lie in mlartifacts beside an SQLite database; elsewhere the server decides.
+    A database that was copied or moved with its clone leads to its own files from here on.
     """
-    from mlflow.exceptions import MlflowException
-
-    name = title(job.set, job.data)
-    if client.get_experiment_by_name(name) is None:
-        database = _database(address)
-        folder = re.sub(r"\W+", "-", name).strip("-").lower()
-        location = (database.parent / "mlartifacts" / folder).as_uri() if database else None
-        try:
-            client.create_experiment(name, artifact_location=location)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # a sibling was faster
-                raise
-    found = client.get_experiment_by_name(name)
-    if found is None or found.lifecycle_stage != "active":
-        raise TrackingError(
-            f"the experiment {name!r} was deleted on the tracking server; bring it back with "
-            "mlflow experiments restore, or remove it for good with mlflow gc"
-        )
-    for key, value in EXPERIMENT.items():
-        if found.tags.get(key) != value:
-            client.set_experiment_tag(found.experiment_id, key, value)
-    return found.experiment_id
+    database = database_of(address)
+    if database:
+        if not database.is_file():
+            raise TrackingError(f"{database}: no tracking database yet; track_prepare.py makes it")
+        relocate(database)
+    return import_mlflow().MlflowClient(address)
 
 
 def runs_with(client: MlflowClient, experiment: str, **tags: str) -> list[Run]:
@@ -131,7 +91,7 @@ def runs_with(client: MlflowClient, experiment: str, **tags: str) -> list[Run]:
     return list(client.search_runs([experiment], query, order_by=["attributes.start_time ASC"]))
 
 
-def log_points(client: MlflowClient, run_id: str, points: Sequence[tuple[str, int, Point]]) -> None:
+def log_points(client: MlflowClient, run_id: str, points: Sequence[tuple[str, int, Measurement]]) -> None:
     from mlflow.entities import Metric
 
     metrics = [Metric(name, point.value, point.time, step) for name, step, point in points]
@@ -142,7 +102,9 @@ def log_points(client: MlflowClient, run_id: str, points: Sequence[tuple[str, in
 def log_latest(client: MlflowClient, run_id: str, values: dict[str, float]) -> None:
     """Single numbers, as of now where they differ from what the server holds: MLflow shows the newest."""
     held, now = client.get_run(run_id).data.metrics, int(time.time() * 1000)
-    log_points(client, run_id, [(key, 0, Point(value, now)) for key, value in values.items() if held.get(key) != value])
+    log_points(
+        client, run_id, [(key, 0, Measurement(value, now)) for key, value in values.items() if held.get(key) != value]
+    )
 
 
 def log_parameters_and_tags(client: MlflowClient, run: Run, parameters: dict[str, str], tags: dict[str, str]) -> None:
@@ -175,12 +137,12 @@ def readable_errors(address: str) -> Iterator[None]:
         reason = " ".join(str(error).replace(address, shown).split())[:300]
         remedy = (
             "see that the file and its folder can be written, on a local disk"
-            if _database(address)
+            if database_of(address)
             else "start the server, or correct tracking.uri"
         )
         raise TrackingError(f"tracking at {shown}: {type(error).__name__}: {reason}; {remedy}") from error
 
 
-def _database(address: str) -> Path | None:
+def database_of(address: str) -> Path | None:
     """The file behind an SQLite address."""
     return Path(address.removeprefix("sqlite:///")) if address.startswith("sqlite:///") else None

@@ -1,25 +1,21 @@
-"""What a training leaves on disk: its checkpoints while it runs, its model at the end. Written whole or not at all."""
+"""A training's checkpoints: what it goes on from after an interruption. Written whole or not at all."""
 
 from __future__ import annotations
 
 import itertools
-import json
-import os
-import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from msclnet.core.errors import DataError, UserError
-from msclnet.core.files import atomic_write, sha256
 from msclnet.core.torch_file import Damaged, content, save
 from msclnet.training.failure import Stopped, storage
-from msclnet.training.process_group import Processes, StopRequests
+from msclnet.training.process_group import Processes
+from msclnet.training.stop_requests import StopRequests
 
 KEPT = 2  # checkpoints of a training
 
@@ -32,21 +28,14 @@ class Checkpointer:
     """Writes a training's checkpoints: in the first process alone, whose state is every process's."""
 
     def __init__(
-        self,
-        folder: Path,
-        every: float,
-        origin: dict[str, Any],
-        contents: Callable[[], dict[str, Any]],
-        process: Processes,
-        stop: StopRequests,
+        self, folder: Path, every: float, origin: dict[str, Any], process: Processes, stop: StopRequests
     ) -> None:
         """One is due every ``every`` seconds (0: after every step) and when the training is to stop.
 
-        ``origin``: plain values that decide the training's bits. ``contents``: the ``step`` and all else that it
-        consists of beside its position in the epoch.
+        ``origin``: plain values that decide the training's bits.
         """
         self.folder, self.every, self.origin = folder, every, origin
-        self.contents, self.process, self.stop = contents, process, stop
+        self.process, self.stop = process, stop
         self.last = time.monotonic()
         self.stopping = ""
 
@@ -55,8 +44,8 @@ class Checkpointer:
         self.stopping = self.stop.reason()
         return self.process.first and (bool(self.stopping) or time.monotonic() - self.last >= self.every)
 
-    def keep(self, epoch: int, taken: int) -> None:
-        """Writes one that goes on after ``taken`` steps of ``epoch``, and drops those before the last two.
+    def write(self, contents: Callable[[], dict[str, Any]]) -> None:
+        """Writes one of ``contents()``, the ``step`` and all else to go on from, and drops those before the last two.
 
         A disk that cannot take it is reported and stops nothing. Raises Stopped when the training is to stop here, and
         NotFinite for a state that nothing could be resumed from.
@@ -65,7 +54,7 @@ class Checkpointer:
             return
         self.last = time.monotonic()
         try:
-            state = {"origin": self.origin, "epoch": epoch, "taken": taken, **self.contents()}
+            state = {"origin": self.origin, **contents()}
             if name := _not_finite(state):
                 raise NotFinite(
                     f"{name} has a value that is not finite after step {state['step']}, of which no checkpoint is "
@@ -86,66 +75,6 @@ class Checkpointer:
                 "goes on from there",
                 for_good=self.stop.orphaned,
             )
-
-
-class Finished:
-    """A training's outputs, kept in its work folder by second names (hard links) after the end.
-
-    For the last seconds of a job, between its end and the note that the workflow takes of it: where the workflow is
-    killed there, it deletes the outputs and starts the job again.
-    """
-
-    def __init__(self, work: Path, folder: Path, origin: dict[str, Any], code: str) -> None:
-        """Of the training in ``work`` whose outputs belong into ``folder``; ``origin`` and ``code`` say which it is."""
-        self.work, self.folder = work, folder
-        self.outputs, self.note = work / "finished", work / "finished.json"
-        self.identity = {"origin": origin, "code": code}
-
-    def restored(self) -> bool:
-        """Whether this training has been finished, and what it left is whole; its outputs are then in their place."""
-        if not self.note.exists() or self.note.read_text() != self._said():
-            return False
-        print(f"finished before; to train again delete {self.outputs}", flush=True)
-        self._publish()
-        return True
-
-    @contextmanager
-    def written(self) -> Iterator[Path]:
-        """A folder for the outputs, which then are in their place, and the checkpoints gone.
-
-        In an order that lets a kill between any two steps be finished by the next run.
-        """
-        self.note.unlink(missing_ok=True)
-        shutil.rmtree(self.outputs, ignore_errors=True)  # another configuration's, or other code's
-        self.outputs.mkdir()
-        yield self.outputs
-        for output in self.outputs.iterdir():
-            with output.open("rb+") as file:
-                os.fsync(file.fileno())
-        with atomic_write(self.note) as partial:
-            partial.write_text(self._said())
-        self._publish()
-
-    def _said(self) -> str:
-        """What the note says of the outputs that lie there."""
-        digests = {path.name: sha256(path) for path in self.outputs.glob("*")}
-        return json.dumps(self.identity | {"sha256": digests}, sort_keys=True)
-
-    def _publish(self) -> None:
-        for output in sorted(self.outputs.iterdir()):
-            target = self.folder / output.name
-            if not (target.exists() and target.samefile(output)):
-                with atomic_write(target) as partial:
-                    partial.unlink()
-                    try:
-                        os.link(output, partial)
-                    except OSError:  # a file system without links
-                        shutil.copyfile(output, partial)
-        drop(self.work)
-        for path in self.work.iterdir():
-            if path not in (self.outputs, self.note):
-                with suppress(OSError):  # what a network file system keeps of a file in use
-                    path.unlink()
 
 
 def newest(folder: Path, origin: dict[str, Any]) -> dict[str, Any] | None:

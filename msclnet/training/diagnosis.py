@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from msclnet.config import TrainJob, plain
+from msclnet.config import TrainJob
 from msclnet.data.loader import TrainingImages
 from msclnet.losses import objective
 from msclnet.model.msclnet import MSCLNet
@@ -43,7 +43,7 @@ def diagnose(
 
     Batch normalisation works as in training. Single process, on the CPU.
     """
-    weights = plain(job.method.losses)
+    weights = job.method.losses
     theta = [p for p in network.backbone.parameters() if p.requires_grad]
     values: dict[str, list[float]] = {}
     norms: dict[str, list[float]] = {}
@@ -53,7 +53,7 @@ def diagnose(
     network.train()
     for batch in islice(images.epoch(1, torch.device("cpu")), batches):
         outputs = network(batch)
-        terms = objective.terms(outputs, job.method.losses, job.objective)
+        terms = objective.terms(outputs, weights, job.objective)
         gradients = {name: _gradient(weights[name] * value, theta) for name, value in terms.items()}
         baseline = torch.stack([g for name, g in gradients.items() if name in BASELINE]).sum(0)
         for name, gradient in gradients.items():

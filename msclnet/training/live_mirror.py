@@ -14,15 +14,17 @@ class LiveMirror:
     Whatever becomes of that process, the training goes on; the record is the file.
     """
 
-    def __init__(self, uri: str, every: float) -> None:
-        self.uri, self.every = uri, every
-        self.last = time.monotonic()
+    def __init__(self, folder: Path, uri: str, every: float, experiment: str) -> None:
+        """Of the training in ``folder``, to the server at ``uri``, under the name of its ``experiment``."""
+        self.command = [sys.executable, "-m", "msclnet.tracking.mirror", str(folder), "--uri", uri]
+        self.command += ["--experiment", experiment]
+        self.every, self.last = every, time.monotonic()
         self.process: subprocess.Popen[bytes] | None = None
 
-    def upload(self, folder: Path) -> None:
+    def upload(self) -> None:
+        """Starts an upload, where one is due and the one before has ended."""
         busy = self.process is not None and self.process.poll() is None
-        if not self.every or busy or time.monotonic() - self.last < self.every:
+        if busy or time.monotonic() - self.last < self.every:
             return
         self.last = time.monotonic()
-        command = [sys.executable, "-m", "msclnet.tracking.mirror", str(folder), "--uri", self.uri]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, start_new_session=True)

@@ -1,4 +1,4 @@
-"""metrics.jsonl, the record of a training; its progress on the terminal; its mirror on the tracking server."""
+"""metrics.jsonl, the record of a training."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ import errno
 import json
 import math
 import os
-import platform
-import resource
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +15,7 @@ import torch
 from torch import Tensor
 
 from msclnet.core.errors import DataError, UserError
+from msclnet.training.machine import cpu_seconds, git_commit, hardware, peak_memory
 from msclnet.training.process_group import Processes
 from msclnet.training.progress import Progress
 
@@ -47,8 +44,10 @@ class MetricsLog:
             self.step, self.size, self.count = resumed["step"], resumed["size"], resumed["count"]
             self.epoch_seconds, self.sums = resumed["seconds"], resumed["sums"]
         self.began = self.epoch_began = time.time()
-        self.cpu_began = _cpu_seconds()
+        self.cpu_began = cpu_seconds()
         self.epoch, self.rate, self.images = 0, 0.0, 0
+        self.unread: list[dict[str, Tensor]] = []  # of the steps since the last reading
+        self.newest: dict[str, float] = {}  # terms, as read
         self.unwritten: list[str] = []
         self.progress = progress
         progress.begin(self.step)
@@ -59,9 +58,9 @@ class MetricsLog:
             "start",
             processes=process.world,
             device=process.device.type,
-            hardware=_hardware(process.device),
+            hardware=hardware(process.device),
             torch=torch.__version__,
-            git=_git_commit(),
+            git=git_commit(),
             steps=progress.total,
         )
         if process.first:
@@ -76,38 +75,40 @@ class MetricsLog:
         if not taken:
             self.epoch_seconds, self.count, self.sums = 0.0, 0, {}
         self.epoch_began = time.time()
-        self.cpu_began = _cpu_seconds()
+        self.cpu_began = cpu_seconds()
 
-    def steps(self, unread: list[dict[str, Tensor]], log: bool = True) -> None:
-        """Takes the terms of the steps since the last call; ``log`` writes those of the newest.
+    def add(self, terms: dict[str, Tensor]) -> None:
+        """Takes the terms of a step, and waits for no GPU.
 
         In float16 ``scale``, the loss scale, and ``skipped``, 1 for a step whose gradients overflowed, stand beside
-        the terms. Raises NonFiniteLoss, on every rank alike, naming the first term that is not finite, or the scale
-        when no scale is small enough.
+        the terms.
         """
-        names = list(unread[0])
-        values = torch.stack([torch.stack(list(terms.values())) for terms in unread]).tolist()  # the one wait
+        self.unread.append(terms)
+
+    def read(self) -> None:
+        """Reads out the steps added since the last reading, and shows how far the training is.
+
+        Raises NonFiniteLoss naming the first term that is not finite, or the scale when none is small enough.
+        """
+        if not self.unread:
+            return
+        names = list(self.unread[0])
+        values = torch.stack([torch.stack(list(terms.values())) for terms in self.unread]).tolist()  # the one wait
+        self.unread.clear()
         for row in values:
+            self.newest = dict(zip(names, row, strict=True))
             self.step += 1
-            for name, value in sorted(zip(names, row, strict=True), key=lambda pair: pair[0] == "total"):
-                if not math.isfinite(value):
-                    raise NonFiniteLoss(
-                        f"epoch {self.epoch}, step {self.step}: the loss term {name!r} is {value}; the training "
-                        f"stops. Lower train.rate, or the weight of {name!r}, and delete {self.path.parent}, whose "
-                        "checkpoints another configuration does not continue"
-                    )
-                self.sums[name] = self.sums.get(name, 0.0) + value
+            self._check()
+            for name in self._total_last():
+                self.sums[name] = self.sums.get(name, 0.0) + self.newest[name]
             self.count += 1
-            newest = dict(zip(names, row, strict=True))
-            if newest.get("skipped") and newest["scale"] < 1:
-                raise NonFiniteLoss(
-                    f"epoch {self.epoch}, step {self.step}: the gradients overflow float16 even with the loss scaled "
-                    f"by {newest['scale']:g}; set train.precision to bfloat16 or float32, or lower train.rate"
-                )
-        if log:
-            self._write("step", epoch=self.epoch, step=self.step, rate=self.rate, **newest)
         if self.process.first:
-            self.progress.show(self.step, self.epoch, self.images, newest)
+            self.progress.show(self.step, self.epoch, self.images, self.newest)
+
+    def write_step(self) -> None:
+        """Reads, and writes the terms of the newest step; raises as ``read``, in every process alike."""
+        self.read()
+        self._write("step", epoch=self.epoch, step=self.step, rate=self.rate, **self.newest)
 
     def end_epoch(self) -> None:
         seconds = self.epoch_seconds + time.time() - self.epoch_began
@@ -119,9 +120,9 @@ class MetricsLog:
             images_per_second=self.images * self.count / seconds,
             **{name: total / self.count for name, total in self.sums.items()},
         )
-        cpu = 100 * (_cpu_seconds() - self.cpu_began) / seconds
+        cpu = 100 * (cpu_seconds() - self.cpu_began) / seconds
         self._write(
-            "system", epoch=self.epoch, step=self.step, process_cpu_percentage=cpu, **_memory(self.process.device)
+            "system", epoch=self.epoch, step=self.step, process_cpu_percentage=cpu, **peak_memory(self.process.device)
         )
 
     def end(self) -> None:
@@ -133,6 +134,26 @@ class MetricsLog:
             os.fsync(file.fileno())
         seconds = self.epoch_seconds + time.time() - self.epoch_began
         return {"step": self.step, "size": self.size, "count": self.count, "seconds": seconds, "sums": dict(self.sums)}
+
+    def _check(self) -> None:
+        """Raises NonFiniteLoss for the newest step."""
+        here = f"epoch {self.epoch}, step {self.step}"
+        for name in self._total_last():  # it is no number because a term is none
+            if not math.isfinite(self.newest[name]):
+                raise NonFiniteLoss(
+                    f"{here}: the loss term {name!r} is {self.newest[name]}; the training stops. Lower train.rate, or "
+                    f"the weight of {name!r}, and delete {self.path.parent}, whose checkpoints another configuration "
+                    "does not continue"
+                )
+        if self.newest.get("skipped") and self.newest["scale"] < 1:
+            raise NonFiniteLoss(
+                f"{here}: the gradients overflow float16 even with the loss scaled by {self.newest['scale']:g}; set "
+                "train.precision to bfloat16 or float32, or lower train.rate"
+            )
+
+    def _total_last(self) -> list[str]:
+        """The names of the newest step's terms."""
+        return sorted(self.newest, key=lambda name: name == "total")
 
     def _write(self, kind: str, **values: Any) -> None:
         if self.process.first:
@@ -165,34 +186,7 @@ def _cut(path: Path, size: int) -> None:
             f"{path}: {found} bytes, and its checkpoint was written after {size}; delete {path.parent} to train from "
             "the beginning"
         )
-    if found:
+    if size:
         os.truncate(path, size)
-
-
-def _cpu_seconds() -> float:
-    """Of all threads of this process and of the children it has waited for."""
-    return sum(os.times()[:4])
-
-
-def _memory(device: torch.device) -> dict[str, float]:
-    """The most this process has held so far, in MB (10^6 bytes)."""
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    memory = {"process_memory_peak_megabytes": resident / 1e6}
-    if device.type == "cuda":
-        memory["gpu_memory_peak_megabytes"] = torch.cuda.max_memory_allocated(device) / 1e6
-    return memory
-
-
-def _hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-
-
-def _git_commit() -> str:
-    """The commit of the source, empty outside a checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
+    else:  # not emptied: the record of a finished training has a second name
+        path.unlink(missing_ok=True)

@@ -1,11 +1,9 @@
-"""The process group, and a gather that carries gradients; both are the identity for a single process."""
+"""The processes of a training: they meet, share what the first one knows, and end together."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
-import signal
 import sys
 import threading
 import time
@@ -15,22 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from msclnet.core.errors import UserError
-from msclnet.core.types import Outputs
 
 T = TypeVar("T")
 
-
 # Of an error: another process did not answer.
 LOST = re.compile("gloo|nccl|connection|timed out|pair closure", re.IGNORECASE)
-CAUSE, STOP = "cause", "stop"  # keys of the store all processes share
+CAUSE = "cause"  # a key of the store all processes share
 POLL = 0.5  # seconds between two looks at whether another process has failed
 GREETING = 0.05  # seconds between two looks at who has come
 
@@ -155,103 +150,3 @@ def _fail(error: BaseException, rank: int, world: int, store: dist.Store) -> NoR
             traceback.print_exception(error)
     sys.stderr.flush()
     os._exit(1)
-
-
-class StopRequests:
-    """Whether a training shall end at its next step: by SIGTERM or SIGINT, or because whoever started it is gone.
-
-    A scheduler's signal reaches the processes at different steps, and one that left early would take the others down
-    before the checkpoint is written. So the first process alone decides, at the end of a step of its own; the others
-    tell it, and go on until it ends.
-    """
-
-    def __init__(self, process: Processes, launcher: int = 0) -> None:
-        """``launcher``: the id of a process on this machine without which nobody waits for the training; 0: none."""
-        self.process, self.launcher = process, launcher
-        self.torchrun = os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else 0
-        self.received = ""
-        self.told = False
-
-    def __enter__(self) -> StopRequests:
-        self.former = {}
-        if threading.current_thread() is threading.main_thread():
-            self.former = {s: signal.signal(s, self._receive) for s in (signal.SIGTERM, signal.SIGINT)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.former.items():
-            signal.signal(number, handler)
-
-    def _receive(self, number: int, _: object) -> None:
-        self.received = signal.Signals(number).name
-
-    @property
-    def orphaned(self) -> bool:
-        """Whether torchrun, or the launcher, is gone."""
-        unwanted = self.launcher and not _alive(self.launcher)
-        return bool(unwanted or (self.torchrun and os.getppid() != self.torchrun))
-
-    def reason(self) -> str:
-        """Why to stop now; empty: go on. Always empty in all processes but the first."""
-        mine = self.received or ("the end of the process that started it" if self.orphaned else "")
-        store = self.process.store
-        try:
-            if self.process.first:
-                return mine or (store.get(STOP).decode() if store and store.check([STOP]) else "")
-            if mine and store and not self.told:
-                self.told = True
-                store.set(STOP, mine)
-        except RuntimeError:  # torchrun, which keeps the store, is gone: as seen above
-            pass
-        return ""
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-class _Gather(torch.autograd.Function):
-    """All ranks' rows, in the order of the ranks; backward sums every rank's gradient of this rank's rows.
-
-    With the same loss computed on every rank that sum is ``world`` times the gradient, which DDP's mean undoes: the
-    result is exactly the single-process gradient of the whole batch.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, local: Tensor) -> Tensor:
-        ctx.rows = len(local)
-        return _all_gather(local)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        gradient = gradient.contiguous()
-        dist.all_reduce(gradient)
-        return gradient[dist.get_rank() * ctx.rows :][: ctx.rows]
-
-
-def gather(outputs: Outputs) -> Outputs:
-    """The whole batch's outputs on every rank; gradients flow back to the rank each row came from.
-
-    Every rank must hold the same number of pairs.
-    """
-    if not dist.is_initialized():
-        return outputs
-    fields = {f.name: getattr(outputs, f.name) for f in dataclasses.fields(outputs)}
-    whole = {name: _gather(value) for name, value in fields.items() if value is not None}
-    return dataclasses.replace(outputs, **whole)
-
-
-def _gather(value: Tensor) -> Tensor:
-    return _Gather.apply(value) if value.is_floating_point() else _all_gather(value)
-
-
-def _all_gather(local: Tensor) -> Tensor:
-    parts = [torch.empty_like(local, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, local.contiguous())
-    return torch.cat(parts)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
-from contextlib import suppress
-from pathlib import Path
 
 
 class Progress:
@@ -15,9 +12,9 @@ class Progress:
 
     LOG_SECONDS = 30
 
-    def __init__(self, total: int, name: str = "", terminal: Path | None = None) -> None:
-        """``terminal`` takes the log's lines as well, headed by ``name``: that of the workflow which runs trainings."""
-        self.total, self.name, self.terminal = total, name, terminal
+    def __init__(self, total: int) -> None:
+        """``total``: the steps of the whole training."""
+        self.total = total
         self.begin(0)
 
     def begin(self, step: int) -> None:
@@ -41,18 +38,6 @@ class Progress:
         elif now - self.shown >= self.LOG_SECONDS or step == self.total:
             self.shown = now
             print(line, file=sys.stderr, flush=True)
-            self._tell(f"{self.name}: {line}\n")
-
-    def _tell(self, line: str) -> None:
-        """A terminal that is gone or takes nothing, and a file in its place, which others write, are left alone."""
-        with suppress(OSError):
-            if self.terminal:
-                descriptor = os.open(self.terminal, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-                try:
-                    if os.isatty(descriptor):
-                        os.write(descriptor, line.encode())
-                finally:
-                    os.close(descriptor)
 
 
 def _duration(seconds: float) -> str:

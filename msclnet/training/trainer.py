@@ -2,21 +2,21 @@
 
     torchrun --standalone --nproc-per-node 2 workflow/scripts/train.py --job job.yaml --pack PACK --out FOLDER
 
-A batch by eye: ``TrainingImages.epoch`` -> ``train_step`` -> ``MSCLNet.forward`` -> ``gather`` -> ``objective`` ->
-optimiser -> ``Record``. Everything random is a function of (seed, split, epoch, step), so a training resumed after any
-step continues as if it had never stopped.
+A batch by eye: ``TrainingImages.epoch`` -> ``train_step`` -> ``MSCLNet.forward`` -> ``objective`` -> ``MetricsLog``.
+Everything random is a function of (seed, split, epoch, step), so a training resumed after any step continues as if it
+had never stopped.
 """
 
 from __future__ import annotations
 
-import shutil
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from torch import Tensor, nn
+from torch import Tensor
 
 from msclnet.config import TrainJob, plain
 from msclnet.core.files import atomic_write, exclusive_lock
@@ -25,155 +25,168 @@ from msclnet.data.loader import Recipe, TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.losses import objective
 from msclnet.model.files import save_model
-from msclnet.model.msclnet import MSCLNet
-from msclnet.training.batch_norm import synchronise
-from msclnet.training.checkpoint import Checkpointer, Finished, newest
+from msclnet.results.layout import CONFIG, METRICS, MODEL, WORK
+from msclnet.training.checkpoint import Checkpointer, newest
 from msclnet.training.failure import final, forget
+from msclnet.training.gather import gather
+from msclnet.training.learner import Learner, allow_tf32
 from msclnet.training.live_mirror import LiveMirror
 from msclnet.training.metrics_log import MetricsLog
-from msclnet.training.process_group import Processes, StopRequests, gather, processes
+from msclnet.training.outputs import OutputFiles, begin_anew
+from msclnet.training.process_group import processes
 from msclnet.training.progress import Progress
-from msclnet.training.schedule import rate
+from msclnet.training.stop_requests import StopRequests
 
 HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-WORK = "work"  # what a resumed training needs; not an output of the workflow, which deletes those before a job
-MODEL, METRICS, CONFIG = "model.pt", "metrics.jsonl", "config.yaml"
 
 
-def train(
-    job: TrainJob,
-    pack_folder: Path,
-    folder: Path,
-    live: LiveMirror | None = None,
-    *,
-    checkpoint_every: float = 60.0,
-    timeout: float = 600.0,
-    launcher: int = 0,
-    terminal: Path | None = None,
-    code: str = "",
-) -> None:
-    """Trains ``job`` on the pack and leaves model.pt, metrics.jsonl and config.yaml in ``folder``.
+@dataclass(frozen=True)
+class Options:
+    """How a training is run; nothing here decides its bits."""
 
-    Continues from ``folder/work`` where a training of the same configuration stopped, to the same bits. A checkpoint is
-    written every ``checkpoint_every`` seconds; a process waits at most ``timeout`` seconds for the others; ``launcher``
-    as in StopRequests, ``terminal`` as in Progress. What was finished by the same ``code`` (any name of it) is not
-    trained again: its outputs, where they are gone, are put back.
+    checkpoint_every: float = 60.0  # seconds between two checkpoints; 0: after every step
+    timeout: float = 600.0  # seconds that a process waits for the others
+    launcher: int = 0  # the process without which nobody waits for the training, see StopRequests; 0: none
+    code: str = ""  # any name of the code: what the same has finished is not trained again
+    anew: bool = False  # from the first step, whatever the work folder holds
+    mirror: LiveMirror | None = None
 
-    Raises DataError when what lies there is of another configuration or the pack is corrupt, ConfigError when the batch
-    does not fit the data or the processes, NonFiniteLoss, NotFinite, OutOfMemory, StorageError, and Stopped after a
-    signal.
+
+def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | None = None) -> None:
+    """Trains a network on a pack, and leaves model.pt, metrics.jsonl and config.yaml in a folder.
+
+    Continues from ``folder/work`` where a training of the same configuration stopped, to the same bits. What was
+    finished there is not trained again: its outputs, where they are gone, are put back.
+
+    Args:
+        job: the training's configuration.
+        pack_folder: the pack of the data set's images.
+        folder: where the outputs are to lie.
+        options: how the training is run; by default as ``Options`` says.
+
+    Raises:
+        DataError: what lies there is of another configuration, or the pack is corrupt.
+        ConfigError: the batch does not fit the data or the processes.
+        NonFiniteLoss: a term of the objective is not a finite number.
+        NotFinite: a weight, or what is kept of its gradients, is not a finite number.
+        OutOfMemory: a process has less memory than the training takes.
+        StorageError: a file cannot be written.
+        Stopped: the training was asked to end by a signal.
     """
+    options = options or Options()
     work = folder / WORK
     forget(work)
     with (
-        processes(job.train.threads, timeout) as process,
+        processes(job.train.threads, options.timeout) as process,
         final(work),
-        StopRequests(process, launcher) as stop,
-        exclusive_lock(work, timeout / 2) if process.first else nullcontext(),
+        StopRequests(process, options.launcher) as stop,
+        exclusive_lock(work, options.timeout / 2) if process.first else nullcontext(),
     ):
-        state_tf32(job.train.tf32)
+        allow_tf32(job.train.tf32)
         pack = Pack.open(pack_folder)
         origin = plain(job) | {"pack": pack.verify() if process.first else None}
-        finished = Finished(work, folder, origin, code)
-        if process.shared(process.first and finished.restored()):
+        outputs = OutputFiles(work, folder, origin, options.code)
+        if options.anew and process.first:
+            begin_anew(work)
+        if process.shared(process.first and outputs.put_back()):
             return
         images = TrainingImages(pack, recipe(job), process.rank, process.world)
-        network = build_network(job, len(images.identities)).to(process.device).to(memory_format=torch.channels_last)
-        optimiser = build_optimiser(network, job)
-        scaler = build_scaler(process.device, job)
-        model = parallel(network, job, process)
+        learner = Learner.of(job, len(images.identities), process)
         state = process.shared(newest(work, origin) if process.first else None)
         if state:
-            network.load_state_dict(state["network"])
-            optimiser.load_state_dict(state["optimiser"])
-            scaler.load_state_dict(state["scaler"])
-        epoch, taken = (state["epoch"], state["taken"]) if state else (1, 0)
-        progress = Progress(job.epochs * images.steps, f"{job.set} {job.method_name} split {job.split}", terminal)
-        record = MetricsLog(work / METRICS, process, progress, state and state["record"])
-
-        def contents() -> dict[str, Any]:
-            return {
-                "step": record.step,
-                "record": record.state(),
-                "network": network.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "scaler": scaler.state_dict(),
-            }
-
-        keeper = Checkpointer(work, checkpoint_every, origin, contents, process, stop)
+            learner.load(state)
+        log = MetricsLog(work / METRICS, process, Progress(job.epochs * images.steps), state and state["record"])
         if process.first:
-            with atomic_write(folder / CONFIG) as partial:  # the live mirror reads it
+            with atomic_write(work / CONFIG) as partial:
                 partial.write_text(yaml.safe_dump(plain(job), sort_keys=False))
-        while epoch <= job.epochs:
-            train_epoch(model, images, optimiser, scaler, job, epoch, process, record, keeper, taken)
-            epoch, taken = epoch + 1, 0
-            if process.first and live:
-                live.upload(folder)
-            if keeper.due() or epoch > job.epochs:
-                keeper.keep(epoch, taken)
-        record.end()
+            outputs.place(CONFIG)  # the live mirror reads it
+        checkpoints = Checkpointer(work, options.checkpoint_every, origin, process, stop)
+        trainer = Trainer(learner, images, log, checkpoints, options.mirror if process.first else None)
+        trainer.run(state)
+        log.end()
         if process.first:
-            record.state()  # all of it is on the disk
-            with finished.written() as outputs:
-                save_model(outputs / MODEL, network, job.model, job.method, job.objective, plain(job))
-                shutil.copyfile(folder / CONFIG, outputs / CONFIG)
-                shutil.copyfile(work / METRICS, outputs / METRICS)
+            log.state()  # all of it is on the disk
+            save_model(work / MODEL, learner.network, plain(job))
+            outputs.finish()
 
 
-def train_epoch(
-    model: nn.Module,
-    images: TrainingImages,
-    optimiser: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    job: TrainJob,
-    epoch: int,
-    process: Processes,
-    record: MetricsLog,
-    keeper: Checkpointer,
-    taken: int = 0,
-) -> None:
-    """One epoch, after its first ``taken`` steps.
+class Trainer:
+    """A training at work: what learns, from which images, what is written of it, and how far it is."""
 
-    The losses are read out, and checked, at the logging interval and before a checkpoint, so that the GPU is not waited
-    for.
-    """
-    model.train()
-    set_rate(optimiser, epoch, job)
-    unread: list[dict[str, Tensor]] = []
-    record.begin_epoch(epoch, rate(epoch, job.train), images.pairs * 2, taken)
-    for number, batch in enumerate(images.epoch(epoch, process.device, taken), start=taken + 1):
-        unread.append(train_step(model, batch, optimiser, scaler, job))
-        last = number == images.steps
-        log, keep = number % job.train.log_every == 0 or last, keeper.due() and not last
-        if log or keep:
-            record.steps(unread, log)
-            unread.clear()
-        if keep:
-            keeper.keep(epoch, number)
-    record.end_epoch()
+    def __init__(
+        self,
+        learner: Learner,
+        images: TrainingImages,
+        log: MetricsLog,
+        checkpoints: Checkpointer,
+        mirror: LiveMirror | None = None,
+    ) -> None:
+        self.learner, self.images = learner, images
+        self.log, self.checkpoints, self.mirror = log, checkpoints, mirror
+        self.epoch, self.taken = 1, 0  # at work, and its steps so far
+
+    def run(self, state: dict[str, Any] | None = None) -> None:
+        """Trains to the last epoch, from the first step or after those of a checkpoint's ``state``."""
+        if state:
+            self.epoch, self.taken = state["epoch"], state["taken"]
+        while self.epoch <= self.learner.job.epochs:
+            self.train_epoch()
+
+    def train_epoch(self) -> None:
+        """The rest of the epoch at work.
+
+        The losses are read out, and checked, at the logging interval and before a checkpoint, so that the GPU is not
+        waited for.
+        """
+        job = self.learner.job
+        self.begin_epoch()
+        for batch in self.images.epoch(self.epoch, self.learner.device, self.taken):
+            self.log.add(train_step(self.learner, batch))
+            self.taken += 1
+            last = self.taken == self.images.steps
+            if last or self.taken % job.train.log_every == 0:
+                self.log.write_step()
+            if last:
+                self.end_epoch()
+            if self.checkpoints.due() or self.epoch > job.epochs:
+                self.log.read()
+                self.checkpoints.write(self.state)
+
+    def begin_epoch(self) -> None:
+        """Sets what holds for an epoch."""
+        self.learner.model.train()
+        rate = self.learner.set_rate(self.epoch)
+        self.log.begin_epoch(self.epoch, rate, 2 * self.images.pairs, self.taken)
+
+    def end_epoch(self) -> None:
+        """Writes of the epoch, and turns to the next."""
+        self.log.end_epoch()
+        self.epoch, self.taken = self.epoch + 1, 0
+        if self.mirror:
+            self.mirror.upload()
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds; all lines of the log are then on the disk."""
+        position = {"step": self.log.step, "epoch": self.epoch, "taken": self.taken}
+        return position | {"record": self.log.state()} | self.learner.state()
 
 
-def train_step(
-    model: nn.Module,
-    batch: Batch,
-    optimiser: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    job: TrainJob,
-) -> dict[str, Tensor]:
+def train_step(learner: Learner, batch: Batch) -> dict[str, Tensor]:
     """One step on this process's share of a batch; returns the unweighted terms and their ``total``, detached.
 
     Mixed precision ends where the outputs are gathered. In float16 a step whose gradients overflow changes no weight;
     the ``scale`` of the loss and whether the step was ``skipped`` are returned too. Nothing waits for a GPU.
     """
+    job, scaler = learner.job, learner.scaler
     half = HALF.get(job.train.precision)
-    with torch.autocast(batch.visible.device.type, half, enabled=half is not None):
-        outputs = model(batch)
+    with torch.autocast(learner.device.type, half, enabled=half is not None):
+        outputs = learner.model(batch)
     outputs = gather(outputs.at_least_float32())
     terms = objective.terms(outputs, job.method.losses, job.objective)
     total = objective.total(terms, job.method.losses)
-    optimiser.zero_grad(set_to_none=True)
+    learner.optimiser.zero_grad(set_to_none=True)
     scaler.scale(total).backward()
-    scaler.step(optimiser)
+    scaler.step(learner.optimiser)
     read = {"total": total.detach(), **{name: value.detach() for name, value in terms.items()}}
     return read | _update(scaler, torch.ones_like(read["total"]))
 
@@ -187,66 +200,6 @@ def _update(scaler: torch.amp.GradScaler, one: Tensor) -> dict[str, Tensor]:
     return {"scale": scale, "skipped": (scaler.scale(one) < scale).float()}
 
 
-def build_network(job: TrainJob, identities: int) -> MSCLNet:
-    """The network before its first step, a function of the job's seed and split alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(job.seed * 1000 + job.split)
-        return MSCLNet(identities, job.model, job.method, job.objective)
-
-
-def build_optimiser(network: MSCLNet, job: TrainJob) -> torch.optim.SGD:
-    """SGD with two groups: the backbone at ``backbone_factor`` of the rate, and the rest."""
-    recipe = job.train
-    backbone, rest = network.parameter_groups()
-    optimiser = torch.optim.SGD(
-        [{"params": backbone, "factor": recipe.backbone_factor}, {"params": rest, "factor": 1.0}],
-        lr=recipe.rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
-    # A fused SGD whose first step is skipped (float16) would go on with the uninitialised momentum it had set aside.
-    optimiser.state.update({p: {"momentum_buffer": torch.zeros_like(p)} for p in (*backbone, *rest)})
-    return optimiser
-
-
-def build_scaler(device: torch.device, job: TrainJob) -> torch.amp.GradScaler:
-    """The loss scaling of float16; passes everything through in another precision."""
-    return torch.amp.GradScaler(device.type, enabled=job.train.precision == "float16")
-
-
-def state_tf32(allowed: bool) -> None:
-    """Whether GPUs may round the factors of float32 products to TF32, stated for this process.
-
-    By the older two of torch's settings: what exports a network reads those, and raises where only newer ones are set.
-    """
-    torch.backends.cuda.matmul.allow_tf32 = allowed
-    torch.backends.cudnn.allow_tf32 = allowed
-
-
-def set_rate(optimiser: torch.optim.Optimizer, epoch: int, job: TrainJob) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate(epoch, job.train) * group["factor"]
-
-
-def parallel(network: MSCLNet, job: TrainJob, process: Processes) -> nn.Module:
-    """The network as it is trained: by DDP, itself for a single process; compiled if so configured."""
-    model: nn.Module = network
-    if process.world > 1:
-        if job.train.sync_batchnorm:
-            synchronise(network, process.device.type)
-        cuda = process.device.type == "cuda"
-        # Else DDP orders its buckets anew after the first step, and a training resumed after any later one would add up
-        # the processes' gradients in another order than one that was never interrupted.
-        model = nn.parallel.DistributedDataParallel(
-            network, device_ids=[process.device] if cuda else None, find_unused_parameters=not cuda
-        )
-    if job.train.compile:
-        model.compile()
-    return model
-
-
 def recipe(job: TrainJob) -> Recipe:
     """What of a training's configuration decides its batches."""
     return Recipe(
@@ -254,7 +207,7 @@ def recipe(job: TrainJob) -> Recipe:
         split=job.split,
         identities=job.train.identities,
         images=job.train.images,
-        least=1 if job.train.sync_batchnorm else 2,  # one row of a modality has no variance to be normalised by
+        least=job.train.least_share,
         padding=job.train.padding,
         flip=job.train.flip,
         erasing=job.method.erasing,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks import train_step as benchmark
-from msclnet.config import Config
+from msclnet.config import Config, replace
 from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.losses import objective
-from msclnet.training import trainer as train
+from msclnet.training import trainer
 from msclnet.training.process_group import Processes
 
 STEPS = 2
@@ -23,11 +22,11 @@ def test_the_literal_loop_takes_the_same_steps(
     default: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With nothing left to chance in the augmentation; and each part of a step is timed in both."""
-    recipe = dataclasses.replace(default.train, identities=4, images=2, padding=0, flip=0.0, warmup=0)
-    methods = default.methods | {"msclnet": dataclasses.replace(default.methods["msclnet"], erasing=0.0)}
-    config = dataclasses.replace(default, train=recipe, methods=methods)
+    recipe = replace(default.train, identities=4, images=2, padding=0, flip=0.0, warmup=0)
+    methods = default.methods | {"msclnet": replace(default.methods["msclnet"], erasing=0.0)}
+    config = replace(default, train=recipe, methods=methods)
     (job,) = benchmark.variants(config, ["msclnet float32"], threads=1).values()
-    images = TrainingImages(Pack.open(benchmark.draw_pack(job, STEPS, tmp_path, 1)), train.recipe(job))
+    images = TrainingImages(Pack.open(benchmark.draw_pack(job, STEPS, tmp_path, 1)), trainer.recipe(job))
     alone = Processes(0, 1, torch.device("cpu"))
     values: dict[str, list[float]] = {}
     terms = objective.terms
@@ -45,7 +44,7 @@ def test_the_literal_loop_takes_the_same_steps(
         monkeypatch.setattr(objective, "terms", seen)
         watch = benchmark.Stopwatch()
         with watch.running():
-            epoch(1)
+            epoch()
         ours_alone = {"augment", "gather"} if name == "literal" else set()
         assert set(watch.seconds) == {"loader", *benchmark.PHASES} - ours_alone
     assert len(values["ours"]) == STEPS * 9

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -14,14 +13,17 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from msclnet import config as settings
 from msclnet.model.files import save_model
-from msclnet.report.figures.curves import plot_cmc
+from msclnet.report.figures.cmc import plot_cmc
+from msclnet.report.figures.style import Frame
+from msclnet.tracking.delivery import Delivery
+from msclnet.tracking.experiment import TrackedSet
 from msclnet.tracking.publish import publish
 from msclnet.tracking.registry import register
 from msclnet.tracking.server import prepare
-from msclnet.training.trainer import build_network
+from msclnet.training.learner import build_network
 from tests.report.test_curves import regdb_row, scores
+from tests.results.files import DIRECTIONS, scored, train
 from tests.servers import BROWSER, NO_BROWSER, tracking_server
-from tests.tracking.test_tracking import scored, train
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
 PATIENCE = 120_000  # milliseconds, for a page on a busy machine
@@ -44,20 +46,18 @@ def sent(server: str, tmp_path_factory: pytest.TempPathFactory, default: setting
     for method, first in (("agw", 40.0), ("msclnet", 60.0)):
         job = settings.train_job(default, "regdb", method, 1)
         for split in (1, 2):
-            folders.append(train(folder, dataclasses.replace(job, split=split)))
-            scored("regdb", folders[-1], [first + split])
-            text = (folders[-1] / "scores.json").read_text()
-            both = text[:-2] + ", " + text[text.index("[") + 1 :].replace("visible-to-infrared", "infrared-to-visible")
-            (folders[-1] / "scores.json").write_text(both)
+            folders.append(train(folder, settings.replace(job, split=split)))
+            scored("regdb", folders[-1], [first + split], DIRECTIONS)
     table = folder / "regdb_summary.csv"
     header = "data,method,feature,direction,trials,rank1,rank1_std,mAP,mAP_std,paper_rank1,paper_mAP"
     rows = [f"stand-in,{m},bn,both,2,{r},0.71,50.00,0.00,84.17,80.99" for m, r in (("agw", 41.5), ("msclnet", 61.5))]
     table.write_text("\n".join([header, *rows]) + "\n")
     cmc = [scores(folder / "cmc", method, 1, [regdb_row([40, 60, 80])]) for method in ("agw", "msclnet")]
-    plot_cmc("regdb", "stand-in", ["agw", "msclnet"], 3, cmc, folder / "regdb_cmc.svg")
-    arguments = ("regdb", "stand-in", ["agw", "msclnet"], folders, [table], [folder / "regdb_cmc.svg"])
-    result = publish(server, *arguments)
-    assert publish(server, *arguments) == result, "over HTTP, too, a second time adds nothing"
+    figure = folder / "regdb_cmc.svg"
+    plot_cmc(Frame("regdb", "stand-in", ("agw", "msclnet"), figure), 3, cmc)
+    delivery = Delivery(TrackedSet("regdb", "stand-in"), ["agw", "msclnet"], folders, [table], [figure])
+    result = publish(server, delivery)
+    assert publish(server, delivery) == result, "over HTTP, too, a second time adds nothing"
     return result | {"folders": folders}
 
 
@@ -160,12 +160,10 @@ def test_the_best_model_is_found_by_its_alias(
     """Logged and registered through the server, which keeps the file."""
     for folder in sent["folders"]:
         job = settings.train_job(default, "regdb", folder.parent.name, int(folder.name.removeprefix("split")))
-        save_model(
-            folder / "model.pt", build_network(job, 4), job.model, job.method, job.objective, settings.plain(job)
-        )
+        save_model(folder / "model.pt", build_network(job, 4), settings.plain(job))
     record = tmp_path / "regdb.json"
     record.write_text(json.dumps({"runs": sent["runs"]}))
-    register(server, "regdb", "stand-in", ["agw", "msclnet"], sent["folders"], record)
+    register(server, Delivery(TrackedSet("regdb", "stand-in"), ["agw", "msclnet"], sent["folders"]), record)
     page.goto(f"{server}/#/models/msclnet-regdb")
     expect(page.get_by_text("best-stand-in").first).to_be_visible()
     page.goto(f"{server}/#/experiments/{sent['experiment']['id']}/models")

@@ -21,7 +21,8 @@ from msclnet.core.errors import DataError
 from msclnet.core.types import Modality
 from msclnet.data.images import decode
 from msclnet.data.pack import Pack, write_pack
-from msclnet.datasets import regdb, sysu
+from msclnet.datasets.regdb import RegDB
+from msclnet.datasets.sysu import SYSU
 from tests.conftest import ROOT
 from tests.datasets import trees
 
@@ -34,7 +35,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def packed(root: Path, out: Path, workers: int = 1) -> Path:
-    write_pack(regdb.survey(root, (1, 3), real=False).require(), root, out, *SIZE, workers)
+    write_pack(RegDB().survey(root, (1, 3), real=False).require(), root, out, *SIZE, workers)
     return out
 
 
@@ -48,7 +49,7 @@ def test_images_are_pillows_own_to_the_pixel(root: Path, tmp_path: Path) -> None
 
 
 def test_rows_follow_the_index_files(root: Path, tmp_path: Path) -> None:
-    pack, splits = Pack.open(packed(root, tmp_path)), regdb.survey(root, (1, 3), real=False).require()
+    pack, splits = Pack.open(packed(root, tmp_path)), RegDB().survey(root, (1, 3), real=False).require()
     for split in (1, 3):
         for part in ("train", "test"):
             for modality in Modality:
@@ -68,7 +69,7 @@ def test_workers_change_no_byte(root: Path, tmp_path: Path) -> None:
 
 def test_sysu_keeps_its_cameras(tmp_path: Path) -> None:
     root = trees.sysu(tmp_path / "SYSU")
-    write_pack(sysu.survey(root, real=False).require(), root, tmp_path / "pack", *SIZE, 1)
+    write_pack(SYSU().survey(root, real=False).require(), root, tmp_path / "pack", *SIZE, 1)
     pack = Pack.open(tmp_path / "pack")
     for modality in Modality:
         assert [int(path[3]) for path in pack.paths[modality]] == pack.cameras[modality].tolist()
@@ -102,7 +103,7 @@ def test_a_photographs_rotation_is_undone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["half", "text", "empty", "absent"])
 def test_an_unreadable_image_stops_the_packing_by_name(root: Path, tmp_path: Path, damage: str) -> None:
     copy = Path(shutil.copytree(root, tmp_path / "RegDB"))
-    splits = regdb.survey(copy, (1, 3), real=False).require()
+    splits = RegDB().survey(copy, (1, 3), real=False).require()
     image = sorted((copy / "Thermal").rglob("*.bmp"))[3]
     content = image.read_bytes()
     image.write_bytes(
@@ -119,7 +120,7 @@ def test_an_unreadable_image_stops_the_packing_by_name(root: Path, tmp_path: Pat
 def test_a_repacking_that_fails_does_not_leave_the_old_manifest(root: Path, tmp_path: Path) -> None:
     out = packed(root, tmp_path / "pack")
     with pytest.raises(DataError):
-        write_pack(regdb.survey(root, (1,), real=False).require(), tmp_path / "elsewhere", out, *SIZE, 1)
+        write_pack(RegDB().survey(root, (1,), real=False).require(), tmp_path / "elsewhere", out, *SIZE, 1)
     assert not (out / "pack.json").exists()
 
 
@@ -196,7 +197,7 @@ def broken(root: Path, tmp_path: Path) -> tuple[Path, Path]:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_skipped_image_is_listed_and_leaves_the_others_as_they_are(root: Path, tmp_path: Path, workers: int) -> None:
     copy, image = broken(root, tmp_path)
-    splits = regdb.survey(copy, (1, 3), real=False).require()
+    splits = RegDB().survey(copy, (1, 3), real=False).require()
     write_pack(splits, copy, tmp_path / "pack", *SIZE, workers, on_bad_image="skip")
     whole, pack = Pack.open(packed(root, tmp_path / "whole")), Pack.open(tmp_path / "pack")
     pack.verify()
@@ -221,7 +222,7 @@ def test_skipping_the_last_image_of_an_identity_is_refused(root: Path, tmp_path:
     copy, image = broken(root, tmp_path)
     for other in image.parent.iterdir():
         other.write_bytes(b"")
-    splits = regdb.survey(copy, (1,), real=False).require()
+    splits = RegDB().survey(copy, (1,), real=False).require()
     with pytest.raises(DataError, match=rf"identity {image.parent.name} of the \w+ half: none of its infrared images"):
         write_pack(splits, copy, tmp_path / "pack", *SIZE, 1, on_bad_image="skip")
     assert not (tmp_path / "pack/pack.json").exists()
@@ -264,6 +265,22 @@ def test_the_fields_arrays(tmp_path: Path) -> None:
         assert np.array_equal(img, np.array(images))
         assert img.dtype == np.uint8
         assert (label.tolist(), cam.tolist()) == (labels, seen)
+
+
+def test_the_arrays_of_one_of_several_splits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, out = trees.regdb(tmp_path / "RegDB"), tmp_path / "out"
+    command = ["export-npy", "regdb", str(root), str(out), "--any-size", "--height", "16", "--width", "8"]
+    assert main([*command, "--split", "3", "--workers", "1"]) == 0
+    train = RegDB().survey(root, (3,), real=False).require()[3].train
+    infrared = sorted((r.identity, r.path) for r in train if r.modality is Modality.INFRARED)
+    labels = {identity: label for label, identity in enumerate(sorted({identity for identity, _ in infrared}))}
+    assert np.load(out / "train_ir_resized_label.npy").tolist() == [labels[identity] for identity, _ in infrared]
+    assert np.array_equal(np.load(out / "train_ir_resized_img.npy")[0], decode(root / infrared[0][1], 16, 8))
+    capsys.readouterr()
+    assert main(command) == 1
+    assert capsys.readouterr().err == "error: split: RegDB has the splits 1, 2, 3, 4, 5, 6, 7, 8, 9, 10; name one\n"
+    assert main(["export-npy", "sysu", str(trees.sysu(tmp_path / "SYSU")), str(out), "--any-size", "--split", "2"]) == 1
+    assert capsys.readouterr().err == "error: split: found 2, expected 1: SYSU-MM01 has no other\n"
 
 
 def test_check_data_prints_counts_and_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from msclnet.config import SetName
 from msclnet.core.errors import DataError
-from msclnet.datasets.table import readable, survey
+from msclnet.datasets.table import SETS
 from tests.datasets import trees
 
-FILES: dict[SetName, tuple[str, ...]] = {
+FILES: dict[str, tuple[str, ...]] = {
     "regdb": ("idx/train_visible_1.txt", "idx/test_thermal_1.txt"),
     "sysu": ("exp/train_id.txt", "exp/test_id.txt"),
     "llcm": ("idx/train_vis.txt", "idx/test_nir.txt", "idx/test_id.txt"),
@@ -34,33 +32,31 @@ CONTENT = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[SetName, Path]:
-    draw: dict[SetName, Callable[[Path], Path]] = {"regdb": trees.regdb, "sysu": trees.sysu, "llcm": trees.llcm}
-    return {name: draw[name](tmp_path_factory.mktemp("fuzz") / name) for name in draw}
+def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {name: trees.draw(name, tmp_path_factory.mktemp("fuzz") / name) for name in FILES}
 
 
 @pytest.mark.parametrize("name", list(FILES))
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_no_index_file_gives_a_traceback(roots: dict[SetName, Path], name: SetName, data: st.DataObject) -> None:
+def test_no_index_file_gives_a_traceback(roots: dict[str, Path], name: str, data: st.DataObject) -> None:
     path = roots[name] / data.draw(st.sampled_from(FILES[name]))
     before = path.read_bytes()
     content = data.draw(CONTENT)
     path.write_bytes(data.draw(st.sampled_from([content, before + content, content + before])))
     try:
         with contextlib.suppress(DataError):
-            found = survey(name, roots[name], (1,), real=data.draw(st.booleans()))
-            assert readable(found)
+            found = SETS.get(name).survey(roots[name], (1,), real=data.draw(st.booleans()))
+            assert str(found)
             found.require()
     finally:
         path.write_bytes(before)
 
 
 @pytest.mark.parametrize("name", list(FILES))
-def test_a_folder_in_a_files_place_is_named(tmp_path: Path, name: SetName) -> None:
-    draw = {"regdb": trees.regdb, "sysu": trees.sysu, "llcm": trees.llcm}[name]
-    path = draw(tmp_path / name) / FILES[name][0]
+def test_a_folder_in_a_files_place_is_named(tmp_path: Path, name: str) -> None:
+    path = trees.draw(name, tmp_path / name) / FILES[name][0]
     path.unlink()
     path.mkdir()
     with pytest.raises(DataError, match=f"{path.name}: not readable .*make it readable, or copy it from the set's"):
-        survey(name, tmp_path / name, (1,), real=False).require()
+        SETS.get(name).survey(tmp_path / name, (1,), real=False).require()

@@ -11,6 +11,7 @@ import pytest
 from msclnet.core.errors import DataError
 from msclnet.core.types import Modality
 from msclnet.datasets import llcm
+from msclnet.datasets.llcm import LLCM
 from tests.datasets import trees
 
 
@@ -21,12 +22,12 @@ def root(tmp_path: Path) -> Path:
 
 def failing(root: Path, *, real: bool = False) -> str:
     with pytest.raises(DataError) as error:
-        llcm.survey(root, real=real).require()
+        LLCM().survey(root, real=real).require()
     return str(error.value)
 
 
 def test_a_split_has_the_files_lines_in_their_order(root: Path) -> None:
-    found = llcm.survey(root, real=False)
+    found = LLCM().survey(root, real=False)
     split = found.require()[1]
     lines = [line.split(" ")[0] for line in (root / "idx/train_nir.txt").read_text().splitlines()]
     assert [record.path for record in split.train if record.modality is Modality.INFRARED] == lines
@@ -47,11 +48,11 @@ def test_a_split_has_the_files_lines_in_their_order(root: Path) -> None:
 
 
 def test_crlf_and_blank_lines_are_fine(root: Path) -> None:
-    before = llcm.survey(root, real=False)
+    before = LLCM().survey(root, real=False)
     for name in ("train_vis.txt", "test_id.txt"):
         path = root / "idx" / name
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n") + b"\r\n")
-    assert llcm.survey(root, real=False) == before
+    assert LLCM().survey(root, real=False) == before
 
 
 def test_an_absent_root_and_a_missing_folder_are_named(root: Path, tmp_path: Path) -> None:
@@ -95,12 +96,12 @@ def test_halves_that_overlap_and_one_modality_are_refused(root: Path) -> None:
     for name in ("vis", "nir"):
         train, test = (root / f"idx/{half}_{name}.txt" for half in ("train", "test"))
         train.write_text(train.read_text() + test.read_text())
-    assert "share the identities" in "".join(llcm.survey(root, real=False).problems)
+    assert "share the identities" in "".join(LLCM().survey(root, real=False).problems)
     path = root / "idx/train_nir.txt"
     identity = path.read_text()[4:8]
     path.write_text("\n".join(line for line in path.read_text().splitlines() if not line.startswith(f"nir/{identity}")))
     expected = f"identity {identity} has vis images only; expected both modalities"
-    assert expected in "".join(llcm.survey(root, real=False).problems)
+    assert expected in "".join(LLCM().survey(root, real=False).problems)
 
 
 def test_an_image_listed_twice_is_named(root: Path) -> None:

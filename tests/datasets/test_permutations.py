@@ -10,15 +10,14 @@ from scipy.io import savemat
 
 from msclnet.core.errors import DataError
 from msclnet.core.types import Modality
-from msclnet.datasets import sysu
-from msclnet.datasets.permutations import load_permutations, save_permutations
+from msclnet.datasets.sysu import SYSU, load_permutations, save_permutations
 from tests.datasets import trees
 
 
 def test_there_and_back(tmp_path: Path) -> None:
     counts = {1: {1: 3, 6: 300}, 4: {2: 1}}
     for name in ("one.mat", "two.mat"):
-        save_permutations(tmp_path / name, counts, 6, (0,))
+        save_permutations(tmp_path / name, counts, np.random.default_rng(0))
     assert (tmp_path / "one.mat").read_bytes() == (tmp_path / "two.mat").read_bytes()
     found = load_permutations(tmp_path / "one.mat")
     assert {place: cell.shape for place, cell in found.items()} == {(1, 1): (10, 3), (6, 1): (10, 300), (2, 4): (10, 1)}
@@ -29,7 +28,7 @@ def test_there_and_back(tmp_path: Path) -> None:
 
 def test_a_stand_in_has_draws_for_each_of_its_images(tmp_path: Path) -> None:
     root = trees.sysu(tmp_path / "SYSU")
-    split = sysu.survey(root, real=False).require()[1]
+    split = SYSU().survey(root, real=False).require()[1]
     permutations = load_permutations(root / "exp/rand_perm_cam.mat")
     images = [(r.camera, r.identity) for r in (*split.train, *split.test)]
     assert {place: images.count(place) for place in images} == {p: c.shape[1] for p, c in permutations.items()}

@@ -8,7 +8,7 @@ import pytest
 
 from msclnet.core.errors import DataError
 from msclnet.core.types import Modality
-from msclnet.datasets import regdb
+from msclnet.datasets.regdb import RegDB
 from tests.datasets import trees
 
 
@@ -18,7 +18,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_a_split_has_the_files_lines_in_their_order(root: Path) -> None:
-    splits = regdb.survey(root, (1, 2), real=False).require()
+    splits = RegDB().survey(root, (1, 2), real=False).require()
     assert list(splits) == [1, 2]
     lines = (root / "idx/test_thermal_2.txt").read_text().split("\n")
     paths = [line.split(" ")[0] for line in lines if line.strip()]
@@ -26,7 +26,7 @@ def test_a_split_has_the_files_lines_in_their_order(root: Path) -> None:
     for record in splits[1].train:
         assert record.identity == int(record.path.split("/")[1])
         assert record.camera == {Modality.VISIBLE: 1, Modality.INFRARED: 2}[record.modality]
-    assert regdb.survey(root, (1, 2), real=False).counts == {
+    assert RegDB().survey(root, (1, 2), real=False).counts == {
         "identities": 6,
         "visible images": 12,
         "thermal images": 12,
@@ -37,14 +37,14 @@ def test_a_split_has_the_files_lines_in_their_order(root: Path) -> None:
 
 def test_lf_lines_and_blank_ones_are_fine(root: Path) -> None:
     path = root / "idx/train_visible_1.txt"
-    before = regdb.survey(root, (1,), real=False).require()
+    before = RegDB().survey(root, (1,), real=False).require()
     path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n") + b"\n\n")
-    assert regdb.survey(root, (1,), real=False).require() == before
+    assert RegDB().survey(root, (1,), real=False).require() == before
 
 
 def failing(root: Path, *, real: bool = False) -> str:
     with pytest.raises(DataError) as error:
-        regdb.survey(root, (1,), real=real).require()
+        RegDB().survey(root, (1,), real=real).require()
     return str(error.value)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from msclnet.core.errors import DataError
 from msclnet.core.types import Modality
-from msclnet.datasets import sysu
+from msclnet.datasets.sysu import SYSU
 from tests.datasets import trees
 
 
@@ -20,12 +20,12 @@ def root(tmp_path: Path) -> Path:
 
 def failing(root: Path, *, real: bool = False) -> str:
     with pytest.raises(DataError) as error:
-        sysu.survey(root, real=real).require()
+        SYSU().survey(root, real=real).require()
     return str(error.value)
 
 
 def test_training_is_on_train_and_val_and_the_test_on_the_rest(root: Path) -> None:
-    split = sysu.survey(root, real=False).require()[1]
+    split = SYSU().survey(root, real=False).require()[1]
     assert {record.identity for record in split.train} == {1, 2, 3, 4}
     assert {record.identity for record in split.test} == {5, 6, 7}
     for record in (*split.train, *split.test):
@@ -38,14 +38,14 @@ def test_training_is_on_train_and_val_and_the_test_on_the_rest(root: Path) -> No
 
 
 def test_strays_and_upper_case_extensions_are_handled(root: Path) -> None:
-    before = sysu.survey(root, real=False).require()[1]
+    before = SYSU().survey(root, real=False).require()[1]
     folder = next(path for path in sorted(root.glob("cam3/*")))
     for stray in ("Thumbs.db", ".DS_Store", "._0001.jpg"):
         (folder / stray).touch()
-    assert sysu.survey(root, real=False).require()[1] == before
+    assert SYSU().survey(root, real=False).require()[1] == before
     first = folder / "0001.jpg"
     first.rename(folder / "0001.JPG")
-    split = sysu.survey(root, real=False).require()[1]
+    split = SYSU().survey(root, real=False).require()[1]
     assert str((folder / "0001.JPG").relative_to(root)) in {record.path for record in (*split.train, *split.test)}
 
 
@@ -77,3 +77,24 @@ def test_the_real_sets_counts_are_asked_for(root: Path) -> None:
     message = failing(root, real=True)
     assert "4 training identities, expected 395" in message
     assert "query images, expected 3803" in message
+
+
+def official(root: Path) -> list[str]:
+    return SYSU().survey(root, real=False, evaluation=SYSU.Evaluation(protocol="official")).problems
+
+
+def test_what_the_official_protocol_needs_is_checked_with_the_set(root: Path) -> None:
+    """Before anything is trained: the file is there, whole, and draws from exactly the images that are."""
+    assert official(root) == []
+    folder = next(path for path in sorted(root.glob("cam[1245]/000[567]")) if len(list(path.iterdir())) == 2)
+    (folder / "0002.jpg").unlink()
+    camera, identity = int(folder.parent.name[3]), int(folder.name)
+    assert official(root) == [
+        f"{root / 'exp/rand_perm_cam.mat'}: camera {camera}, identity {identity}: draws from 2 images, expected the 1 "
+        "that are there; copy the file and the images from one archive"
+    ]
+    (root / "exp/rand_perm_cam.mat").write_bytes(b"MATLAB")
+    assert "not a readable rand_perm_cam" in official(root)[0]
+    (root / "exp/rand_perm_cam.mat").unlink()
+    assert "no such file; the official protocol draws its galleries from it" in official(root)[0]
+    assert SYSU().survey(root, real=False, evaluation=SYSU.Evaluation()).problems == []

@@ -1,33 +1,30 @@
-"""Tiny trees in the layouts of RegDB, SYSU-MM01 and LLCM, drawn by the stand-in."""
+"""Tiny trees in the layouts of the data sets, drawn by their stand-ins."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from msclnet.config import LLCMStandIn, RegDBStandIn, StandIn, SYSUStandIn
-from msclnet.standin.sets import draw_llcm, draw_regdb, draw_sysu
+from msclnet.config import build
+from msclnet.datasets.table import SETS
 
-TINY = StandIn(
-    seed=3,
-    regdb=RegDBStandIn(like="", identities=6, images=2),
-    sysu=SYSUStandIn(like="", train=3, val=1, test=3, images=2),
-    llcm=LLCMStandIn(like="", train=4, test=3, images=2),
-)
+TINY: dict[str, dict[str, Any]] = {
+    "regdb": {"like": "", "identities": 6, "images": 2},
+    "sysu": {"like": "", "train": 3, "val": 1, "test": 3, "images": 2},
+    "llcm": {"like": "", "train": 4, "test": 3, "images": 2},
+}
+SEED = 3
 
 
-def regdb(root: Path, stand_in: StandIn = TINY, workers: int = 1) -> Path:
-    draw_regdb(root, stand_in, workers)
+def draw(name: str, root: Path, *, seed: int = SEED, workers: int = 1, **options: Any) -> Path:
+    """The stand-in of the data set ``name`` in ``root``, of ``TINY``'s size but for ``options``."""
+    data_set = SETS.get(name)
+    data_set.draw(root, build(data_set.StandIn, TINY[name] | options, f"stand_in.{name}"), seed, workers)
     return root
 
 
-def sysu(root: Path, stand_in: StandIn = TINY, workers: int = 1) -> Path:
-    draw_sysu(root, stand_in, workers)
-    return root
-
-
-def llcm(root: Path, stand_in: StandIn = TINY, workers: int = 1) -> Path:
-    draw_llcm(root, stand_in, workers)
-    return root
+regdb, sysu, llcm = (partial(draw, name) for name in TINY)
 
 
 def edit(path: Path, old: str, new: str) -> None:

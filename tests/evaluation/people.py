@@ -1,10 +1,16 @@
-"""Made-up features with a known truth, shared by the tests of this folder."""
+"""Made-up features with a known truth, and who of them is compared with whom."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
-from msclnet.core.types import Features, Modality
+from msclnet.config import build
+from msclnet.core.types import Features, Images, Modality
+from msclnet.datasets.llcm import LLCM
+from msclnet.datasets.protocol import Comparison, Permutations
+from msclnet.datasets.sysu import SYSU
 
 
 def made_up(seed: int, visible: list[tuple[int, int]], infrared: list[tuple[int, int]]) -> Features:
@@ -27,3 +33,20 @@ def sysu_like(seed: int) -> Features:
     visible = [(i, c) for i, c in visible if i != 3 or c in (4, 5)]
     infrared = [(i, c) for i in range(1, 13) for c in (3, 6) for _ in range(1 + (i + c) % 3)]
     return made_up(seed, visible, infrared)
+
+
+def sysu_comparisons(
+    images: Images,
+    modes: Sequence[str],
+    shots: Sequence[int],
+    protocol: str,
+    draws: int,
+    permutations: Permutations | None = None,
+) -> Iterator[Comparison]:
+    """SYSU-MM01's comparisons, by the configuration's own words."""
+    options = build(SYSU.Evaluation, {"modes": modes, "shots": shots, "protocol": protocol, "draws": draws})
+    return SYSU().comparisons(images, options, permutations)
+
+
+def llcm_comparisons(images: Images, draws: int) -> Iterator[Comparison]:
+    return LLCM().comparisons(images, build(LLCM.Evaluation, {"draws": draws}))

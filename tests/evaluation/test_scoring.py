@@ -13,12 +13,13 @@ import msclnet
 from msclnet.cli import main
 from msclnet.core.errors import ConfigError, DataError
 from msclnet.core.types import Features, Modality
-from msclnet.datasets.protocol import community_gallery, regdb_comparisons, sysu_comparisons
+from msclnet.datasets.protocol import community_gallery
+from msclnet.datasets.regdb import RegDB
 from msclnet.evaluation import scoring
 from msclnet.evaluation.feature_file import save_features
 from msclnet.evaluation.re_ranking import LARGEST, reranked
 from msclnet.evaluation.scoring import evaluate, split_rows
-from tests.evaluation.people import made_up, sysu_like
+from tests.evaluation.people import made_up, sysu_comparisons, sysu_like
 from tests.evaluation.reference import literal, literally_reranked
 
 PEOPLE = [(i, 1) for i in range(6) for _ in range(3)]
@@ -103,11 +104,11 @@ def test_arrays_that_do_not_fit_are_named(changes: dict[str, np.ndarray], messag
 
 def test_settings_that_there_are_not_are_named() -> None:
     features = made_up(0, PEOPLE, PEOPLE)
-    with pytest.raises(ConfigError, match="direction: regdb has two; name visible-to-infrared or"):
+    with pytest.raises(ConfigError, match="direction: regdb has 2; name visible-to-infrared or infrared-to-visible"):
         evaluate(**arrays(features), data="regdb")
     with pytest.raises(ConfigError, match="direction: found 'north', expected visible-to-infrared or"):
         evaluate(**arrays(features), data="llcm", direction="north")
-    with pytest.raises(ConfigError, match="data: found 'market', expected"):
+    with pytest.raises(ConfigError, match="'market' is no data set; did you mean"):
         evaluate(**arrays(features), data="market")
 
 
@@ -130,8 +131,8 @@ def test_reranking_is_a_column_and_helps_where_the_gallery_clusters() -> None:
     modality = np.tile([0, 0, 0, 1, 1, 1], 8)
     paths = np.array([f"{i:03d}" for i in range(48)])
     features = Features(identities, modality + 1, modality, paths, bn, bn, flip=True)
-    plain = split_rows(features, 1, regdb_comparisons(features))
-    again = split_rows(features, 1, regdb_comparisons(features), rerank=True)
+    plain = split_rows(features, 1, RegDB().comparisons(features))
+    again = split_rows(features, 1, RegDB().comparisons(features), rerank=True)
     assert {(row["rerank"], row["flip"]) for row in plain} == {("no", "yes")}
     assert {(row["rerank"], row["flip"]) for row in again} == {("yes", "yes")}
     assert again[0]["mAP"] > plain[0]["mAP"]
@@ -176,8 +177,9 @@ def test_the_command_reads_a_features_file_of_ours(tmp_path: Path, capsys: pytes
     ]
     for feature in ("bn", "pooled"):
         _, out, _ = run(capsys, "evaluate", *options, "--feature", feature)
-        rows = split_rows(features, 4, regdb_comparisons(features, ["infrared-to-visible"]))
-        row = next(row for row in rows if row["feature"] == feature)
+        rows = split_rows(features, 4, RegDB().comparisons(features))
+        wanted = (feature, "infrared-to-visible")
+        row = next(row for row in rows if (row["feature"], row["direction"]) == wanted)
         assert json.loads(out)["mean"]["mAP"] == pytest.approx(row["mAP"], abs=1e-4), "rows are scaled anew"
 
 
@@ -196,3 +198,30 @@ def test_the_command_names_what_is_amiss(tmp_path: Path, capsys: pytest.CaptureF
         1,
         True,
     )
+
+
+def test_a_flag_that_the_sets_protocol_has_not_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "all.npz", **arrays(made_up(0, PEOPLE, PEOPLE)))
+    options = ["evaluate", "--features", tmp_path / "all.npz", "--data"]
+    for data, flags, message in (
+        ("regdb", ["--draws", 3], "draws: RegDB has no such setting; it has direction: leave it out"),
+        ("regdb", ["--permutations", "x.mat"], "permutations: RegDB has no such setting; it has direction: leave"),
+        ("llcm", ["--mode", "all"], "mode: LLCM has no such setting; it has direction, draws: leave it out"),
+        (
+            "sysu",
+            ["--direction", "visible-to-infrared"],
+            "direction: SYSU-MM01 has no such setting; it has mode",
+        ),
+        ("sysu", ["--shots", 5], "shots: found 5, expected 1 or 10"),
+        ("sysu", ["--setting", "light=dark"], "light: SYSU-MM01 has no such setting"),
+        ("sisu", [], "'sisu' is no data set; did you mean 'sysu'"),
+    ):
+        status, _, err = run(capsys, *options, data, *flags)
+        assert (status, err.startswith(f"error: {message}")) == (1, True), err
+
+
+def test_other_settings_are_the_sets_own() -> None:
+    """As a set from outside the package may have; one that it has not is refused."""
+    message = "light: SYSU-MM01 has no such setting; it has mode, shots, protocol, draws, permutations: leave it out"
+    with pytest.raises(ConfigError, match=message):
+        evaluate(**arrays(sysu_like(2)), data="sysu", light="dark")

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from msclnet.datasets.protocol import regdb_comparisons, sysu_comparisons
+from msclnet.core.types import Modality
+from msclnet.datasets.regdb import RegDB
+from msclnet.datasets.sysu import SYSU, load_permutations
 from msclnet.evaluation.feature_file import save_features
 from msclnet.evaluation.scoring import split_rows
 from tests.conftest import ROOT
-from tests.evaluation.people import made_up, sysu_like
+from tests.datasets import trees
+from tests.evaluation.people import made_up, sysu_comparisons, sysu_like
 
 SCRIPT = str(ROOT / "workflow/scripts/evaluate.py")
 PEOPLE = [(i, 1) for i in range(4) for _ in range(3)]
@@ -41,16 +44,30 @@ def test_several_splits_at_once(tmp_path: Path, evaluate) -> None:
     for split, file in enumerate(files, start=1):
         found = json.loads(file.with_name("scores.json").read_text())
         features = made_up(split, PEOPLE, PEOPLE)
-        assert found == {"split": split, "rows": split_rows(features, split, regdb_comparisons(features))}
+        assert found == {"split": split, "rows": split_rows(features, split, RegDB().comparisons(features))}
 
 
 def test_sysu_to_a_named_file(tmp_path: Path, evaluate) -> None:
     features, out = tmp_path / "features.npz", tmp_path / "out.json"
     save_features(features, sysu_like(0), 1)
-    options = ["--modes", "indoor", "--shots", 10, "--protocol", "community", "--draws", 2]
+    options = ["--options", "{modes: [indoor], shots: [10], protocol: community, draws: 2}"]
     evaluate("--set", "sysu", "--features", features, "--split", 1, *options, "--out", out)
     comparisons = sysu_comparisons(sysu_like(0), ["indoor"], [10], "community", 2)
     assert json.loads(out.read_text())["rows"] == split_rows(sysu_like(0), 1, comparisons)
+
+
+def test_the_official_galleries_are_read_from_the_sets_folder(tmp_path: Path, evaluate) -> None:
+    root, features = trees.sysu(tmp_path / "SYSU"), tmp_path / "features.npz"
+    test = SYSU().survey(root, real=False).require()[1].test
+    images = {m: [(r.identity, r.camera) for r in test if r.modality is m] for m in Modality}
+    save_features(features, made_up(0, *images.values()), 1)
+    options = ["--set", "sysu", "--features", features, "--split", 1, "--options", "{protocol: official}"]
+    with pytest.raises(SystemExit, match=r"'official' needs the set's exp/rand_perm_cam\.mat"):
+        evaluate(*options, "--out", tmp_path / "none.json")
+    evaluate(*options, "--root", root, "--out", tmp_path / "scores.json")
+    people, permutations = made_up(0, *images.values()), load_permutations(root)
+    comparisons = sysu_comparisons(people, ["all", "indoor"], [1, 10], "official", 10, permutations)
+    assert json.loads((tmp_path / "scores.json").read_text())["rows"] == split_rows(people, 1, comparisons)
 
 
 def test_another_split_ends_with_a_message_and_no_file(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from scipy.io import loadmat
 from msclnet.core.types import Features, ImageRecord, Images, Modality
 from msclnet.datasets.base import Split
 from msclnet.datasets.llcm import image_path
-from msclnet.datasets.permutations import load_permutations
-from msclnet.datasets.protocol import llcm_comparisons, sysu_cameras, sysu_comparisons
-from msclnet.datasets.table import survey
+from msclnet.datasets.sysu import MODES, load_permutations
+from msclnet.datasets.table import SETS
 from msclnet.evaluation.scoring import scored
+from tests.evaluation.people import llcm_comparisons, sysu_comparisons
 from tests.evaluation.reference import literal
 
 
@@ -64,7 +64,7 @@ def test_every_set_has_the_counts_in_print(real_lists: Path, sysu: Path, llcm: P
     lines = {line.split(" ")[0] for path in (tmp_path / "idx").glob("*.txt") for line in path.read_text().splitlines()}
     touch(tmp_path, sorted(lines))
     for name, root in (("regdb", tmp_path), ("sysu", sysu), ("llcm", llcm)):
-        found = survey(name, root, real=True)
+        found = SETS.get(name).survey(root, real=True)
         assert found.problems == []
         assert found.counts == found.expected
 
@@ -83,7 +83,7 @@ def drawn_literally(root: Path, mode: str, shots: int, draw: int) -> list[str]:
 
 
 def test_the_official_galleries_of_all_ten_draws(sysu: Path) -> None:
-    split: Split = survey("sysu", sysu, real=True).require()[1]
+    split: Split = SETS.get("sysu").survey(sysu, real=True).require()[1]
     images = images_of(split.test)
     permutations = load_permutations(sysu / "exp/rand_perm_cam.mat")
     sizes = {}
@@ -96,7 +96,7 @@ def test_the_official_galleries_of_all_ten_draws(sysu: Path) -> None:
 
 
 def test_the_community_galleries_of_all_ten_draws(sysu: Path) -> None:
-    images = images_of(survey("sysu", sysu, real=True).require()[1].test)
+    images = images_of(SETS.get("sysu").survey(sysu, real=True).require()[1].test)
     for comparison in sysu_comparisons(images, ["all", "indoor"], [1], "community", 10):
         rng, expected = random.Random(comparison.setting["draw"]), []
         for identity in sorted(path.name for path in (sysu / "cam1").parent.glob("cam*/*")):
@@ -105,7 +105,7 @@ def test_the_community_galleries_of_all_ten_draws(sysu: Path) -> None:
         expected = [
             rng.choice(files)
             for identity in sorted(set(expected))
-            for camera in sysu_cameras(str(comparison.setting["mode"]))
+            for camera in MODES[str(comparison.setting["mode"])]
             if (files := sorted(f"cam{camera}/{identity}/{p.name}" for p in sysu.glob(f"cam{camera}/{identity}/*")))
         ]
         assert images.paths[comparison.gallery].tolist() == expected
@@ -132,7 +132,7 @@ def literally(features: Features, query: np.ndarray, gallery: np.ndarray, data: 
 
 @pytest.mark.parametrize(("mode", "shots"), [("all", 1), ("all", 10), ("indoor", 1), ("indoor", 10)])
 def test_sysu_scores_at_true_size(sysu: Path, mode: str, shots: int) -> None:
-    features = with_features(images_of(survey("sysu", sysu, real=True).require()[1].test), shots)
+    features = with_features(images_of(SETS.get("sysu").survey(sysu, real=True).require()[1].test), shots)
     comparisons = sysu_comparisons(features, [mode], [shots], "community", 1)
     ((comparison, scores),) = scored(features.bn, features, comparisons)
     expected = literally(features, comparison.query, comparison.gallery, "sysu")
@@ -144,7 +144,7 @@ def test_sysu_scores_at_true_size(sysu: Path, mode: str, shots: int) -> None:
 
 
 def test_llcm_scores_at_true_size(llcm: Path) -> None:
-    features = with_features(images_of(survey("llcm", llcm, real=True).require()[1].test), 0)
+    features = with_features(images_of(SETS.get("llcm").survey(llcm, real=True).require()[1].test), 0)
     sizes = {}
     for comparison, scores in scored(features.bn, features, llcm_comparisons(features, 1)):
         expected = literally(features, comparison.query, comparison.gallery, "llcm")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
 
-from msclnet.config import Config, Model, TrainJob, plain, train_job
+from msclnet.config import Config, Model, TrainJob, plain, replace, train_job
 from msclnet.model.files import save_model
-from msclnet.training.trainer import build_network
+from msclnet.training.learner import build_network
 from tests.datasets import trees
 
 IDENTITIES = 5
@@ -18,8 +17,8 @@ IDENTITIES = 5
 
 @pytest.fixture(scope="session")
 def job(default: Config) -> TrainJob:
-    model: Model = dataclasses.replace(default.model, parts=3, hidden=8, rank=4, rounds=2)
-    return dataclasses.replace(train_job(default, "regdb", "msclnet", 1), model=model, height=48, width=24)
+    model: Model = replace(default.model, parts=3, hidden=8, rank=4, rounds=2)
+    return replace(train_job(default, "regdb", "msclnet", 1), model=model, height=48, width=24)
 
 
 def write_model(path: Path, job: TrainJob, seed: int = 0) -> Path:
@@ -32,7 +31,7 @@ def write_model(path: Path, job: TrainJob, seed: int = 0) -> Path:
         if name.endswith("running_var"):
             value.copy_(0.5 + torch.rand(value.shape, generator=generator))
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_model(path, network, job.model, job.method, job.objective, plain(job))
+    save_model(path, network, plain(job))
     return path
 
 

@@ -7,7 +7,6 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import onnxruntime
@@ -15,12 +14,11 @@ import pytest
 
 import msclnet
 from msclnet.cli import main
-from msclnet.config import SetName
 from msclnet.core.errors import DataError, UserError
 from msclnet.core.types import Modality
+from msclnet.datasets.table import SETS
 from msclnet.evaluation.embedding import embed_pixels
 from msclnet.inference import export as room
-from msclnet.inference.card import PROTOCOLS
 from msclnet.inference.export import export, load_export, verify
 from msclnet.model.files import EXPORTS
 from msclnet.model.msclnet import MSCLNet
@@ -105,7 +103,7 @@ def test_an_export_that_is_not_the_model_is_not_handed_out(
 
 
 def test_a_card_knows_the_protocol_of_every_set() -> None:
-    assert PROTOCOLS.keys() == set(get_args(SetName))
+    assert all(entry.protocol.endswith(".") for entry in SETS)
 
 
 @pytest.mark.parametrize(

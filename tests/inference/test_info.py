@@ -13,7 +13,7 @@ from msclnet.config import TrainJob, plain
 from msclnet.core import torch_file
 from msclnet.core.errors import DataError
 from msclnet.inference.info import info
-from msclnet.training import trainer as train
+from msclnet.training.learner import build_network, build_optimiser
 from tests.inference.conftest import IDENTITIES
 from tests.results.test_tables import HOW, row, write
 
@@ -64,8 +64,12 @@ def test_scores_beside_a_model_are_those_of_all_splits_of_its_method(model: Path
 
 
 def test_an_unfinished_training_says_how_far_it_is(job: TrainJob, tmp_path: Path) -> None:
-    network = train.build_network(job, IDENTITIES)
-    state = {"step": 66, "network": network.state_dict(), "optimiser": train.build_optimiser(network, job).state_dict()}
+    network = build_network(job, IDENTITIES)
+    state = {
+        "step": 66,
+        "network": network.state_dict(),
+        "optimiser": build_optimiser(network, job).state_dict(),
+    }
     torch_file.save(
         tmp_path / "checkpoint-66.pt", {"origin": plain(job) | {"pack": None}, "epoch": 3, "taken": 0, **state}
     )
@@ -82,7 +86,7 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path, capsys: pytest.CaptureFix
     )
     torch_file.save(tmp_path / "other.pt", {"weights": torch.zeros(1)})
     assert main(["info", str(tmp_path / "other.pt")]) == 1
-    assert "other.pt: holds weights; expected a model.pt with identities" in capsys.readouterr().err
+    assert "other.pt: holds weights; expected a model.pt with format, identities" in capsys.readouterr().err
     assert main(["info", str(tmp_path / "none.pt")]) == 1
     assert "none.pt: no such checkpoint" in capsys.readouterr().err
     assert main(["info", str(tmp_path)]) == 1

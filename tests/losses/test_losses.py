@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from msclnet.losses import baseline, cascade, complement, synergy
+from msclnet.losses.table import TERMS
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -36,6 +37,13 @@ def test_divergence_by_hand() -> None:
     assert synergy.divergence(p, q, None).item() == pytest.approx(-expected)
     assert synergy.divergence(p, q, 0.1).item() == pytest.approx(-0.1)
     assert synergy.divergence(p, p, 1.0).item() == pytest.approx(0)
+
+
+def test_identity_by_hand() -> None:
+    """Equal logits over four identities cost log 4; a logit ahead of one other by log 3 costs log 4/3."""
+    assert baseline.identity(torch.zeros(3, 4), torch.tensor([0, 1, 3])).item() == pytest.approx(math.log(4))
+    ahead = torch.tensor([[math.log(3), 0.0]])
+    assert baseline.identity(ahead, torch.tensor([0])).item() == pytest.approx(math.log(4 / 3))
 
 
 def test_modality_identity_by_hand() -> None:
@@ -86,7 +94,29 @@ def test_batch_hard_triplet_by_hand() -> None:
     assert baseline.batch_hard_triplet(features, labels, 0.5).item() == pytest.approx((0 + 2.5 + 0) / 3, abs=1e-5)
 
 
+def test_wrt_by_hand() -> None:
+    """Points 0, 2 of one identity and 5 of another. Of 0: itself and 2 weigh 1 and e^2; the 5 is its one negative."""
+    features, labels = torch.tensor([[0.0], [2.0], [5.0]], dtype=torch.float64), torch.tensor([0, 0, 1])
+    positive = 2 * math.exp(2) / (1 + math.exp(2))
+    negative = (5 * math.exp(-5) + 3 * math.exp(-3)) / (math.exp(-5) + math.exp(-3))
+    by_anchor = (positive - 5, positive - 3, 0 - negative)
+    expected = sum(math.log1p(math.exp(difference)) for difference in by_anchor) / 3
+    assert baseline.weighted_regularised_triplet(features, labels).item() == pytest.approx(expected, abs=1e-5)
+
+
 # Against slow loops ---------------------------------------------------------------------------------------------------
+
+
+def test_identity_and_modality_identity_against_loops() -> None:
+    """FEATURES as the logits of four identities."""
+    other = random(7, 4, seed=3)
+
+    def cost(logits: Tensor) -> float:
+        return sum(-math.log(float(z[y].exp() / z.exp().sum())) for z, y in zip(logits, LABELS, strict=True))
+
+    assert baseline.identity(FEATURES, LABELS).item() == pytest.approx(cost(FEATURES) / 7)
+    both = synergy.modality_identity(FEATURES, other, LABELS).item()
+    assert both == pytest.approx((cost(FEATURES) + cost(other)) / 14)
 
 
 def test_wrt_against_its_formula() -> None:
@@ -168,6 +198,10 @@ def test_the_readings_are_bounded_below_and_the_printed_forms_are_not(scale: flo
 
 ONE = torch.zeros(6, dtype=torch.int64)
 CASES: dict[str, tuple[Callable[[Tensor], Tensor], float | None]] = {
+    "identity, one identity": (lambda f: baseline.identity(f[:, :1], ONE), 0.0),
+    "t, one identity": (lambda f: synergy.modality_identity(f[:, :1], f[:, :1], ONE), 0.0),
+    "div, equal": (lambda f: synergy.divergence(f, f, 1.0), 0.0),
+    "div, one channel": (lambda f: synergy.divergence(f[:, :1], f[:, 1:2], None), 0.0),
     "wrt, one identity": (lambda f: baseline.weighted_regularised_triplet(f, ONE), 0.0),
     "triplet, one identity": (lambda f: baseline.batch_hard_triplet(f, ONE, 0.3), 0.0),
     "inter, one identity": (lambda f: cascade.inter(f, ONE), 0.0),
@@ -213,6 +247,11 @@ DIFFERENTIABLE: dict[str, Callable[[Tensor], Tensor]] = {
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_gradients_are_those_of_finite_differences(name: str) -> None:
     assert torch.autograd.gradcheck(DIFFERENTIABLE[name], (FEATURES.clone().requires_grad_(),))
+
+
+def test_no_term_is_without_these_proofs() -> None:
+    assert set(TERMS.names()) == {name.split(",")[0] for name in CASES}
+    assert set(TERMS.names()) == {name.removesuffix(" printed") for name in DIFFERENTIABLE}
 
 
 def test_teachers_receive_no_gradient() -> None:

@@ -7,14 +7,15 @@ import dataclasses
 import pytest
 import torch
 
-from msclnet.config import Config, Losses, plain, train_job
-from msclnet.core.types import Batch
-from msclnet.losses import objective
-from msclnet.training.trainer import build_network
+from msclnet.config import Config, replace, train_job
+from msclnet.core.types import Batch, Outputs
+from msclnet.losses import baseline, cascade, complement, inputs, objective, synergy
+from msclnet.losses.readings import Readings
+from msclnet.losses.table import TERMS
+from msclnet.training.learner import build_network
 
-OFF = Losses(*[0.0] * len(dataclasses.fields(Losses)))
-BASE = dataclasses.replace(OFF, identity=1.0, wrt=1.0)
-MS, MC, CA = {"div": 0.5, "t": 1.25}, {"local": 0.8, "global_": 1.5}, {"sub": 1.0, "intra": 1.0, "inter": 1.0}
+BASE = {"identity": 1.0, "wrt": 1.0}
+MS, MC, CA = {"div": 0.5, "t": 1.25}, {"local": 0.8, "global": 1.5}, {"sub": 1.0, "intra": 1.0, "inter": 1.0}
 TABLE_1 = [
     {}, *({name: weight} for part in (MS, MC, CA) for name, weight in part.items()),
     MS, MC, CA, MS | MC, MS | CA, MC | CA, MS | MC | CA,
@@ -29,40 +30,108 @@ def batch(dtype: torch.dtype = torch.float32) -> Batch:
     return Batch(images[0], images[1], labels, cameras, torch.tensor([3, 6, 3, 3, 6, 6, 3, 6]))
 
 
-def network_of(default: Config, losses: Losses, **readings: object):
+def network_of(default: Config, losses: dict[str, float], **readings: object):
     job = train_job(default, "sysu", "msclnet", 1)
-    model = dataclasses.replace(job.model, parts=3, hidden=8, rank=4)
-    reading = dataclasses.replace(job.objective, **readings)
-    job = dataclasses.replace(
-        job, model=model, objective=reading, method=dataclasses.replace(job.method, losses=losses)
-    )
+    model = replace(job.model, parts=3, hidden=8, rank=4)
+    reading = replace(job.objective, **readings)
+    job = replace(job, model=model, objective=reading, method=replace(job.method, losses=losses))
     return build_network(job, 4), reading
 
 
 @pytest.mark.parametrize("row", TABLE_1, ids=lambda row: "+".join(row) or "B")
 def test_every_parameter_takes_part_in_every_row_of_table_1(default: Config, row: dict[str, float]) -> None:
     """So DDP runs without find_unused_parameters."""
-    losses = dataclasses.replace(BASE, **row)
+    losses = BASE | row
     network, reading = network_of(default, losses)
     terms = objective.terms(network(batch()), losses, reading)
-    assert set(terms) == {"identity", "wrt", *(name.rstrip("_") for name in row)}
+    assert set(terms) == {"identity", "wrt", *row}
+    assert list(terms) == [name for name in TERMS.names() if name in terms]
     objective.total(terms, losses).backward()
     without = [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
     assert not without
 
 
 def test_the_total_is_the_weighted_sum(default: Config) -> None:
-    losses = dataclasses.replace(BASE, **(MS | MC | CA))
+    losses = BASE | MS | MC | CA
     network, reading = network_of(default, losses)
     terms = objective.terms(network(batch()), losses, reading)
-    expected = sum(plain(losses)[name] * float(value.detach()) for name, value in terms.items())
+    expected = sum(losses[name] * float(value.detach()) for name, value in terms.items())
     assert float(objective.total(terms, losses).detach()) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("term", ["local", "global_", "sub"])
+def written_out(o: Outputs, weights: dict[str, float], r: Readings) -> torch.Tensor:
+    """Eq. 17 of all ten terms, without the table: each in its turn, the features of CA normalised once for the three.
+
+    The order of the operations is that of the results in print: another would change their last bits.
+    """
+
+    def space(pooled: torch.Tensor, neck: torch.Tensor | None) -> torch.Tensor:
+        if r.centre_space == "raw":
+            return pooled
+        return torch.nn.functional.normalize(pooled if r.centre_space == "normalised" else neck)
+
+    def visible() -> torch.Tensor:
+        return space(o.visible, o.visible_neck)
+
+    def infrared() -> torch.Tensor:
+        return space(o.infrared, o.infrared_neck)
+
+    def synergistic() -> torch.Tensor:
+        return space(o.synergy_blocks.mean(1), o.synergy_neck)
+
+    y = torch.cat((o.labels, o.labels))
+    pooled = torch.cat((o.visible, o.infrared))
+    values = [
+        baseline.identity(torch.cat((o.visible_logits, o.infrared_logits)), y),
+        baseline.batch_hard_triplet(pooled, y, r.margin),
+        baseline.weighted_regularised_triplet(pooled, y),
+        synergy.divergence(o.visible_normalised, o.infrared_normalised, r.divergence_ceiling),
+        synergy.modality_identity(o.visible_normalised_logits, o.infrared_normalised_logits, o.labels),
+        complement.local(o.visible_blocks, o.synergy_blocks, r.local_form),
+        complement.global_(synergistic(), infrared(), o.labels),
+    ]
+    features = torch.cat((visible(), infrared(), synergistic()))
+    identities = o.labels.repeat(3)
+    cameras = torch.cat((o.visible_cameras, o.infrared_cameras, torch.zeros_like(o.visible_cameras)))
+    values += [
+        cascade.sub(features, identities, cameras),
+        cascade.intra(features, identities, cameras),
+        cascade.inter(features, identities),
+    ]
+    return torch.stack([weights[name] * value for name, value in zip(TERMS.names(), values, strict=True)]).sum()
+
+
+@pytest.mark.parametrize("space", ["neck", "normalised", "raw"])
+def test_the_tables_terms_are_eq_17_to_the_last_bit(default: Config, space: str) -> None:
+    """Gradients, too: so their parts are added up in the same order."""
+    losses = BASE | {"triplet": 0.5} | MS | MC | CA
+    network, reading = network_of(default, losses, centre_space=space)
+    outputs = network(batch())
+    found = objective.total(objective.terms(outputs, losses, reading), losses)
+    expected = written_out(outputs, losses, reading)
+    assert torch.equal(found, expected)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    ours, theirs = (torch.autograd.grad(total, parameters, retain_graph=True) for total in (found, expected))
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_the_features_of_ca_by_hand() -> None:
+    """f^v and f^s of two pairs: f^s is the mean of its blocks, and its camera is one of its own."""
+    visible, blocks = torch.tensor([[3.0, 4.0], [0.0, 2.0]]), torch.tensor([[[1.0, 0.0], [3.0, 0.0]]] * 2)
+    assert inputs.cascade_features("raw", visible, blocks).tolist() == [[3, 4], [0, 2], [2, 0], [2, 0]]
+    unit = inputs.cascade_features("normalised", visible, blocks)
+    torch.testing.assert_close(unit, torch.tensor([[0.6, 0.8], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]]))
+    on = ("synergy", "visible")  # in whatever order the configuration names them
+    assert inputs.cascade_identities(torch.tensor([5, 6]), on).tolist() == [5, 6, 5, 6]
+    assert inputs.cascade_cameras(torch.tensor([1, 2]), torch.tensor([3, 6]), on).tolist() == [1, 2, 0, 0]
+    with pytest.raises(ValueError, match="expected 'neck', 'normalised' or 'raw', found 'sphere'"):
+        inputs.centred(visible, "sphere")
+
+
+@pytest.mark.parametrize("term", ["local", "global", "sub"])
 def test_both_stems_learn_through_the_synergistic_feature(default: Config, term: str) -> None:
     """MC changes a test feature only because f^s depends on theta_v and theta_r through f hat."""
-    losses = dataclasses.replace(OFF, **{term: 1.0})
+    losses = {term: 1.0}
     network, reading = network_of(default, losses, cascade_on=("synergy",))
     objective.total(objective.terms(network(batch()), losses, reading), losses).backward()
     for stem in (network.backbone.visible_stem, network.backbone.infrared_stem):
@@ -71,7 +140,7 @@ def test_both_stems_learn_through_the_synergistic_feature(default: Config, term:
 
 
 def test_the_teachers_own_path_carries_nothing(default: Config) -> None:
-    losses = dataclasses.replace(OFF, **MC)
+    losses = MC
     network, reading = network_of(default, losses)
     outputs = network(batch())
     for teacher in (outputs.visible_blocks, outputs.infrared, outputs.visible):
@@ -84,7 +153,7 @@ def test_the_teachers_own_path_carries_nothing(default: Config) -> None:
 
 @pytest.mark.parametrize("space", ["neck", "normalised", "raw"])
 def test_the_order_of_the_pairs_does_not_matter(default: Config, space: str) -> None:
-    losses = dataclasses.replace(BASE, triplet=1.0, **(MS | MC | CA))
+    losses = BASE | {"triplet": 1.0} | MS | MC | CA
     network, reading = network_of(default, losses, centre_space=space)
     outputs = network.double()(batch(torch.float64))
     whole = objective.terms(outputs, losses, reading)
@@ -96,7 +165,7 @@ def test_the_order_of_the_pairs_does_not_matter(default: Config, space: str) -> 
 
 
 def test_half_precision_ends_at_the_losses(default: Config) -> None:
-    losses = dataclasses.replace(BASE, **(MS | MC | CA))
+    losses = BASE | MS | MC | CA
     network, reading = network_of(default, losses)
     outputs = network(batch())
     half = {n: v.bfloat16() for n, v in vars(outputs).items() if v is not None and v.is_floating_point()}
@@ -107,4 +176,4 @@ def test_half_precision_ends_at_the_losses(default: Config) -> None:
 def test_a_network_built_without_a_terms_modules_is_named(default: Config) -> None:
     network, reading = network_of(default, BASE)
     with pytest.raises(ValueError, match="their configurations differ"):
-        objective.terms(network(batch()), dataclasses.replace(BASE, t=1.0), reading)
+        objective.terms(network(batch()), BASE | {"t": 1.0}, reading)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 from torch import nn
 
-from msclnet.config import Config, train_job
+from msclnet.config import Config, replace, train_job
 from msclnet.core.errors import ConfigError
-from msclnet.core.types import Batch, Modality
+from msclnet.core.types import Batch, Modality, Outputs
 from msclnet.losses import objective
+from msclnet.model.architecture import Architecture
 from msclnet.model.backbone import Backbone
 from msclnet.model.gem import gem, gem_parts
 from msclnet.model.instance_norm import ModalityInstanceNorm
 from msclnet.model.mogrifier import Mogrifier
+from msclnet.model.msclnet import MSCLNet
 from msclnet.model.non_local import NonLocal
 from msclnet.model.synergy import SynergyEncoder
-from msclnet.training.trainer import build_network
+from msclnet.training.learner import build_network
 
 MAPS = torch.rand(2, 5, 6, 4, generator=torch.Generator().manual_seed(0)) + 0.1
 
@@ -113,7 +113,7 @@ def step(job, identities: int, pairs: int) -> tuple:
 
 def test_the_papers_configuration_steps_once_with_the_papers_shapes(paper: Config) -> None:
     job = train_job(paper, "sysu", "msclnet", 1)
-    job = dataclasses.replace(job, model=dataclasses.replace(job.model, weights="none"))
+    job = replace(job, model=replace(job.model, weights="none"))
     shape, outputs, total, without = step(job, identities=395, pairs=2)
     assert shape == (4, 2048, 18, 9)
     assert outputs.synergy_blocks.shape == outputs.visible_blocks.shape == (2, 6, 2048)
@@ -164,7 +164,7 @@ def test_weights_from_a_file_are_loaded(tmp_path) -> None:
 @pytest.mark.parametrize("heads", ["baseline", "shared", "separate"])
 def test_the_classifier_of_eq_4_is_the_baselines_or_one_more_or_two(default: Config, heads: str) -> None:
     job = train_job(default, "sysu", "msclnet", 1)
-    network = build_network(dataclasses.replace(job, model=dataclasses.replace(job.model, heads=heads)), 4)
+    network = build_network(replace(job, model=replace(job.model, heads=heads)), 4)
     visible, infrared = network.visible_head, network.infrared_head
     assert visible[0] is not infrared[0], "each modality has a BN neck of its own"
     assert (visible[1] is infrared[1]) == (heads != "separate")
@@ -174,6 +174,56 @@ def test_the_classifier_of_eq_4_is_the_baselines_or_one_more_or_two(default: Con
 def test_what_no_loss_reads_is_not_built(default: Config) -> None:
     network = build_network(train_job(default, "sysu", "agw", 1), 4)
     assert {name for name, _ in network.named_children()} == {"backbone", "bottleneck", "classifier"}
+
+
+def test_modules_begin_in_the_order_of_the_results_in_print(default: Config) -> None:
+    """Each draws its initial weights after those before it: another order is another network."""
+    job = train_job(default, "sysu", "msclnet", 1)
+    network = build_network(replace(job, model=replace(job.model, heads="separate")), 4)
+    assert [name for name, _ in network.named_children()] == [
+        "backbone", "bottleneck", "classifier", "instance_norm", "visible_head", "infrared_head", "synergy",
+        "synergy_neck",
+    ]  # fmt: skip
+    torch.manual_seed(job.seed * 1000 + job.split)
+    backbone = Backbone("small", "none", "one")
+    assert all(torch.equal(a, b) for a, b in zip(backbone.parameters(), network.backbone.parameters(), strict=True))
+    drawn = [torch.empty(128).normal_(1.0, 0.01)]
+    for _ in range(3):
+        nn.Linear(128, 4, bias=False)  # draws, too, before AGW's start replaces it
+        drawn.append(torch.empty(4, 128).normal_(0.0, 0.001))
+    drawn += [torch.empty(128).normal_(1.0, 0.01) for _ in range(2)]
+    ours = (
+        network.bottleneck, network.classifier, network.visible_head[1], network.infrared_head[1],
+        network.visible_head[0], network.infrared_head[0],
+    )  # fmt: skip
+    assert all(torch.equal(value, module.weight) for value, module in zip(drawn, ours, strict=True))
+
+
+OPTIONAL = [name for name, field in Outputs.__dataclass_fields__.items() if field.default is None]
+
+
+@pytest.mark.parametrize("heads", ["baseline", "shared", "separate"])
+@pytest.mark.parametrize("asked", [*((name,) for name in OPTIONAL), ("visible",), ("infrared_neck",), tuple(OPTIONAL)])
+def test_every_parameter_takes_part_in_whatever_is_asked_for(asked: tuple[str, ...], heads: str) -> None:
+    """And nothing else is given, so that no process sends what no loss reads."""
+    architecture = Architecture(
+        backbone="small", non_local="one", pooling="gem", gem_p=3.0, parts=3, hidden=4, rounds=2, rank=2, heads=heads
+    )
+    network = MSCLNet(4, architecture, asked)
+    ones = torch.ones(2, dtype=torch.int64)
+    images = torch.randn(2, 2, 3, 48, 24, generator=torch.Generator().manual_seed(0))
+    outputs = network(Batch(images[0], images[1], torch.arange(2), ones, 2 * ones))
+    given = {name for name, value in vars(outputs).items() if value is not None}
+    assert given & set(OPTIONAL) == set(asked) & set(OPTIONAL)
+    torch.stack([getattr(outputs, name).square().sum() for name in asked]).sum().backward()
+    without = [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
+    assert not without
+
+
+def test_an_output_that_the_network_has_not_is_refused(default: Config) -> None:
+    job = train_job(default, "sysu", "agw", 1)
+    with pytest.raises(ValueError, match="the network does not give visible_heat; expected fields of Outputs"):
+        MSCLNet(4, Architecture.of(job.model, job.method), ("visible", "visible_heat"))
 
 
 def test_an_embedding_has_unit_rows_and_follows_its_own_modality(default: Config) -> None:

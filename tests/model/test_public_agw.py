@@ -206,5 +206,5 @@ def test_nothing_in_a_file_is_executed(zipped: bool, tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
     torch_file.save(tmp_path / "x.pt", {"net": 1})
-    with pytest.raises(DataError, match=r"x\.pt: holds net; expected a model\.pt with identities"):
+    with pytest.raises(DataError, match=r"x\.pt: holds net; expected a model\.pt with format, identities"):
         msclnet.load_model(tmp_path / "x.pt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ def write(folder: Path, method: str, features: Features, split: int = 1) -> Path
     return path
 
 
-def regdb_files(folder: Path, methods: list[str]) -> list[Path]:
+def regdb_files(folder: Path, methods: Sequence[str]) -> list[Path]:
     """Other features of the same images by each method."""
     rng = np.random.default_rng(0)
     people = made_up(0, PEOPLE, PEOPLE)

@@ -11,7 +11,8 @@ import torch
 from msclnet import config as settings
 from msclnet.core.types import Modality
 from msclnet.data.pack import Pack, write_pack
-from msclnet.datasets import regdb
+from msclnet.datasets.regdb import RegDB
+from msclnet.model.architecture import Architecture
 from msclnet.model.gem import gem
 from msclnet.model.msclnet import MSCLNet
 from msclnet.report.explain.activation import activation_map, activation_maps
@@ -22,14 +23,14 @@ from tests.datasets import trees
 def network(default: settings.Config) -> MSCLNet:
     torch.manual_seed(0)
     job = settings.train_job(default, "regdb", "msclnet", 1)
-    return MSCLNet(5, job.model, job.method, job.objective).eval()
+    return MSCLNet(5, Architecture.of(job.model, job.method), ()).eval()
 
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Pack:
     folder = tmp_path_factory.mktemp("activation")
     root = trees.regdb(folder / "regdb")
-    write_pack(regdb.survey(root, (1,), real=False).require(), root, folder / "pack", 48, 24, workers=1)
+    write_pack(RegDB().survey(root, (1,), real=False).require(), root, folder / "pack", 48, 24, workers=1)
     return Pack.open(folder / "pack")
 
 

@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
-from docutils.core import publish_string
-from docutils.utils import Reporter
 
-from msclnet import config as settings
 from msclnet.core.errors import DataError
-from msclnet.report.figures.curves import Point, plot_cmc, plot_losses
+from msclnet.report.figures.cmc import plot_cmc
+from msclnet.report.figures.curves import CurvePoint
+from msclnet.report.figures.losses import plot_losses
+from msclnet.report.figures.style import Frame
+from msclnet.results.scores import METRICS
 from tests.conftest import ROOT
 
 METHODS = ["untrained", "agw"]
@@ -28,19 +28,26 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-COUNTS = {"queries": 1200, "queries_without_match": 7, "gallery": 4321}
+def frame(name: str, data: str, methods: list[str], out: Path) -> Frame:
+    return Frame(name, data, tuple(methods), out)
+
+
+REST = {"flip": "no", "rerank": "no", "queries": 1200, "queries_without_match": 7, "gallery": 4321}
+REST |= dict.fromkeys(METRICS, 50.0)
 
 
 def regdb_row(cmc: list[float], feature: str = "bn", direction: str = "visible-to-infrared") -> dict[str, Any]:
-    return {"feature": feature, "direction": direction, "cmc": cmc, **COUNTS}
+    return {"feature": feature, "protocol": "standard", "direction": direction, "cmc": cmc, **REST}
 
 
-def sysu_row(cmc: list[float], mode: str, shots: int) -> dict[str, Any]:
-    return {"feature": "bn", "mode": mode, "shots": shots, "protocol": "community", "cmc": cmc, **COUNTS}
+def sysu_row(cmc: list[float], mode: str, shots: int, draw: int) -> dict[str, Any]:
+    where = {"protocol": "community", "mode": mode, "shots": shots, "draw": draw}
+    return {"feature": "bn", **where, "cmc": cmc, **REST}
 
 
 def scores(folder: Path, method: str, split: int, rows: list[dict[str, Any]]) -> Path:
-    return write(folder / method / f"split{split}" / "scores.json", json.dumps({"split": split, "rows": rows}))
+    content = {"split": split, "rows": [row | {"split": split} for row in rows]}
+    return write(folder / method / f"split{split}" / "scores.json", json.dumps(content))
 
 
 def record(folder: Path, method: str, split: int, epochs: dict[int, dict[str, float]]) -> Path:
@@ -76,14 +83,14 @@ def records(tmp_path: Path) -> list[Path]:
 
 
 def test_cmc_is_the_mean_in_a_band_of_the_extremes(tmp_path: Path, regdb: list[Path]) -> None:
-    points = plot_cmc("regdb", "stand-in", METHODS, 20, regdb, tmp_path / "cmc.svg")
+    points = plot_cmc(frame("regdb", "stand-in", METHODS, tmp_path / "cmc.svg"), 20, regdb)
     panel = "visible to infrared"
     assert points == [
-        Point(panel, "untrained", 1, 10, 5, 15, 2),
-        Point(panel, "untrained", 2, 15, 10, 20, 2),
-        Point(panel, "agw", 1, 55, 50, 60, 2),
-        Point(panel, "agw", 2, 75, 70, 80, 2),
-        Point(panel, "agw", 3, 90, 90, 90, 2),
+        CurvePoint(panel, "untrained", 1, 10, 5, 15, 2),
+        CurvePoint(panel, "untrained", 2, 15, 10, 20, 2),
+        CurvePoint(panel, "agw", 1, 55, 50, 60, 2),
+        CurvePoint(panel, "agw", 2, 75, 70, 80, 2),
+        CurvePoint(panel, "agw", 3, 90, 90, 90, 2),
     ]
     with (tmp_path / "cmc.csv").open(newline="") as file:
         rows = list(csv.reader(file))
@@ -93,18 +100,18 @@ def test_cmc_is_the_mean_in_a_band_of_the_extremes(tmp_path: Path, regdb: list[P
 
 
 def test_cmc_ends_at_the_rank_asked_for(tmp_path: Path, regdb: list[Path]) -> None:
-    points = plot_cmc("regdb", "RegDB", METHODS, 2, regdb, tmp_path / "cmc.svg")
+    points = plot_cmc(frame("regdb", "RegDB", METHODS, tmp_path / "cmc.svg"), 2, regdb)
     assert {point.x for point in points} == {1, 2}
 
 
 def test_sysu_has_a_panel_for_each_mode_and_shots_and_a_trial_for_each_draw(tmp_path: Path) -> None:
     rows = [
-        sysu_row([value], mode, shots)
+        sysu_row([value], mode, shots, draw)
         for mode in ("all", "indoor")
         for shots in (1, 10)
-        for value in (20.0, 40.0, 60.0)
+        for draw, value in enumerate((20.0, 40.0, 60.0))
     ]
-    points = plot_cmc("sysu", "SYSU-MM01", ["agw"], 20, [scores(tmp_path, "agw", 1, rows)], tmp_path / "cmc.png")
+    points = plot_cmc(frame("sysu", "SYSU-MM01", ["agw"], tmp_path / "cmc.png"), 20, [scores(tmp_path, "agw", 1, rows)])
     assert [point.panel for point in points] == [
         "all search, single-shot", "all search, multi-shot", "indoor search, single-shot", "indoor search, multi-shot",
     ]  # fmt: skip
@@ -112,15 +119,15 @@ def test_sysu_has_a_panel_for_each_mode_and_shots_and_a_trial_for_each_draw(tmp_
 
 
 def test_losses_are_means_over_the_splits_that_have_the_step(tmp_path: Path, records: list[Path]) -> None:
-    points = plot_losses("regdb", "stand-in", ["base", "agw"], records, tmp_path / "losses.svg")
+    points = plot_losses(frame("regdb", "stand-in", ["base", "agw"], tmp_path / "losses.svg"), records)
     assert points == [
-        Point("learning rate", "base", 10, 0.1, 0.1, 0.1, 1),
-        Point("learning rate", "agw", 10, 0.1, 0.1, 0.1, 2),
-        Point("total, weighted", "base", 10, 4, 4, 4, 1),
-        Point("total, weighted", "agw", 10, 7, 6, 8, 2),
-        Point("identity", "base", 10, 4, 4, 4, 1),
-        Point("identity", "agw", 10, 5, 4, 6, 2),
-        Point("wrt", "agw", 10, 2, 2, 2, 2),
+        CurvePoint("learning rate", "base", 10, 0.1, 0.1, 0.1, 1),
+        CurvePoint("learning rate", "agw", 10, 0.1, 0.1, 0.1, 2),
+        CurvePoint("total, weighted", "base", 10, 4, 4, 4, 1),
+        CurvePoint("total, weighted", "agw", 10, 7, 6, 8, 2),
+        CurvePoint("identity", "base", 10, 4, 4, 4, 1),
+        CurvePoint("identity", "agw", 10, 5, 4, 6, 2),
+        CurvePoint("wrt", "agw", 10, 2, 2, 2, 2),
     ]
     assert (tmp_path / "losses.csv").read_text().startswith("panel,method,step,mean,min,max,trials\n")
 
@@ -129,7 +136,7 @@ def test_of_a_repeated_epoch_the_last_counts(tmp_path: Path) -> None:
     path = record(tmp_path, "agw", 1, {1: {"total": 6.0}})
     again = {"kind": "epoch", "time": 2.0, "epoch": 1, "step": 10, "seconds": 1.0, "total": 5.0}
     path.write_text(path.read_text() + json.dumps(again) + "\n")
-    points = plot_losses("regdb", "RegDB", ["agw"], [path], tmp_path / "losses.svg")
+    points = plot_losses(frame("regdb", "RegDB", ["agw"], tmp_path / "losses.svg"), [path])
     assert [point.mean for point in points if point.panel == "total, weighted"] == [5.0]
 
 
@@ -139,8 +146,8 @@ def test_the_same_numbers_give_the_same_bytes(
 ) -> None:
     for folder in ("first", "second"):
         paths = regdb if folder == "first" else regdb[::-1]
-        plot_cmc("regdb", "stand-in", METHODS, 20, paths, tmp_path / folder / f"cmc.{ending}")
-        plot_losses("regdb", "stand-in", ["base", "agw"], records, tmp_path / folder / f"losses.{ending}")
+        plot_cmc(frame("regdb", "stand-in", METHODS, tmp_path / folder / f"cmc.{ending}"), 20, paths)
+        plot_losses(frame("regdb", "stand-in", ["base", "agw"], tmp_path / folder / f"losses.{ending}"), records)
     for name in (f"cmc.{ending}", f"losses.{ending}", "cmc.csv", "losses.csv"):
         first = (tmp_path / "first" / name).read_bytes()
         assert first == (tmp_path / "second" / name).read_bytes()
@@ -155,18 +162,18 @@ def test_the_same_numbers_give_the_same_bytes(
     ],
 )
 def test_the_title_says_what_the_images_are(tmp_path: Path, regdb: list[Path], data: str, title: str) -> None:
-    plot_cmc("regdb", data, METHODS, 20, regdb, tmp_path / "cmc.svg")
+    plot_cmc(frame("regdb", data, METHODS, tmp_path / "cmc.svg"), 20, regdb)
     assert f"<!-- {title} -->" in (tmp_path / "cmc.svg").read_text()  # matplotlib draws letters, and notes the text
 
 
 def test_a_panel_says_how_many_queries_have_a_match_in_how_large_a_gallery(tmp_path: Path, regdb: list[Path]) -> None:
-    plot_cmc("regdb", "stand-in", METHODS, 20, regdb, tmp_path / "cmc.svg")
+    plot_cmc(frame("regdb", "stand-in", METHODS, tmp_path / "cmc.svg"), 20, regdb)
     assert "<!-- 1,193 queries, gallery of 4,321 -->" in (tmp_path / "cmc.svg").read_text()
 
 
 def test_a_method_looks_the_same_in_both_figures(tmp_path: Path, regdb: list[Path], records: list[Path]) -> None:
-    plot_cmc("regdb", "stand-in", METHODS, 20, regdb, tmp_path / "cmc.svg")
-    plot_losses("regdb", "stand-in", ["agw"], records[1:], tmp_path / "losses.svg")
+    plot_cmc(frame("regdb", "stand-in", METHODS, tmp_path / "cmc.svg"), 20, regdb)
+    plot_losses(frame("regdb", "stand-in", ["agw"], tmp_path / "losses.svg"), records[1:])
     for name in ("cmc", "losses"):
         assert "stroke: #0072b2" in (tmp_path / f"{name}.svg").read_text(), "the first trained method's blue"
     assert "stroke: #808080" in (tmp_path / "cmc.svg").read_text()
@@ -178,10 +185,20 @@ def test_a_method_looks_the_same_in_both_figures(tmp_path: Path, regdb: list[Pat
     [
         (["agw"], "agw/split1/scores.json", None, r"scores.json: no such file; .*evaluate it first"),
         (["agw"], "agw/split1/scores.json", "{", r"scores.json: not a scores.json \(JSONDecodeError"),
-        (["agw"], "agw/split1/scores.json", '{"rows": [{"feature": "bn"}]}', r"not the scores of regdb .*'direction'"),
-        (["agw"], "agw/split1/scores.json", '{"rows": []}', r"no row of the feature 'bn' in 1 files"),
-        (["agw"], "base/split1/scores.json", "{}", r"expected .*/split<N>/scores.json, with a method of agw"),
-        (["agw"], "agw/one/scores.json", "{}", r"expected .*/split<N>/scores.json"),
+        (
+            ["agw"],
+            "agw/split1/scores.json",
+            '{"split": 1, "rows": [{"feature": "bn"}]}',
+            r"1 rows, without .*direction",
+        ),
+        (
+            ["agw"],
+            "agw/split1/scores.json",
+            json.dumps({"split": 1, "rows": [regdb_row([1], feature="pooled") | {"split": 1}]}),
+            r"no row of the feature 'bn' in 1 files",
+        ),
+        (["agw"], "base/split1/scores.json", "{}", r"of the method 'base', expected one of agw"),
+        (["agw"], "agw/one/scores.json", "{}", r"expected a path that ends in <method>/split<N>/scores.json"),
         (["agw", "base"], "agw/split1/scores.json", '{"rows": []}', r"no scores.json of base is given"),
     ],
 )
@@ -191,15 +208,19 @@ def test_unusable_scores_are_named(
     if content is not None:
         write(tmp_path / path, content)
     with pytest.raises(DataError, match=message):
-        plot_cmc("regdb", "RegDB", methods, 20, [tmp_path / path], tmp_path / "cmc.svg")
+        plot_cmc(frame("regdb", "RegDB", methods, tmp_path / "cmc.svg"), 20, [tmp_path / path])
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, r"metrics.jsonl: no such file; .*train it first"),
-        ('{"kind": "epoch"', r"metrics.jsonl: not the record of a training \(JSONDecodeError"),
-        ('{"kind": "start"}', r"no epoch that all trainings of its method have"),
+        ('{"kind": "epoch"\n', r"metrics.jsonl, line 1: .*; expected JSON with kind and time"),
+        ('{"kind": "start", "time": 1}\n', r"no epoch that all trainings of its method have"),
+        (
+            '{"kind": "start", "time": 1}\n{"kind": "epoch", "time": 2, "epoch": 1, "step": 1, "total": 1}\n',
+            r"metrics.jsonl: not the record of a training \(KeyError",
+        ),
     ],
 )
 def test_unusable_records_are_named(tmp_path: Path, content: str | None, message: str) -> None:
@@ -207,12 +228,12 @@ def test_unusable_records_are_named(tmp_path: Path, content: str | None, message
     if content is not None:
         write(path, content)
     with pytest.raises(DataError, match=message):
-        plot_losses("regdb", "RegDB", ["agw"], [path], tmp_path / "losses.svg")
+        plot_losses(frame("regdb", "RegDB", ["agw"], tmp_path / "losses.svg"), [path])
 
 
 def test_another_format_is_refused(tmp_path: Path, regdb: list[Path]) -> None:
     with pytest.raises(DataError, match=r"cmc.pdf: figures are written as .svg or .png"):
-        plot_cmc("regdb", "RegDB", METHODS, 20, regdb, tmp_path / "cmc.pdf")
+        plot_cmc(frame("regdb", "RegDB", METHODS, tmp_path / "cmc.pdf"), 20, regdb)
     assert not (tmp_path / "cmc.csv").exists()
 
 
@@ -225,70 +246,9 @@ def test_the_script_draws(
 
     common = ["--set", "regdb", "--data", "stand-in", "--out"]
     cmc, losses = tmp_path / "out/cmc.svg", tmp_path / "out/losses.png"
-    run("cmc", *common, str(cmc), "--methods", *METHODS, "--ranks", "3", "--scores", *map(str, regdb))
-    run("losses", *common, str(losses), "--methods", "base", "agw", "--metrics", *map(str, records))
+    run("cmc", *common, str(cmc), "--methods", *METHODS, "--ranks", "3", "--inputs", *map(str, regdb))
+    run("losses", *common, str(losses), "--methods", "base", "agw", "--inputs", *map(str, records))
     assert cmc.read_text().startswith("<?xml")
     assert losses.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(SystemExit, match=r"^error: no metrics.jsonl of untrained is given"):
-        run("losses", *common, str(losses), "--methods", "untrained", "agw", "--metrics", str(records[1]))
-
-
-class Job:
-    """What Snakemake hands to a caption."""
-
-    def __init__(self, config: settings.Config, name: str, data: str) -> None:
-        self.config = settings.plain(config)
-        self.wildcards = type("Wildcards", (), {"set": name})
-        known = {"data": data, "methods": ["untrained", *config.run.methods], "method": "msclnet", "seed": 0}
-        self.params = type("Params", (), known | {"identities": 7, "queries": 2})
-
-
-def rendered(caption: str, job: Job) -> str:
-    """The caption as text, a warning of docutils being an error, as it would stand red in the report."""
-    source = (ROOT / "workflow/report" / f"{caption}.rst").read_text()
-    text = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(source).render(snakemake=job)
-    overrides = {"halt_level": Reporter.WARNING_LEVEL, "report_level": Reporter.SEVERE_LEVEL}
-    publish_string(text, writer="html", settings_overrides=overrides)
-    return " ".join(text.split())
-
-
-@pytest.mark.parametrize("caption", ["embedding", "distances", "cameras", "ranked", "activation"])
-@pytest.mark.parametrize(("name", "title"), [("regdb", "RegDB, split 1"), ("sysu", "SYSU-MM01")])
-def test_a_caption_says_of_which_images_and_how_many(
-    default: settings.Config, caption: str, name: str, title: str
-) -> None:
-    drawn = rendered(caption, Job(default, name, "stand-in"))
-    assert title in drawn
-    assert "**Drawn stand-in images.**" in drawn
-    assert "no result on the real set" in drawn
-    how_many = {
-        "embedding": "at most 7 identities",
-        "ranked": "The 2 queries",
-        "activation": "at most 4 test identities",
-        "distances": "Their numbers stand above each panel",
-        "cameras": "how many do in each cell, and the title in all",
-    }
-    assert how_many[caption] in drawn
-    assert "Images: the real SYSU-MM01." in rendered(caption, Job(default, name, "SYSU-MM01"))
-
-
-@pytest.mark.parametrize("caption", ["cmc", "losses", "summary", "trials"])
-@pytest.mark.parametrize(("name", "title"), [("regdb", "RegDB"), ("sysu", "SYSU-MM01")])
-def test_a_caption_says_of_which_data_and_how_many_trials(
-    default: settings.Config, caption: str, name: str, title: str
-) -> None:
-    drawn = rendered(caption, Job(default, name, "stand-in"))
-    assert title in drawn
-    assert "**Drawn stand-in images.**" in drawn
-    assert "no result on the real set" in drawn
-    assert ("one training" if (caption, name) == ("losses", "sysu") else "10 ") in drawn
-    real = rendered(caption, Job(default, name, title))
-    assert f"Images: the real {title}." in real
-    assert "stand-in" not in real
-
-
-def test_the_front_page_says_which_set_is_drawn(default: settings.Config, paper: settings.Config) -> None:
-    assert rendered("workflow", Job(default, "", "")).count("**drawn stand-in images**") == 2
-    real = rendered("workflow", Job(paper, "", ""))
-    assert "- RegDB: the real images. - SYSU-MM01: the real images." in real
-    assert "stand-in" not in real
+        run("losses", *common, str(losses), "--methods", "untrained", "agw", "--inputs", str(records[1]))

@@ -14,10 +14,11 @@ from msclnet.evaluation.feature_file import load_split
 from msclnet.report.figures.cameras import camera_pairs, plot_cameras
 from msclnet.report.figures.distances import BINS, cross_modality, plot_distances
 from msclnet.report.figures.embedding import plot_embedding, project, sample
+from msclnet.report.figures.style import Frame
 from tests.evaluation.people import made_up, sysu_like
 from tests.report.features import PEOPLE, regdb_files, write
 
-METHODS = ["agw", "msclnet"]
+METHODS = ("agw", "msclnet")
 
 
 def numbers(path: Path) -> list[dict[str, str]]:
@@ -46,7 +47,7 @@ def test_the_distances_are_those_across_modalities() -> None:
 
 def test_the_distances_have_their_numbers_beside_them(tmp_path: Path) -> None:
     paths = regdb_files(tmp_path, METHODS)
-    spreads = plot_distances("regdb", "stand-in", METHODS, paths, tmp_path / "d.svg")
+    spreads = plot_distances(Frame("regdb", "stand-in", METHODS, tmp_path / "d.svg"), paths)
     rows = numbers(tmp_path / "d.csv")
     assert len(rows) == 4 * (len(BINS) - 1)
     for spread in spreads:
@@ -74,7 +75,7 @@ def test_a_cameras_queries_are_ranked_among_one_other_cameras_images() -> None:
 
 def test_every_pair_of_cameras_is_drawn_and_written(tmp_path: Path) -> None:
     paths = [write(tmp_path, method, sysu_like(0)) for method in METHODS]
-    cells = plot_cameras("sysu", "SYSU-MM01", METHODS, paths, tmp_path / "c.png")
+    cells = plot_cameras(Frame("sysu", "SYSU-MM01", METHODS, tmp_path / "c.png"), paths)
     assert [cell[:3] for cell in cells if cell.method == "agw"] == [
         ("agw", query, gallery) for query in (3, 6) for gallery in (1, 2, 4, 5)
     ]
@@ -85,14 +86,14 @@ def test_every_pair_of_cameras_is_drawn_and_written(tmp_path: Path) -> None:
 
 def test_the_map_holds_all_images_of_the_identities_drawn(tmp_path: Path) -> None:
     paths = regdb_files(tmp_path, METHODS)
-    rows = plot_embedding("regdb", "stand-in", METHODS, 3, 0, paths, tmp_path / "t.svg")
+    rows = plot_embedding(Frame("regdb", "stand-in", METHODS, tmp_path / "t.svg"), 3, 0, paths)
     features = load_split(paths[0], 1)
     assert len(rows) == 3 * 6
     assert len(set(features.identities[rows].tolist())) == 3
     written = numbers(tmp_path / "t.csv")
     assert [row["path"] for row in written] == 2 * features.paths[rows].tolist()
     assert {row["modality"] for row in written} == {"visible", "infrared"}
-    plot_embedding("regdb", "stand-in", METHODS, 3, 0, paths, tmp_path / "again.svg")
+    plot_embedding(Frame("regdb", "stand-in", METHODS, tmp_path / "again.svg"), 3, 0, paths)
     for ending in ("svg", "png", "csv"):
         assert (tmp_path / f"t.{ending}").read_bytes() == (tmp_path / f"again.{ending}").read_bytes()
 
@@ -117,10 +118,10 @@ def test_near_features_fall_together() -> None:
 def test_what_cannot_be_drawn_is_named(tmp_path: Path) -> None:
     paths = regdb_files(tmp_path, METHODS)
     with pytest.raises(ConfigError, match=r"figures.identities: found 8, expected 1 to 7: a colour for each"):
-        plot_embedding("regdb", "stand-in", METHODS, 8, 0, paths, tmp_path / "t.svg")
+        plot_embedding(Frame("regdb", "stand-in", METHODS, tmp_path / "t.svg"), 8, 0, paths)
     second = write(tmp_path / "more", "agw", made_up(0, PEOPLE, PEOPLE), split=2)
     with pytest.raises(DataError, match=r"split2/features.npz: a second file of agw"):
-        plot_distances("regdb", "stand-in", METHODS, [*paths, second], tmp_path / "d.svg")
+        plot_distances(Frame("regdb", "stand-in", METHODS, tmp_path / "d.svg"), [*paths, second])
     other = write(tmp_path / "other", "msclnet", made_up(0, PEOPLE, PEOPLE[:-1]))
     with pytest.raises(DataError, match=r"msclnet/split1/features.npz: features of other images than"):
-        plot_distances("regdb", "stand-in", METHODS, [paths[0], other], tmp_path / "d.svg")
+        plot_distances(Frame("regdb", "stand-in", METHODS, tmp_path / "d.svg"), [paths[0], other])

@@ -9,12 +9,15 @@ import pytest
 
 from msclnet.core.errors import DataError
 from msclnet.core.types import Features
-from msclnet.datasets.protocol import llcm_comparisons, regdb_comparisons, sysu_comparisons
+from msclnet.datasets.llcm import LLCM
+from msclnet.datasets.sysu import SYSU
+from msclnet.datasets.table import SETS
 from msclnet.evaluation.scoring import split_rows
 from msclnet.report.explain.ranked import ranked_lists
-from msclnet.report.figures.tables import TOP, Place
+from msclnet.report.figures.tables import TOP, RankedImage
 from tests.evaluation.people import made_up, sysu_like
 
+TEN_SHOTS = SYSU.Evaluation(modes=("all",), shots=(10,), protocol="community", draws=1)
 PEOPLE = [(i, 1) for i in range(6) for _ in range(3)]
 
 
@@ -24,8 +27,8 @@ def continuous(people: Features, seed: int = 0) -> Features:
     return dataclasses.replace(people, bn=bn / np.linalg.norm(bn, axis=1, keepdims=True))
 
 
-def by_list(places: list[Place]) -> dict[tuple[str, str, int], list[Place]]:
-    lists: dict[tuple[str, str, int], list[Place]] = {}
+def by_list(places: list[RankedImage]) -> dict[tuple[str, str, int], list[RankedImage]]:
+    lists: dict[tuple[str, str, int], list[RankedImage]] = {}
     for place in places:
         lists.setdefault((place.setting, place.group, place.query), []).append(place)
     return lists
@@ -33,7 +36,7 @@ def by_list(places: list[Place]) -> dict[tuple[str, str, int], list[Place]]:
 
 def test_a_list_is_the_query_and_its_nearest_in_both_directions() -> None:
     people = continuous(made_up(0, PEOPLE, PEOPLE))
-    lists = by_list(ranked_lists("agw", people, regdb_comparisons(people), 2, 0))
+    lists = by_list(ranked_lists(SETS.get("regdb"), "agw", people, SETS.get("regdb").comparisons(people), 2, 0))
     assert list(lists) == [
         (direction, group, number)
         for direction in ("visible-to-infrared", "infrared-to-visible")
@@ -56,11 +59,13 @@ def test_a_list_is_the_query_and_its_nearest_in_both_directions() -> None:
 def test_best_and_worst_are_the_extremes_of_the_projects_own_average_precision() -> None:
     """With as many lists as queries the mean of their average precisions is the mAP of the table."""
     people = continuous(made_up(0, PEOPLE, PEOPLE))
-    lists = by_list(ranked_lists("agw", people, regdb_comparisons(people), len(PEOPLE), 0))
+    lists = by_list(
+        ranked_lists(SETS.get("regdb"), "agw", people, SETS.get("regdb").comparisons(people), len(PEOPLE), 0)
+    )
     first = [p[0].average_precision for key, p in lists.items() if key[:2] == ("visible-to-infrared", "best")]
     assert first == sorted(first, reverse=True)
-    assert np.mean(first) == pytest.approx(split_rows(people, 1, regdb_comparisons(people))[0]["mAP"])
-    few = by_list(ranked_lists("agw", people, regdb_comparisons(people), 2, 0))
+    assert np.mean(first) == pytest.approx(split_rows(people, 1, SETS.get("regdb").comparisons(people))[0]["mAP"])
+    few = by_list(ranked_lists(SETS.get("regdb"), "agw", people, SETS.get("regdb").comparisons(people), 2, 0))
     worst = [few["visible-to-infrared", "worst", number][0].average_precision for number in (1, 2)]
     assert worst == pytest.approx(first[:-3:-1])
 
@@ -69,7 +74,7 @@ def test_random_ones_are_neither_and_follow_the_seed() -> None:
     people = continuous(made_up(0, PEOPLE, PEOPLE))
 
     def drawn(seed: int) -> dict[str, set[str]]:
-        lists = by_list(ranked_lists("agw", people, regdb_comparisons(people), 3, seed))
+        lists = by_list(ranked_lists(SETS.get("regdb"), "agw", people, SETS.get("regdb").comparisons(people), 3, seed))
         groups: dict[str, set[str]] = {}
         for (direction, group, _), places in lists.items():
             if direction == "visible-to-infrared":
@@ -85,7 +90,7 @@ def test_random_ones_are_neither_and_follow_the_seed() -> None:
 def test_what_the_rule_hides_is_in_no_list() -> None:
     """SYSU-MM01: a query of camera 3 does not see camera 2."""
     people = continuous(sysu_like(0))
-    places = ranked_lists("agw", people, sysu_comparisons(people, ["all"], [10], "community", 1), 6, 0)
+    places = ranked_lists(SETS.get("sysu"), "agw", people, SETS.get("sysu").comparisons(people, TEN_SHOTS), 6, 0)
     seen = {(p[0].camera, place.camera) for p in by_list(places).values() for place in p[1:]}
     assert (3, 2) not in seen
     assert {(3, 1), (6, 2)} <= seen
@@ -95,13 +100,17 @@ def test_what_the_rule_hides_is_in_no_list() -> None:
 def test_no_match_at_all_is_named() -> None:
     people = made_up(0, [(1, 1)], [(2, 1)])
     with pytest.raises(DataError, match=r"agw, visible-to-infrared: no query has a match"):
-        ranked_lists("agw", people, regdb_comparisons(people), 1, 0)
+        ranked_lists(SETS.get("regdb"), "agw", people, SETS.get("regdb").comparisons(people), 1, 0)
 
 
 def test_llcms_rule_hides_the_querys_identity_in_its_own_camera() -> None:
     places = [(i, c) for i in range(4) for c in (1, 2)]
     people = continuous(made_up(0, places, places))
-    for list_ in by_list(ranked_lists("agw", people, llcm_comparisons(people, 1), 2, 0)).values():
+    for list_ in by_list(
+        ranked_lists(
+            SETS.get("llcm"), "agw", people, SETS.get("llcm").comparisons(people, LLCM.Evaluation(draws=1)), 2, 0
+        )
+    ).values():
         query, *shown = list_
         assert len(shown) == len(places) - 1
         assert (query.identity, query.camera) not in {(place.identity, place.camera) for place in shown}

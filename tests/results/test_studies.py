@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
 import statistics
 from pathlib import Path
 
 import pytest
 
-from msclnet import config as settings
-from msclnet.config import Config
+from msclnet.config import Config, replace
 from msclnet.core.errors import ConfigError, DataError
-from msclnet.report.figures.curves import plot_ablation, plot_sensitivity
+from msclnet.report.figures.studies import plot_ablation, plot_sensitivity
+from msclnet.report.figures.style import Frame
 from msclnet.results import studies
 from msclnet.results.tables import write_csv
 
@@ -22,50 +21,53 @@ BASELINE = {"identity", "triplet", "wrt"}
 
 def test_the_variants_are_the_rows_of_table_1(default: Config) -> None:
     losses = default.methods["msclnet"].losses
-    full = settings.plain(losses)
     variants = studies.variants(default.studies, losses)
     assert len(studies.ablation_variants()) == 15
-    on = {name: {k for k, v in settings.plain(variants[name]).items() if v} - BASELINE for name in variants}
+    on = {name: set(variants[name]) - BASELINE for name in variants}
     assert on["B"] == set()
     assert on["B+t"] == {"t"}
     assert on["B+MS"] == {"div", "t"}
     assert on["B+MC+CA"] == {"local", "global", "sub", "intra", "inter"}
     assert variants["B+MS+MC+CA"] == losses
-    assert settings.plain(variants["B+t"])["t"] == full["t"]
-    assert all(settings.plain(variants[name])["wrt"] == 1 for name in variants)
+    assert variants["B+t"]["t"] == losses["t"]
+    assert all(variants[name]["wrt"] == 1 for name in variants)
 
 
 def test_figure_6_varies_one_weight_and_shares_the_complete_method(default: Config) -> None:
-    chosen = dataclasses.replace(default.studies, weights=(0, 1.25, 9))
+    chosen = replace(default.studies, weights=(0, 1.25, 9))
     losses = default.methods["msclnet"].losses
     points = studies.sensitivity_points(chosen, losses)
     assert [(p.weight, p.variant) for p in points if p.term == "t"] == [(0, "t=0"), (1.25, "B+MS+MC+CA"), (9, "t=9")]
     assert [p.weight for p in points if p.term == "div"] == [0, 0.5, 1.25, 9]
     assert [p.term for p in points if p.configured] == ["div", "t", "local", "global"]
-    changed = settings.plain(studies.variants(chosen, losses)["global=9"])
-    assert changed == settings.plain(losses) | {"global": 9.0}
+    changed = studies.variants(chosen, losses)["global=9"]
+    assert changed == losses | {"global": 9.0}
 
 
 def test_a_variants_training_is_the_methods_with_its_own_losses_and_seed(default: Config) -> None:
     job = studies.train_job(default, studies.method_name("B+MC", 7))
     assert (job.seed, job.set, job.method_name) == (7, "regdb", "studies/B+MC/seed7")
-    assert job.method == dataclasses.replace(default.methods["msclnet"], losses=job.method.losses)
-    assert (job.method.losses.local, job.method.losses.t, job.epochs) == (0.8, 0, default.studies.epochs)
+    assert job.method == replace(default.methods["msclnet"], losses=job.method.losses)
+    assert (job.method.losses["local"], job.method.losses.get("t", 0), job.epochs) == (0.8, 0, default.studies.epochs)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"method": "mscl"}, r"studies\.method: 'mscl' is not under methods"),
-        ({"set": "sysu", "split": 2}, r"studies\.split: 2; sysu has \[1\]"),
-        ({"split": 11}, r"studies\.split: 11; regdb has \[1, 2, 3"),
-        ({"seeds": ()}, r"studies\.seeds: \[\]; name one or more"),
-        ({"seeds": (1, 1)}, r"studies\.seeds: \[1, 1\]; name one or more, each once"),
+        ({"set": "sysu", "split": 2}, r"studies\.split: 2, expected one of sysu's: 1"),
+        ({"split": 11}, r"studies\.split: 11, expected one of regdb's: 1, 2, 3"),
+        ({"seeds": ()}, r"seeds: expected a list of one or more, each a whole number .*, found \[\]"),
+        ({"seeds": (1, 1)}, r"seeds: names 1 twice; name each once"),
     ],
 )
 def test_a_wrong_study_is_named(default: Config, changes: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        dataclasses.replace(default, studies=dataclasses.replace(default.studies, **changes))
+        replace(default, studies=replace(default.studies, **changes))
+
+
+def frame(out: Path, data: str = "stand-in") -> Frame:
+    return Frame("sysu", data, ("msclnet",), out)
 
 
 HOW = {"flip": "no", "rerank": "no", "protocol": "community"}
@@ -111,11 +113,11 @@ def test_the_ablations_table_by_hand(default: Config, scores: list[Path], tmp_pa
     with (tmp_path / "ablation.csv").open() as file:
         assert [line["losses"] for line in csv.DictReader(file)][-1] == "B + MS + MC + CA"
     for ending in ("svg", "png"):
-        plot_ablation("sysu", tmp_path / "ablation.csv", tmp_path / f"a.{ending}")
+        plot_ablation(frame(tmp_path / f"a.{ending}"), tmp_path / "ablation.csv")
     text = (tmp_path / "a.svg").read_text()
     assert "SYSU-MM01 (stand-in)" in text
     assert "the paper, on the real SYSU-MM01" in text
-    plot_ablation("sysu", tmp_path / "ablation.csv", tmp_path / "again.svg")
+    plot_ablation(frame(tmp_path / "again.svg"), tmp_path / "ablation.csv")
     assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "a.svg").read_bytes()
 
 
@@ -126,7 +128,7 @@ def test_the_sensitivitys_table_has_a_row_a_point(default: Config, scores: list[
     complete = next(r for r in studies.ablation("sysu", "stand-in", scores) if r["losses"] == "B + MS + MC + CA")
     assert {r["rank1"] for r in rows if r["configured"]} == {complete["rank1"]}
     write_csv(tmp_path / "sensitivity.csv", rows)
-    plot_sensitivity("sysu", tmp_path / "sensitivity.csv", tmp_path / "s.svg")
+    plot_sensitivity(frame(tmp_path / "s.svg"), tmp_path / "sensitivity.csv")
     assert "Figure 6: SYSU-MM01 (stand-in), mean over 2 seeds" in (tmp_path / "s.svg").read_text()
 
 
@@ -159,7 +161,7 @@ def test_what_does_not_fit_is_refused(scores: list[Path], tmp_path: Path) -> Non
     with pytest.raises(DataError, match=r"expected a path that ends in studies/<variant>/seed<n>"):
         studies.ablation("sysu", "stand-in", [tmp_path / "agw/split1/scores.json"])
     (tmp_path / "t.csv").write_text("losses\nB\n")
-    with pytest.raises(DataError, match=r"t\.csv: 1 rows without data, seeds"):
-        plot_ablation("sysu", tmp_path / "t.csv", tmp_path / "t.svg")
+    with pytest.raises(DataError, match=r"t\.csv: 1 rows without seeds, rank1"):
+        plot_ablation(frame(tmp_path / "t.svg"), tmp_path / "t.csv")
     with pytest.raises(DataError, match=r"none\.csv: no such file"):
-        plot_sensitivity("sysu", tmp_path / "none.csv", tmp_path / "t.svg")
+        plot_sensitivity(frame(tmp_path / "t.svg"), tmp_path / "none.csv")

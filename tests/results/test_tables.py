@@ -187,9 +187,11 @@ def test_every_method_needs_the_same_splits(regdb: list[Path]) -> None:
     message = "base: no scores.json of split 10 is given; expected the same splits of agw, base"
     with pytest.raises(DataError, match=re.escape(message)):
         trials("regdb", "RegDB", ["agw", "base"], regdb[:3])
-    with pytest.raises(DataError, match=re.escape("untrained: no scores.json of split 2, 10 is given")):
+    with pytest.raises(
+        DataError, match=re.escape("no scores.json of untrained is given; give one, or leave the method out")
+    ):
         trials("regdb", "RegDB", ["untrained", "agw", "base"], regdb)
-    with pytest.raises(DataError, match=re.escape("agw: no scores.json of split <N> is given")):
+    with pytest.raises(DataError, match=re.escape("no scores.json of agw is given")):
         trials("regdb", "RegDB", ["agw"], [])
 
 
@@ -216,8 +218,8 @@ REGDB_ROW = row(3, **HOW, feature="bn", direction=DIRECTIONS[0], split=1)
         ('{"split": 1, "rows"', "not a scores.json (JSONDecodeError"),
         ('{"rows": []}', "not a scores.json (KeyError('split')); evaluate the training again"),
         ("[]", "not a scores.json (TypeError"),
-        ('{"split": 1, "rows": [3]}', "not a scores.json (TypeError"),
-        ('{"split": 2, "rows": []}', "scores of split 2, expected split 1 as its folder says"),
+        ('{"split": 1, "rows": [3]}', "not a scores.json (TypeError('rows: expected a list of mappings"),
+        ('{"split": 2, "rows": []}', "scores of split 2, expected split 1 as its training says"),
         ('{"split": 1, "rows": []}', "0 rows, without any score; expected rows of regdb"),
         (json.dumps({"split": 1, "rows": sysu_rows([3])}), "4 rows, without direction; expected rows of regdb"),
         (
@@ -304,9 +306,10 @@ def test_llcm_has_directions_and_draws(tmp_path: Path) -> None:
 def test_a_summary_is_a_page_for_the_report(tmp_path: Path, regdb: list[Path]) -> None:
     """A table a feature, the headline's first; a mean and its deviation in one cell, the paper's numbers beside."""
     table = summary("regdb", trials("regdb", "RegDB", ["agw", "base"], regdb))
-    write_page(tmp_path / "summary.html", table, "RegDB <summary>")
+    write_page(tmp_path / "summary.html", "regdb", table)
     text = (tmp_path / "summary.html").read_text()
-    assert "<h1>RegDB &lt;summary&gt;</h1>" in text
+    assert "<h1>RegDB: summary</h1>" in text
+    assert "mean and standard deviation over 2 splits, a training each" in text
     heads = re.findall(r"<tr><th>(.*?)</th></tr>", text)
     assert len(heads) == 2
     columns = heads[0].split("</th><th>")

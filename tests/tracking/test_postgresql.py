@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,14 @@ from typing import Any
 import pytest
 
 from msclnet import config as settings
+from msclnet.tracking.delivery import Delivery
+from msclnet.tracking.experiment import TrackedSet
 from msclnet.tracking.mirror import mirror
 from msclnet.tracking.publish import publish
 from msclnet.tracking.server import prepare
+from tests.results.files import POINTS, scored, train
 from tests.servers import postgresql, postgresql_programs, tracking_server
-from tests.tracking.test_tracking import POINTS, client, expected_points, scored, train
+from tests.tracking.test_tracking import client, expected_points
 
 pytestmark = pytest.mark.skipif(postgresql_programs() is None, reason="no PostgreSQL here; apt-get install postgresql")
 
@@ -40,7 +42,7 @@ def points(address: str, run: str) -> list[tuple[str, int, float]]:
 def test_a_run_is_held_once_and_whole(addresses: tuple[str, str], tmp_path: Path, default: settings.Config) -> None:
     """Through the server, a second time, and past it into the database itself."""
     job = settings.train_job(default, "regdb", "msclnet", 1)
-    folders = [train(tmp_path, dataclasses.replace(job, split=split)) for split in (1, 2)]
+    folders = [train(tmp_path, settings.replace(job, split=split)) for split in (1, 2)]
     for folder, rank1 in zip(folders, (60.0, 62.0), strict=True):
         scored("regdb", folder, [rank1])
     table = tmp_path / "regdb_summary.csv"
@@ -49,7 +51,7 @@ def test_a_run_is_held_once_and_whole(addresses: tuple[str, str], tmp_path: Path
     for address in (*addresses, addresses[0]):
         prepare(address)
         mirror(folders[0], address)
-        sent.append(publish(address, "regdb", "stand-in", ["msclnet"], folders, [table], []))
+        sent.append(publish(address, Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], folders, [table])))
     assert sent[0] == sent[1] == sent[2]
     method, *trainings = sent[0]["runs"]
     assert [run["points"] for run in trainings] == [POINTS, POINTS]

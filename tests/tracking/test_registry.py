@@ -14,10 +14,13 @@ from msclnet import config as settings
 from msclnet.core.errors import DataError
 from msclnet.data.augmentation import normalise
 from msclnet.model.files import load_model, save_model
+from msclnet.tracking.delivery import Delivery
+from msclnet.tracking.experiment import TrackedSet
 from msclnet.tracking.publish import publish
 from msclnet.tracking.registry import register
-from msclnet.training.trainer import build_network
-from tests.tracking.test_tracking import client, prepared, scored, train, uri
+from msclnet.training.learner import build_network
+from tests.results.files import DIRECTIONS, scored, train
+from tests.tracking.test_tracking import client, prepared, uri
 
 __all__ = ["prepared", "uri"]
 
@@ -25,11 +28,8 @@ __all__ = ["prepared", "uri"]
 def trained(folder: Path, job: settings.TrainJob, rank1: float) -> Path:
     """What a training leaves, with its model, and its scores in both directions."""
     home = train(folder, job)
-    save_model(home / "model.pt", build_network(job, 4), job.model, job.method, job.objective, settings.plain(job))
-    scored("regdb", home, [rank1])
-    scores = json.loads((home / "scores.json").read_text())
-    scores["rows"].append(scores["rows"][0] | {"direction": "infrared-to-visible"})
-    (home / "scores.json").write_text(json.dumps(scores))
+    save_model(home / "model.pt", build_network(job, 4), settings.plain(job))
+    scored("regdb", home, [rank1], DIRECTIONS)
     return home
 
 
@@ -44,10 +44,10 @@ def test_the_best_split_of_each_method_is_registered_once_and_loads(
     ]
     methods = ["agw", "msclnet"]
     record = tmp_path / "regdb.json"
-    record.write_text(json.dumps(publish(uri, "regdb", "stand-in", methods, folders, [], [])))
+    record.write_text(json.dumps(publish(uri, Delivery(TrackedSet("regdb", "stand-in"), methods, folders))))
 
     def registered() -> list[dict[str, Any]]:
-        return register(uri, "regdb", "stand-in", methods, folders, record)
+        return register(uri, Delivery(TrackedSet("regdb", "stand-in"), methods, folders), record)
 
     rows = registered()
     assert [(row["method"], row["split"], row["version"], row["aliases"]) for row in rows] == [
@@ -83,12 +83,12 @@ def test_what_is_missing_is_named(tmp_path: Path, default: settings.Config) -> N
     folder = trained(tmp_path, settings.train_job(default, "regdb", "agw", 1), 30.0)
     record = tmp_path / "regdb.json"
     with pytest.raises(DataError, match=r"regdb.json: no such file; expected the record of track.py"):
-        register("", "regdb", "stand-in", ["agw"], [folder], record)
+        register("", Delivery(TrackedSet("regdb", "stand-in"), ["agw"], [folder]), record)
     record.write_text("[]")
     with pytest.raises(DataError, match=r"regdb.json: not the record of track.py \(TypeError"):
-        register("", "regdb", "stand-in", ["agw"], [folder], record)
+        register("", Delivery(TrackedSet("regdb", "stand-in"), ["agw"], [folder]), record)
     record.write_text('{"runs": []}')
     with pytest.raises(DataError, match=r"regdb.json: no run of agw split 1; track the trainings first"):
-        register("", "regdb", "stand-in", ["agw"], [folder], record)
+        register("", Delivery(TrackedSet("regdb", "stand-in"), ["agw"], [folder]), record)
     with pytest.raises(DataError, match=r"msclnet: none of its trainings is given"):
-        register("", "regdb", "stand-in", ["msclnet"], [folder], record)
+        register("", Delivery(TrackedSet("regdb", "stand-in"), ["agw", "msclnet"], [folder]), record)

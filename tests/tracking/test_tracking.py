@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import runpy
@@ -17,87 +16,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from msclnet import config as settings
 from msclnet.core.errors import DataError
 from msclnet.core.files import exclusive_lock
 from msclnet.data.pack import write_pack
-from msclnet.datasets import regdb
-from msclnet.results.tables import METRICS
-from msclnet.tracking import server, training
+from msclnet.datasets.regdb import RegDB
+from msclnet.results.scores import METRICS
+from msclnet.tracking import naming, server
+from msclnet.tracking.delivery import Delivery
+from msclnet.tracking.experiment import TrackedSet
 from msclnet.tracking.mirror import mirror
 from msclnet.tracking.publish import publish
 from msclnet.tracking.server import TrackingError, prepare
-from msclnet.tracking.training import read_scores, read_training
 from tests.conftest import ROOT
 from tests.datasets import trees
+from tests.results.files import BEGAN, END, EPOCHS, HOW, POINTS, WHOLE, epoch, scored, start, step, system, train
 
-BEGAN = 1_700_000_000.0  # Unix time, seconds
 DEAD = "http://127.0.0.1:9"  # the discard port: nobody answers
-
-
-def step(number: int, late: float = 0.0) -> dict[str, Any]:
-    return {
-        "kind": "step",
-        "time": BEGAN + number + late,
-        "epoch": 1 + (number - 1) // 10,
-        "step": number,
-        "rate": 0.1,
-        "total": 8.0 / number,
-        "identity": 5.0 / number,
-        "wrt": 3.0 / number,
-    }
-
-
-def system(number: int, memory: float = 200.0) -> dict[str, Any]:
-    use = {"process_cpu_percentage": 99.0, "process_memory_peak_megabytes": memory}
-    return {"kind": "system", "time": BEGAN + 10 * number + 0.6, "epoch": number, "step": 10 * number, **use}
-
-
-def epoch(number: int, seconds: float = 10.0) -> dict[str, Any]:
-    mean = {"total": 4.0 / number, "identity": 2.0 / number, "wrt": 2.0 / number}
-    timing = {"seconds": seconds, "images_per_second": 640 / seconds}
-    return {"kind": "epoch", "time": BEGAN + 10 * number + 0.5, "epoch": number, "step": 10 * number, **timing, **mean}
-
-
-def start(late: float = 0.0) -> dict[str, Any]:
-    facts = {"processes": 2, "device": "cpu", "hardware": "x86_64, 2 cores", "torch": "2.0", "git": "abc"}
-    return {"kind": "start", "time": BEGAN + late, "steps": 20, **facts}
-
-
-END = {"kind": "end", "time": BEGAN + 30, "step": 20, "seconds": 30.0}
-EPOCHS = [[*map(step, range(1, 11)), epoch(1), system(1)], [*map(step, range(11, 21)), epoch(2), system(2)]]
-WHOLE = [start(), *EPOCHS[0], *EPOCHS[1], END]
-POINTS = 20 * 4 + 2 * 5 + 2 * 2
-
-
-def write(path: Path, lines: list[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
-def train(results: Path, job: settings.TrainJob, lines: list[dict[str, Any]] = WHOLE) -> Path:
-    """What a training leaves; an unended one in work/, as while it runs."""
-    folder = results / job.set / job.method_name / f"split{job.split}"
-    ended = lines[-1]["kind"] == "end"
-    (folder / "work/metrics.jsonl").unlink(missing_ok=True)
-    write(folder / ("metrics.jsonl" if ended else "work/metrics.jsonl"), lines)
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings.plain(job)))
-    return folder
-
-
-HOW = {"flip": "no", "rerank": "no", "protocol": "standard"}
-
-
-def scored(name: str, folder: Path, rank1: list[float]) -> None:
-    """scores.json with one setting: a value of a RegDB split, or one a draw of SYSU-MM01."""
-    where: dict[str, Any] = {"feature": "bn", **HOW, "direction": "visible-to-infrared"}
-    if name == "sysu":
-        where = {"feature": "bn", **HOW, "protocol": "community", "mode": "all", "shots": 1}
-    metrics = {"rank5": 80.0, "rank10": 90.0, "rank20": 95.0, "mAP": 50.0, "mINP": 30.0}
-    rows = [where | {"draw": draw, "rank1": value} | metrics for draw, value in enumerate(rank1)]
-    (folder / "scores.json").write_text(json.dumps({"split": 1, "rows": rows}))
 
 
 @pytest.fixture(scope="module")
@@ -147,65 +83,7 @@ def stored_points(uri: str, run_id: str) -> list[tuple[Any, ...]]:
     return sorted(query(uri, f"select key, step, value from metrics where run_uuid = '{run_id}'"))
 
 
-# The record
-
-
-def test_of_a_repeated_step_the_last_line_counts(tmp_path: Path, job: settings.TrainJob) -> None:
-    again = step(2, late=100) | {"total": 7.5}
-    folder = train(tmp_path, job, [start(), step(1), step(2), start(late=90), again])
-    training = read_training(folder)
-    assert training.points()["train/total"] == {1: (8.0, 1_700_000_001_000), 2: (7.5, 1_700_000_102_000)}
-    assert training.start["time"] == BEGAN
-    assert training.ended is None
-
-
-def test_a_line_just_being_written_waits(tmp_path: Path, job: settings.TrainJob) -> None:
-    folder = train(tmp_path, job, [start(), step(1)])
-    with (folder / "work/metrics.jsonl").open("a") as file:
-        file.write('{"kind": "step", "ti')
-    assert list(read_training(folder).points()["train/total"]) == [1]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('{"kind": "start", "time": 1}\n{"kind": "sta\n', r"metrics.jsonl, line 2: '{\"kind\": \"sta'; expected JSON"),
-        ('{"kind": "begin", "time": 1}\n', r"metrics.jsonl, line 1: .*; expected JSON with kind and time"),
-        ("[]\n", r"metrics.jsonl, line 1: '\[\]'; expected JSON with kind and time"),
-        ("", r"metrics.jsonl: 0 lines, none of kind start; expected one"),
-    ],
-)
-def test_a_damaged_record_names_the_line(tmp_path: Path, job: settings.TrainJob, text: str, message: str) -> None:
-    folder = train(tmp_path, job)
-    (folder / "metrics.jsonl").write_text(text)
-    with pytest.raises(DataError, match=message):
-        read_training(folder)
-
-
-def test_missing_files_are_named(tmp_path: Path, job: settings.TrainJob) -> None:
-    folder = train(tmp_path, job)
-    (folder / "metrics.jsonl").unlink()
-    with pytest.raises(DataError, match=r"metrics.jsonl: no such file; expected the record of a training"):
-        read_training(folder)
-    (folder / "config.yaml").unlink()
-    with pytest.raises(settings.ConfigError, match=r"config.yaml: no such configuration file"):
-        read_training(folder)
-    with pytest.raises(DataError, match=r"scores.json: no such file; .*evaluate it first"):
-        read_scores("regdb", folder / "scores.json")
-    scored("regdb", folder, [1.0])
-    with pytest.raises(DataError, match=r"scores.json: not the scores of sysu \(KeyError\('mode'\)\)"):
-        read_scores("sysu", folder / "scores.json")
-
-
-def test_the_untrained_network_is_one_for_all_splits(tmp_path: Path, default: settings.Config) -> None:
-    job = settings.train_job(default, "regdb", settings.UNTRAINED, 1)
-    above = train(tmp_path, job, [start(), END]).rename(tmp_path / "files")
-    folder = tmp_path / "regdb/untrained/split4"
-    folder.mkdir()
-    for file in above.iterdir():
-        if file.is_file():
-            file.rename(folder.parent / file.name)
-    assert read_training(folder).name == "untrained split 4"
+# The address
 
 
 def test_an_address_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +180,7 @@ def test_another_configuration_is_another_run(tmp_path: Path, uri: str, job: set
         return client(uri).get_run(run_id).data.tags.get("superseded") == "true"
 
     first = mirror(train(tmp_path, job), uri)["run_id"]
-    second = mirror(train(tmp_path, dataclasses.replace(job, seed=1)), uri)["run_id"]
+    second = mirror(train(tmp_path, settings.replace(job, seed=1)), uri)["run_id"]
     assert second != first
     assert (superseded(first), superseded(second)) == (True, False)
     assert mirror(train(tmp_path, job), uri)["run_id"] == first, "the former configuration is back"
@@ -324,7 +202,7 @@ def test_a_record_that_contradicts_the_run_makes_another(
 
 def test_trainings_side_by_side_lose_and_double_nothing(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
     """Four splits of one method at once on a fresh experiment, one of them by two processes."""
-    folders = [train(tmp_path, dataclasses.replace(job, split=split)) for split in (1, 2, 3, 4)]
+    folders = [train(tmp_path, settings.replace(job, split=split)) for split in (1, 2, 3, 4)]
     command = [sys.executable, "-m", "msclnet.tracking.mirror"]
     running = [
         subprocess.Popen([*command, str(folder), "--uri", uri], cwd=ROOT, stderr=subprocess.PIPE, text=True)
@@ -344,7 +222,7 @@ def test_a_mirror_waits_for_the_one_at_work(tmp_path: Path, uri: str, job: setti
     """Two that look for a run at once would both make it."""
     folder = train(tmp_path, job)
     waiting = threading.Thread(target=mirror, args=(folder, uri))
-    with exclusive_lock(folder if level == "training" else folder.parent):
+    with exclusive_lock(folder if level == "training" else tmp_path):
         waiting.start()
         waiting.join(timeout=1.5)
         assert waiting.is_alive()
@@ -386,13 +264,13 @@ def files(tmp_path: Path) -> tuple[list[Path], list[Path]]:
 def test_completing_adds_scores_and_files_once(
     tmp_path: Path, uri: str, job: settings.TrainJob, files: tuple[list[Path], list[Path]]
 ) -> None:
-    folders = [train(tmp_path, dataclasses.replace(job, split=split)) for split in (1, 2)]
+    folders = [train(tmp_path, settings.replace(job, split=split)) for split in (1, 2)]
     for folder, rank1 in zip(folders, (60.0, 70.0), strict=True):
         scored("regdb", folder, [rank1])
-    arguments: tuple[Any, ...] = ("regdb", "stand-in", ["msclnet"], folders, *files)
-    first = publish(uri, *arguments)
+    delivery = Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], folders, *files)
+    first = publish(uri, delivery)
     before = query(uri, "select count(*) from metrics") + query(uri, "select count(*) from runs")
-    assert publish(uri, *arguments) == first
+    assert publish(uri, delivery) == first
     assert query(uri, "select count(*) from metrics") + query(uri, "select count(*) from runs") == before
 
     assert first["experiment"]["name"] == "RegDB (stand-in)"
@@ -420,14 +298,14 @@ def test_completing_adds_scores_and_files_once(
     assert artifacts(parent.info.run_id, "tables") == ["tables/regdb_summary.csv"]
 
     scored("regdb", folders[0], [64.0])  # evaluated again, otherwise: the newest number shows
-    publish(uri, *arguments)
+    publish(uri, delivery)
     assert client(uri).get_run(child.info.run_id).data.metrics["visible-to-infrared/bn/rank1"] == 64.0
 
 
 def test_of_sysu_a_trial_is_a_draw(tmp_path: Path, uri: str, default: settings.Config) -> None:
-    folder = train(tmp_path, dataclasses.replace(settings.train_job(default, "sysu", "agw", 1), data="SYSU-MM01"))
+    folder = train(tmp_path, settings.replace(settings.train_job(default, "sysu", "agw", 1), data="SYSU-MM01"))
     scored("sysu", folder, [40.0, 50.0, 60.0])
-    result = publish(uri, "sysu", "SYSU-MM01", ["agw"], [folder], [], [])
+    result = publish(uri, Delivery(TrackedSet("sysu", "SYSU-MM01"), ["agw"], [folder]))
     assert result["experiment"]["name"] == "SYSU-MM01"
     parent, child = (client(uri).get_run(run["run_id"]).data.metrics for run in result["runs"])
     assert child["all/single-shot/bn/rank1"] == parent["all/single-shot/bn/rank1"] == 50.0
@@ -441,15 +319,15 @@ def test_completing_refuses_what_does_not_belong(tmp_path: Path, job: settings.T
     with pytest.raises(
         DataError, match=r"split3: .* on regdb \(stand-in\); expected one of msclnet on regdb \(RegDB\)"
     ):
-        publish("", "regdb", "RegDB", ["msclnet"], [folder], [], [])
+        publish("", Delivery(TrackedSet("regdb", "RegDB"), ["msclnet"], [folder]))
     with pytest.raises(DataError, match=r"none.csv: no such file; expected a table or figure"):
-        publish("", "regdb", "stand-in", ["msclnet"], [folder], [tmp_path / "none.csv"], [])
+        publish("", Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], [folder], [tmp_path / "none.csv"]))
 
 
 def test_the_headline_is_the_mean_of_both_directions_under_one_name_at_both_levels(
     tmp_path: Path, uri: str, job: settings.TrainJob
 ) -> None:
-    folders = [train(tmp_path, dataclasses.replace(job, split=split)) for split in (1, 2)]
+    folders = [train(tmp_path, settings.replace(job, split=split)) for split in (1, 2)]
     for folder, rank1 in zip(folders, (60.0, 70.0), strict=True):
         scored("regdb", folder, [rank1])
         scores = json.loads((folder / "scores.json").read_text())
@@ -457,19 +335,18 @@ def test_the_headline_is_the_mean_of_both_directions_under_one_name_at_both_leve
         pooled = scores["rows"][0] | {"feature": "pooled", "rank1": 99.0}
         scores["rows"] += [back, pooled]
         (folder / "scores.json").write_text(json.dumps(scores))
-    result = publish(uri, "regdb", "stand-in", ["msclnet"], folders, [], [])
+    result = publish(uri, Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], folders))
     parent, first, second = (client(uri).get_run(run["run_id"]).data.metrics for run in result["runs"])
     assert (parent["rank1"], first["rank1"], second["rank1"]) == (55.0, 50.0, 60.0)
     assert parent["rank1_std"] == pytest.approx(50**0.5)
     assert parent["mAP"] == 50.0
 
 
-def test_how_it_was_scored_is_in_a_metrics_name_unless_plain(tmp_path: Path) -> None:
+def test_how_it_was_scored_is_in_a_metrics_name_unless_plain() -> None:
     row = {"feature": "bn", **HOW, "protocol": "community", "mode": "all", "shots": 10, "draw": 0, "split": 1}
     other = row | {"protocol": "official", "flip": "yes", "rerank": "yes"}
-    metrics = dict.fromkeys(METRICS, 10.0)
-    (tmp_path / "scores.json").write_text(json.dumps({"rows": [row | metrics, other | metrics]}))
-    names = {key.rsplit("/", 1)[0] for key in read_scores("sysu", tmp_path / "scores.json")}
+    percent = dict.fromkeys(METRICS, 10.0)
+    names = {key.rsplit("/", 1)[0] for key in naming.metrics("sysu", [row | percent, other | percent])}
     assert names == {"all/multi-shot/bn", "flip/rerank/official/all/multi-shot/bn"}
 
 
@@ -478,17 +355,19 @@ def test_the_parameters_that_matter_come_first(tmp_path: Path, uri: str, job: se
     names = [key for (key,) in query(uri, f"select key from params where run_uuid = '{run_id}' order by rowid")]
     assert names[:2] == ["method_name", "method.losses.identity"]
     assert names.index("method.losses.div") < names.index("epochs") < names.index("train.rate") < names.index("height")
-    assert len(names) == len(set(names)) == len(training._flat(settings.plain(job)))
+    assert len(names) == len(set(names)) == len(naming._flat(settings.plain(job)))
 
 
 def test_a_run_says_which_images_it_was_trained_and_tested_on(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
     root = trees.regdb(tmp_path / "images")
-    write_pack(regdb.survey(root, (3,), real=False).require(), root, tmp_path / "pack", 48, 24, workers=1)
+    write_pack(RegDB().survey(root, (3,), real=False).require(), root, tmp_path / "pack", 48, 24, workers=1)
     folder = train(tmp_path, job)
     scored("regdb", folder, [60.0])
 
     def inputs() -> list[list[tuple[str, str, str]]]:
-        result = publish(uri, "regdb", "stand-in", ["msclnet"], [folder], [], [], tmp_path / "pack")
+        result = publish(
+            uri, Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], [folder], [], [], tmp_path / "pack")
+        )
         return [
             sorted(
                 (data.tags[0].value, data.dataset.name, data.dataset.digest)
@@ -505,7 +384,7 @@ def test_a_run_says_which_images_it_was_trained_and_tested_on(tmp_path: Path, ur
     assert [entry[:2] for entry in parent] == [("training and testing", "RegDB (stand-in)")]
     assert len({digest for _, _, digest in (*parent, *child)}) == 3
     assert inputs() == [parent, child], "sent again, each is there once"
-    write_pack(regdb.survey(root, (3,), real=False).require(), root, tmp_path / "pack", 36, 24, workers=1)
+    write_pack(RegDB().survey(root, (3,), real=False).require(), root, tmp_path / "pack", 36, 24, workers=1)
     assert inputs()[1] != child, "other bytes, another digest"
 
 
@@ -514,7 +393,7 @@ def test_the_pages_are_those_of_trained_models_and_show_the_summary(
 ) -> None:
     folder = train(tmp_path, job)
     scored("regdb", folder, [60.0])
-    result = publish(uri, "regdb", "stand-in", ["msclnet"], [folder], *files)
+    result = publish(uri, Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], [folder], *files))
     tags = client(uri).get_experiment(result["experiment"]["id"]).tags
     assert tags["mlflow.experimentKind"] == "custom_model_development"
     assert tags["mlflow.experiment.primaryMetric.name"] == "rank1"

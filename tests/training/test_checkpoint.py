@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,8 @@ import torch
 from msclnet.core import torch_file
 from msclnet.core.errors import DataError
 from msclnet.training import checkpoint
-from msclnet.training.process_group import Processes, StopRequests
+from msclnet.training.process_group import Processes
+from msclnet.training.stop_requests import StopRequests
 
 
 def test_saved_is_loaded(tmp_path: Path) -> None:
@@ -52,28 +52,22 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
         torch_file.load(tmp_path / "c.pt")
 
 
-def keeper(folder: Path, steps: Iterator[int]) -> checkpoint.Checkpointer:
-    """Of a training whose whole state is its step."""
+def write(folder: Path, step: int) -> None:
+    """A checkpoint of a training whose whole state is its step."""
     process = Processes(0, 1, torch.device("cpu"))
-    contents = lambda: {"step": next(steps)}  # noqa: E731
-    return checkpoint.Checkpointer(folder, 0, {"seed": 0}, contents, process, StopRequests(process))
+    checkpoint.Checkpointer(folder, 0, {"seed": 0}, process, StopRequests(process)).write(lambda: {"step": step})
 
 
 def test_the_last_two_are_kept_and_the_newest_whole_one_is_taken(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keep = keeper(tmp_path, iter([8, 9, 10])).keep
-    for taken in (1, 2, 3):
-        keep(4, taken)
+    for step in (8, 9, 10):
+        write(tmp_path, step)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10.pt", "checkpoint-9.pt"]
     (tmp_path / "checkpoint-11.pt.partial").write_bytes(b"PK")
-    state = checkpoint.newest(tmp_path, {"seed": 0})
-    assert state
-    assert (state["step"], state["epoch"], state["taken"]) == (10, 4, 3)
+    assert checkpoint.newest(tmp_path, {"seed": 0}) == {"origin": {"seed": 0}, "step": 10}
     (tmp_path / "checkpoint-10.pt").write_bytes((tmp_path / "checkpoint-10.pt").read_bytes()[:-1])
-    state = checkpoint.newest(tmp_path, {"seed": 0})
-    assert state
-    assert (state["step"], state["epoch"], state["taken"]) == (9, 4, 2)
+    assert checkpoint.newest(tmp_path, {"seed": 0}) == {"origin": {"seed": 0}, "step": 9}
     warning = capsys.readouterr().err
     assert f"warning: {tmp_path}/checkpoint-10.pt: damaged (no sha256 at its end: it was cut off" in warning
     assert "going on from checkpoint-9.pt" in warning
@@ -87,17 +81,14 @@ def test_the_last_two_are_kept_and_the_newest_whole_one_is_taken(
 
 def test_a_disk_that_is_full_for_a_while_stops_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """/dev/full answers a write as a full disk does."""
-    keep = keeper(tmp_path, iter([1, 2, 3])).keep
-    keep(1, 1)
+    write(tmp_path, 1)
     (tmp_path / "checkpoint-2.pt.partial").symlink_to("/dev/full")
-    keep(1, 2)
+    write(tmp_path, 2)
     warning = capsys.readouterr().err
     assert "cannot be written (No space left on device): " in warning
     assert "MiB are free on its disk; free some there" in warning
-    keep(1, 3)
-    state = checkpoint.newest(tmp_path, {"seed": 0})
-    assert state
-    assert state["step"] == 3
+    write(tmp_path, 3)
+    assert checkpoint.newest(tmp_path, {"seed": 0}) == {"origin": {"seed": 0}, "step": 3}
 
 
 class Planted:

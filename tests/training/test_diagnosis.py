@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
 
-from msclnet.config import Config, train_job
+from msclnet.config import Config, replace, train_job
 from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.losses import objective
 from msclnet.training.diagnosis import diagnose
-from msclnet.training.trainer import build_network, recipe
+from msclnet.training.learner import build_network
+from msclnet.training.trainer import recipe
 from tests.training.test_trainer import pack as pack  # the fixture
 
 
 def test_a_diagnosis_by_one_literal_batch(default: Config, pack: Path) -> None:
     job = train_job(default, "sysu", "msclnet", 1)
-    job = dataclasses.replace(
+    job = replace(
         job,
-        train=dataclasses.replace(job.train, identities=4, images=2, padding=2),
-        model=dataclasses.replace(job.model, hidden=8, rank=4),
+        train=replace(job.train, identities=4, images=2, padding=2),
+        model=replace(job.model, hidden=8, rank=4),
     )
     images = TrainingImages(Pack.open(pack), recipe(job))
     network = build_network(job, len(images.identities))

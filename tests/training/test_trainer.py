@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import sqlite3
@@ -16,7 +15,7 @@ from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from msclnet.config import Config, TrainJob, build, read_yaml, train_job
+from msclnet.config import Config, TrainJob, build, read_yaml, replace, train_job
 from msclnet.core.errors import ConfigError, DataError
 from msclnet.core.types import ImageRecord, Modality, Outputs
 from msclnet.data.loader import TrainingImages
@@ -25,14 +24,17 @@ from msclnet.datasets.base import Split
 from msclnet.evaluation.embedding import extract
 from msclnet.losses import objective
 from msclnet.model.files import load_model
-from msclnet.tracking.training import read_training
-from msclnet.training import trainer as train
+from msclnet.results.training import read_training
+from msclnet.training import trainer
+from msclnet.training.learner import Learner, build_network
 from msclnet.training.live_mirror import LiveMirror
 from msclnet.training.metrics_log import MetricsLog, NonFiniteLoss
 from msclnet.training.process_group import Processes
 from msclnet.training.progress import Progress
+from msclnet.training.trainer import Options, Trainer, recipe, train
 
 IDENTITIES, IMAGES = 4, 3
+ALONE = Processes(0, 1, torch.device("cpu"))
 NAMES = ("identity", "wrt", "div", "t", "local", "global", "sub", "intra", "inter")
 
 
@@ -57,13 +59,13 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def job(default: Config) -> TrainJob:
-    recipe = dataclasses.replace(
+    recipe = replace(
         default.train, identities=4, images=2, rate=0.05, warmup=1, milestones=(), factors=(), log_every=1,
         padding=2,
     )  # fmt: skip
-    model = dataclasses.replace(default.model, parts=3, hidden=8, rank=4, rounds=2)
+    model = replace(default.model, parts=3, hidden=8, rank=4, rounds=2)
     whole = train_job(default, "sysu", "msclnet", 1)
-    return dataclasses.replace(whole, train=recipe, model=model, epochs=4, processes=1, height=48, width=24)
+    return replace(whole, train=recipe, model=model, epochs=4, processes=1, height=48, width=24)
 
 
 def lines(path: Path, kind: str) -> list[dict]:
@@ -71,8 +73,8 @@ def lines(path: Path, kind: str) -> list[dict]:
 
 
 def test_msclnet_overfits_a_handful_of_identities(job: TrainJob, pack: Path, tmp_path: Path) -> None:
-    method = dataclasses.replace(job.method, erasing=0.0)
-    train.train(dataclasses.replace(job, epochs=40, method=method), pack, tmp_path)
+    method = replace(job.method, erasing=0.0)
+    train(replace(job, epochs=40, method=method), pack, tmp_path)
     epochs = lines(tmp_path / "metrics.jsonl", "epoch")
     assert epochs[0]["identity"] > 1.2, "begins at log 4"
     assert epochs[-1]["identity"] < 0.2
@@ -84,7 +86,7 @@ def test_msclnet_overfits_a_handful_of_identities(job: TrainJob, pack: Path, tmp
 
 
 def test_the_outputs_are_the_model_its_record_and_its_configuration(job: TrainJob, pack: Path, tmp_path: Path) -> None:
-    train.train(job, pack, tmp_path)
+    train(job, pack, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["config.yaml", "metrics.jsonl", "model.pt", "work"]
     assert build(TrainJob, read_yaml(str(tmp_path / "config.yaml"))) == job
     metrics = tmp_path / "metrics.jsonl"
@@ -93,7 +95,7 @@ def test_the_outputs_are_the_model_its_record_and_its_configuration(job: TrainJo
     steps = lines(metrics, "step")
     assert [line["step"] for line in steps] == [1, 2, 3, 4]
     for line in steps:
-        weights = {name: getattr(job.method.losses, name.replace("global", "global_")) for name in NAMES}
+        weights = job.method.losses
         assert line["total"] == pytest.approx(sum(weights[name] * line[name] for name in NAMES), rel=1e-5)
     assert len(lines(metrics, "epoch")) == 4
     assert lines(metrics, "epoch")[0]["images_per_second"] > 0
@@ -106,7 +108,7 @@ class Killed(Exception):
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Raises Killed before ``step`` is taken."""
-    taken, real = 0, train.train_step
+    taken, real = 0, trainer.train_step
 
     def interrupted(*args, **kwargs):
         nonlocal taken
@@ -115,16 +117,16 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
             raise Killed
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(train, "train_step", interrupted)
+    monkeypatch.setattr(trainer, "train_step", interrupted)
 
 
 def terms_by_step(job: TrainJob, pack: Path, folder: Path) -> list[dict]:
-    train.train(job, pack, folder)
+    train(job, pack, folder)
     return lines(folder / "metrics.jsonl", "step")
 
 
 def with_recipe(job: TrainJob, **recipe: object) -> TrainJob:
-    return dataclasses.replace(job, train=dataclasses.replace(job.train, **recipe))
+    return replace(job, train=replace(job.train, **recipe))
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -157,7 +159,7 @@ def test_the_gather_and_the_losses_compute_in_float32(
             return objective_terms(*args)
 
     objective_terms = objective.terms
-    monkeypatch.setattr(train, "gather", gather)
+    monkeypatch.setattr(trainer, "gather", gather)
     monkeypatch.setattr(objective, "terms", terms)
     take_a_step(with_recipe(job, precision=precision), pack)
     assert gathered == {torch.float32}
@@ -166,13 +168,18 @@ def test_the_gather_and_the_losses_compute_in_float32(
 
 def take_a_step(job: TrainJob, pack: Path, mode: AbstractContextManager | None = None) -> dict[str, torch.Tensor]:
     """The second step of a training, its batch included, under ``mode``."""
-    cpu = torch.device("cpu")
-    images = TrainingImages(Pack.open(pack), train.recipe(job))
-    network = train.build_network(job, IDENTITIES).to(memory_format=torch.channels_last).train()
-    optimiser, scaler = train.build_optimiser(network, job), train.build_scaler(cpu, job)
-    train.train_step(network, next(iter(images.epoch(1, cpu))), optimiser, scaler, job)
+    images = TrainingImages(Pack.open(pack), recipe(job))
+    learner = started(job)
+    trainer.train_step(learner, next(iter(images.epoch(1, learner.device))))
     with mode or nullcontext():
-        return train.train_step(network, next(iter(images.epoch(2, cpu))), optimiser, scaler, job)
+        return trainer.train_step(learner, next(iter(images.epoch(2, learner.device))))
+
+
+def started(job: TrainJob) -> Learner:
+    """Before its first step, by a single process."""
+    learner = Learner.of(job, IDENTITIES, ALONE)
+    learner.model.train()
+    return learner
 
 
 class NoSynchronisation(TorchDispatchMode):
@@ -195,59 +202,58 @@ def test_a_step_and_its_batch_wait_for_no_device(job: TrainJob, pack: Path, prec
         with NoSynchronisation(), pytest.raises(AssertionError, match="waits for the device"):
             waits()
     for method in ("base", "msclnet"):
-        losses = dataclasses.replace(job.method.losses, triplet=float(method == "base"))
-        whole = dataclasses.replace(job, method=dataclasses.replace(job.method, losses=losses))
+        losses = job.method.losses | {"triplet": float(method == "base")}
+        whole = replace(job, method=replace(job.method, losses=losses))
         assert take_a_step(with_recipe(whole, precision=precision), pack, NoSynchronisation())["total"].isfinite()
 
 
 def test_a_skipped_step_changes_no_weight_and_the_next_starts_clean(job: TrainJob, pack: Path) -> None:
     """A first step that overflows is as if it had not been: momentum too, which a fused SGD leaves uninitialised."""
     half = with_recipe(job, precision="float16")
-    cpu = torch.device("cpu")
-    batch, after = (next(iter(TrainingImages(Pack.open(pack), train.recipe(half)).epoch(e, cpu))) for e in (1, 2))
-
-    def start() -> tuple:
-        network = train.build_network(half, IDENTITIES).train()
-        return network, train.build_optimiser(network, half), train.build_scaler(cpu, half)
-
-    network, optimiser, scaler = start()
+    images = TrainingImages(Pack.open(pack), recipe(half))
+    batch, after = (next(iter(images.epoch(epoch, ALONE.device))) for epoch in (1, 2))
+    learner = started(half)
+    network, optimiser, scaler = learner.network, learner.optimiser, learner.scaler
     before = {name: p.clone() for name, p in network.named_parameters()}
     scaler.load_state_dict(scaler.state_dict() | {"scale": 2.0**40})
-    skipped = train.train_step(network, batch, optimiser, scaler, half)
+    skipped = trainer.train_step(learner, batch)
     assert (skipped["scale"], skipped["skipped"]) == (2.0**40, 1.0)
     assert skipped["total"].isfinite()
     assert all(torch.equal(p, before[name]) for name, p in network.named_parameters())
     assert all(not state["momentum_buffer"].any() for state in optimiser.state.values())
     scaler.load_state_dict(scaler.state_dict() | {"scale": 1024.0})
-    taken = train.train_step(network, after, optimiser, scaler, half)
+    taken = trainer.train_step(learner, after)
     assert (taken["scale"], taken["skipped"]) == (1024.0, 0.0)
     assert not all(torch.equal(p, before[name]) for name, p in network.named_parameters())
 
 
 def test_a_scale_that_cannot_be_small_enough_stops_the_run(job: TrainJob, pack: Path, tmp_path: Path) -> None:
-    record = MetricsLog(tmp_path / "metrics.jsonl", Processes(0, 1, torch.device("cpu")), Progress(1))
+    log = MetricsLog(tmp_path / "metrics.jsonl", ALONE, Progress(1))
     step = {"total": torch.ones(()), "scale": torch.tensor(0.5), "skipped": torch.ones(())}
-    record.steps([step | {"scale": torch.tensor(1.0)}])
+    log.add(step | {"scale": torch.tensor(1.0)})
+    log.read()
+    log.add(step)
     with pytest.raises(NonFiniteLoss, match=r"step 2: the gradients overflow float16 even .* by 0\.5; set train\.prec"):
-        record.steps([step])
+        log.read()
 
 
 def test_float16_records_its_scale_and_resumes_with_it(job: TrainJob, pack: Path, tmp_path: Path) -> None:
     half = with_recipe(job, precision="float16")
     whole = terms_by_step(half, pack, tmp_path / "whole")
     assert all(line["scale"] > 0 and line["skipped"] in (0.0, 1.0) for line in whole)
-    epochs = train.train_epoch
+    epoch = Trainer.train_epoch
 
-    def until_three(model, images, optimiser, scaler, job, epoch, *rest):
-        if epoch == 3:
+    def until_three(training: Trainer) -> None:
+        if training.epoch == 3:
             raise Killed
+        scaler = training.learner.scaler
         scaler.load_state_dict(scaler.state_dict() | {"scale": 4096.0})
-        epochs(model, images, optimiser, scaler, job, epoch, *rest)
+        epoch(training)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "train_epoch", until_three)
+        patch.setattr(Trainer, "train_epoch", until_three)
         with pytest.raises(Killed):
-            train.train(half, pack, tmp_path / "halves", checkpoint_every=0)
+            train(half, pack, tmp_path / "halves", Options(checkpoint_every=0))
     resumed = terms_by_step(half, pack, tmp_path / "halves")
     assert [line["scale"] for line in resumed] == [4096.0] * 4
 
@@ -264,7 +270,7 @@ def test_the_compiled_network_takes_the_same_steps(
         return graph.forward
 
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend, fullgraph=True))
-    short = dataclasses.replace(job, epochs=2)
+    short = replace(job, epochs=2)
     plain, compiled = (terms_by_step(with_recipe(short, compile=c), pack, tmp_path / str(c)) for c in (False, True))
     assert graphs == 1
     for ours, theirs in zip(plain, compiled, strict=True):
@@ -273,7 +279,7 @@ def test_the_compiled_network_takes_the_same_steps(
 
 @pytest.mark.parametrize("tf32", [True, False])
 def test_tf32_is_as_configured(job: TrainJob, pack: Path, tmp_path: Path, tf32: bool) -> None:
-    train.train(dataclasses.replace(with_recipe(job, tf32=tf32), epochs=0), pack, tmp_path)
+    train(replace(with_recipe(job, tf32=tf32), epochs=0), pack, tmp_path)
     assert torch.backends.cuda.matmul.allow_tf32 is torch.backends.cudnn.allow_tf32 is tf32
 
 
@@ -282,7 +288,7 @@ def test_a_running_training_can_be_mirrored(
 ) -> None:
     interrupt(monkeypatch, step=3)
     with pytest.raises(Killed):
-        train.train(job, pack, tmp_path)
+        train(job, pack, tmp_path)
     training = read_training(tmp_path)
     assert training.job == job
     assert sorted(training.points()["train/total"]) == [1, 2]
@@ -296,33 +302,34 @@ def test_a_tracking_server_that_does_not_answer_stops_no_training(
     with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")
         uri = "http://127.0.0.1:9" if tracking == "vanished" else f"sqlite:///{tmp_path}/mlflow.db"
-        live = LiveMirror(uri, 1e-6)
-        train.train(job, pack, tmp_path / "out", live)
-        assert live.process, "it was called"
+        mirror = LiveMirror(tmp_path / "out", uri, 1e-6, "other")
+        train(job, pack, tmp_path / "out", Options(mirror=mirror))
+        assert mirror.process, "it was called"
+        assert mirror.command[-2:] == ["--experiment", "other"]
         assert (tmp_path / "out/model.pt").exists()
-        live.process.kill()
-        live.process.wait()
+        mirror.process.kill()
+        mirror.process.wait()
 
 
 def test_a_full_disk_costs_no_line_of_the_record(
     job: TrainJob, pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record's disk is full in the third of four epochs."""
-    real, record = train.train_epoch, tmp_path / "work/metrics.jsonl"
+    real, record = Trainer.train_epoch, tmp_path / "work/metrics.jsonl"
 
-    def epoch(*args):
-        number = args[5]
-        if number == 3:
+    def epoch(training: Trainer) -> None:
+        third = training.epoch == 3
+        if third:
             record.rename(tmp_path / "aside")
             record.symlink_to("/dev/full")
-        real(*args)
-        if number == 3:
-            args[8].keep(4, 0)
+        real(training)
+        if third:
+            training.checkpoints.write(training.state)
             record.unlink()
             (tmp_path / "aside").rename(record)
 
-    monkeypatch.setattr(train, "train_epoch", epoch)
-    train.train(job, pack, tmp_path)
+    monkeypatch.setattr(Trainer, "train_epoch", epoch)
+    train(job, pack, tmp_path)
     assert [line["step"] for line in lines(tmp_path / "metrics.jsonl", "step")] == [1, 2, 3, 4]
     assert len(lines(tmp_path / "metrics.jsonl", "epoch")) == 4
     assert "/work: cannot be written (No space left on device): " in capsys.readouterr().err
@@ -333,10 +340,10 @@ def test_a_checkpoint_of_another_configuration_is_refused_by_key(
 ) -> None:
     interrupt(monkeypatch, step=3)
     with pytest.raises(Killed):
-        train.train(job, pack, tmp_path, checkpoint_every=0)
-    other = dataclasses.replace(job, train=dataclasses.replace(job.train, rate=0.5))
+        train(job, pack, tmp_path, Options(checkpoint_every=0))
+    other = replace(job, train=replace(job.train, rate=0.5))
     with pytest.raises(DataError, match=r"train\.rate: 0\.05 in the checkpoint, 0\.5 now(.|\n)*delete .*work"):
-        train.train(other, pack, tmp_path)
+        train(other, pack, tmp_path)
 
 
 def test_a_non_finite_loss_stops_the_run_and_is_named(
@@ -350,32 +357,32 @@ def test_a_non_finite_loss_stops_the_run_and_is_named(
 
     monkeypatch.setattr(objective, "terms", poisoned)
     with pytest.raises(NonFiniteLoss, match=r"epoch 1, step 1: the loss term 'wrt' is nan"):
-        train.train(job, pack, tmp_path)
+        train(job, pack, tmp_path)
     assert not list((tmp_path / "work").glob("checkpoint*"))
 
 
 def test_more_identities_than_the_pack_has_are_refused(job: TrainJob, pack: Path, tmp_path: Path) -> None:
-    greedy = dataclasses.replace(job, train=dataclasses.replace(job.train, identities=5))
+    greedy = replace(job, train=replace(job.train, identities=5))
     with pytest.raises(ConfigError, match=r"a batch needs 5 identities, and the training set has 4"):
-        train.train(greedy, pack, tmp_path)
+        train(greedy, pack, tmp_path)
 
 
 def test_untrained_is_the_network_before_its_first_step(job: TrainJob, pack: Path, tmp_path: Path) -> None:
-    train.train(dataclasses.replace(job, epochs=0), pack, tmp_path)
+    train(replace(job, epochs=0), pack, tmp_path)
     network = load_model(tmp_path / "model.pt")
-    fresh = train.build_network(job, IDENTITIES).state_dict()
+    fresh = build_network(job, IDENTITIES).state_dict()
     assert all(torch.equal(value, fresh[name]) for name, value in network.state_dict().items())
 
 
 def test_methods_start_from_the_same_backbone(default: Config) -> None:
-    networks = [train.build_network(train_job(default, "regdb", m, 2), 5) for m in ("agw", "msclnet")]
+    networks = [build_network(train_job(default, "regdb", m, 2), 5) for m in ("agw", "msclnet")]
     ours, theirs = (network.backbone.state_dict() for network in networks)
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
 
 
 def test_images_pass_through_their_own_modalitys_stream(job: TrainJob, pack: Path) -> None:
     """Breaking the infrared stem changes every infrared feature and no visible one."""
-    network = train.build_network(job, IDENTITIES)
+    network = build_network(job, IDENTITIES)
     before = extract(network, Pack.open(pack), 1, batch=4, device=torch.device("cpu"))
     with torch.no_grad():
         network.backbone.infrared_stem[0].weight.mul_(-1)
@@ -385,7 +392,7 @@ def test_images_pass_through_their_own_modalitys_stream(job: TrainJob, pack: Pat
 
 
 def test_the_size_of_the_batch_does_not_change_features(job: TrainJob, pack: Path) -> None:
-    network = train.build_network(job, IDENTITIES)
+    network = build_network(job, IDENTITIES)
     one, all_ = (extract(network, Pack.open(pack), 1, batch=n, device=torch.device("cpu")) for n in (1, 100))
     np.testing.assert_allclose(one.bn, all_.bn, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(one.pooled, axis=1), 1, atol=1e-6)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from msclnet import config as settings
-from msclnet.results import studies
+from msclnet.results import shared, studies
 from tests.conftest import ROOT
 from tests.test_envs import rules
 from tests.workflow.test_dag import TINY, planned, snakemake
@@ -66,8 +66,9 @@ def studies_of_one_training(folder: Path) -> Counter[str]:
     config = settings.load(str(ROOT / "config/config.yaml"), *map(str, CONFIGS))
     variants = list(studies.variants(config.studies, config.methods["msclnet"].losses))
     homes = {v: folder / "results/sysu" / studies.method_name(v, 0) / "split1" for v in variants}
-    homes[variants[0]].mkdir(parents=True)
-    shutil.copy(folder / "results/sysu/msclnet/split1/model.pt", homes[variants[0]])
+    trained = folder / shared.training(config, studies.train_job(config, studies.method_name(variants[0], 0)))
+    trained.mkdir(parents=True)
+    shutil.copy(folder / "results/sysu/msclnet/split1/model.pt", trained)
 
     def only(*targets: str, rules: list[str]) -> Counter[str]:
         arguments = [*targets, "--use-conda", "--allowed-rules", *rules]
@@ -116,7 +117,9 @@ def test_no_process_missed_a_package(run: tuple[Path, Counter[str]]) -> None:
 def test_the_tables_are_those_of_a_run_without_conda_byte_for_byte(
     run: tuple[Path, Counter[str]], tmp_path: Path
 ) -> None:
-    shutil.copytree(run[0] / "results/tracking", tmp_path / "results/tracking")  # slow, and no table reads it
+    ready = Path("results/trainings/ready.json")  # slow, and no table reads it
+    (tmp_path / ready).parent.mkdir(parents=True)
+    shutil.copy(run[0] / ready, tmp_path / ready)
     snakemake(tmp_path, *TABLES, configs=CONFIGS)
     for table in TABLES:
         assert (run[0] / table).read_bytes() == (tmp_path / table).read_bytes()
@@ -131,7 +134,13 @@ def test_a_package_that_its_environment_lacks_fails_the_rule(tmp_path: Path) -> 
     text, removed = re.subn(r"(?m)^ +- scipy==.*\n", "", environment.read_text())
     assert removed == 1
     environment.write_text(text)
-    arguments = ("data/stand-in/sysu/drawn.json", "--use-conda", "--snakefile", str(checkout / "Snakefile"))
+    config = settings.load(str(ROOT / "config/config.yaml"), *map(str, CONFIGS))
+    arguments = (
+        f"{shared.stand_in(config, 'sysu')}/drawn.json",
+        "--use-conda",
+        "--snakefile",
+        str(checkout / "Snakefile"),
+    )
     output = snakemake(tmp_path / "run", *arguments, configs=CONFIGS, environment=FRONT_END, check=False)
     assert "Error in rule stand_in" in output
     assert "No module named 'scipy'" in output

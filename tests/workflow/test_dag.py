@@ -51,6 +51,11 @@ def planned(output: str) -> Counter[str]:
     return Counter({rule: int(count) for rule, count in counts})
 
 
+def trained(output: str) -> list[tuple[str, str]]:
+    """The data set and the method of each training of a dry run."""
+    return re.findall(r"rule train:\n.*\n *output: results/trainings/(\w+)-(\w+)-split", output)
+
+
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
@@ -61,6 +66,12 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dag")
     snakemake(folder)
     return folder
+
+
+def images_of(folder: Path, name: str) -> Path:
+    """The drawn images of a data set."""
+    (images,) = (folder / "data/stand-in").glob(f"{name}-*")
+    return images
 
 
 def changed(tmp_path: Path, text: str) -> tuple[Path, Path]:
@@ -75,25 +86,25 @@ def test_a_finished_dag_is_finished(done: Path) -> None:
 
 def test_a_plots_setting_draws_plots_only(done: Path, tmp_path: Path) -> None:
     plan = planned(snakemake(done, "--dry-run", configs=changed(tmp_path, "figures: {ranks: 7}")))
-    assert set(plan) == {"all", "plot_cmc", "track", "register"}
-    plan = planned(snakemake(done, "--dry-run", configs=changed(tmp_path, "figures: {identities: 3}")))
-    assert set(plan) == {"all", "plot_embedding", "track", "register"}
+    assert set(plan) == {"all", "plot", "track", "register"}
+    output = snakemake(done, "--dry-run", configs=changed(tmp_path, "figures: {identities: 3}"))
+    assert set(planned(output)) == {"all", "plot", "track", "register"}
+    assert set(re.findall(r"^    output: results/figures/\w+?_(\w+)\.svg", output, re.MULTILINE)) == {"embedding"}
 
 
 def test_a_methods_weight_retrains_that_method_only(done: Path, tmp_path: Path) -> None:
     output = snakemake(done, "--dry-run", configs=changed(tmp_path, "methods: {msclnet: {losses: {div: 0.7}}}"))
-    assert planned(output)["train"] == 3, "two RegDB splits and SYSU-MM01"
+    assert planned(output)["train"] == 5, "two RegDB splits, SYSU-MM01, and the untrained network of each"
     assert planned(output)["pack"] == planned(output)["stand_in"] == 0
-    trained = re.findall(r"rule train:\n.*\n *output: results/\w+/(\w+)/", output)
-    assert set(trained) == {"msclnet"}
+    assert {method for _, method in trained(output)} == {"msclnet", "untrained"}
 
 
 def test_the_papers_configuration_plans_ten_trainings_and_one_for_each_method(done: Path, tmp_path: Path) -> None:
-    roots = {"data": {name: {"root": str(done / "data/stand-in" / name)} for name in ("regdb", "sysu")}}
+    roots = {"data": {name: {"root": str(images_of(done, name))} for name in ("regdb", "sysu")}}
     (tmp_path / "roots.yaml").write_text(yaml.safe_dump(roots))
     output = snakemake(tmp_path / "new", "--dry-run", configs=(ROOT / "config/paper.yaml", tmp_path / "roots.yaml"))
-    trained = Counter(re.findall(r"rule train:\n.*\n *output: results/(\w+/\w+)/", output))
-    assert trained == {"regdb/agw": 10, "regdb/msclnet": 10, "sysu/agw": 1, "sysu/msclnet": 1}
+    counts = {("regdb", "agw"): 10, ("regdb", "msclnet"): 10, ("sysu", "agw"): 1, ("sysu", "msclnet"): 1}
+    assert Counter(trained(output)) == counts | {("regdb", "untrained"): 1, ("sysu", "untrained"): 1}
     assert "stand_in" not in planned(output)
 
 
@@ -181,7 +192,8 @@ def test_the_columns_are_those_promised(done: Path) -> None:
 
 
 def test_llcm_the_official_draws_flip_averaging_and_reranking(done: Path, tmp_path: Path) -> None:
-    shutil.copytree(done / "data/stand-in/sysu", tmp_path / "data/stand-in/sysu")
+    images = images_of(done, "sysu").relative_to(done)
+    shutil.copytree(done / images, tmp_path / images)
     settings = changed(tmp_path, "evaluate: {flip: true, rerank: true, sysu: {protocol: official}}")
     targets = [f"results/{name}/untrained/split1/scores.json" for name in ("llcm", "sysu")]
     snakemake(tmp_path, *targets, configs=settings)
@@ -190,8 +202,8 @@ def test_llcm_the_official_draws_flip_averaging_and_reranking(done: Path, tmp_pa
     assert {row["protocol"] for row in sysu} == {"official"}
     directions = {(row["direction"], row["draw"]) for row in llcm}
     assert directions == {(d, n) for d in ("visible-to-infrared", "infrared-to-visible") for n in range(3)}
-    cells = loadmat(tmp_path / "data/stand-in/sysu/exp/rand_perm_cam.mat")["rand_perm_cam"].ravel()
-    tested = [int(word) for word in (tmp_path / "data/stand-in/sysu/exp/test_id.txt").read_text().split(",")]
+    cells = loadmat(tmp_path / images / "exp/rand_perm_cam.mat")["rand_perm_cam"].ravel()
+    tested = [int(word) for word in (tmp_path / images / "exp/test_id.txt").read_text().split(",")]
     images = {c: sum(min(10, cells[c - 1].ravel()[i - 1].shape[1]) for i in tested) for c in (1, 2, 4, 5)}
     gallery = {(row["mode"], row["gallery"]) for row in sysu if row["shots"] == 10}
     assert gallery == {("all", sum(images.values())), ("indoor", images[1] + images[2])}
@@ -199,8 +211,7 @@ def test_llcm_the_official_draws_flip_averaging_and_reranking(done: Path, tmp_pa
 
 def test_a_second_run_gives_the_same_tables_byte_for_byte(done: Path, tmp_path: Path) -> None:
     """From the data on: trained, embedded, scored and aggregated again, one job at a time."""
-    for part in ("data", "results/data"):
-        shutil.copytree(done / part, tmp_path / part)
+    shutil.copytree(done / "data", tmp_path / "data")
     targets = ["results/regdb_summary.csv", "results/sysu_trials.csv"]
     snakemake(tmp_path, "--cores", "1", *targets)
     for target in targets:
@@ -209,8 +220,7 @@ def test_a_second_run_gives_the_same_tables_byte_for_byte(done: Path, tmp_path: 
 
 def test_with_two_gpus_two_trainings_run_at_a_time_each_on_its_own(done: Path, tmp_path: Path) -> None:
     """And the cores, more than two trainings need, are no reason to run a third."""
-    for part in ("data", "results/data", "results/tracking"):
-        shutil.copytree(done / part, tmp_path / part)
+    shutil.copytree(done / "data", tmp_path / "data")
     configs = changed(tmp_path, "data: {regdb: {processes: auto}}")
     folders = [f"results/regdb/{method}/split{split}" for method in ("base", "msclnet") for split in (1, 2)]
     targets = [f"{folder}/model.pt" for folder in folders]
@@ -219,8 +229,10 @@ def test_with_two_gpus_two_trainings_run_at_a_time_each_on_its_own(done: Path, t
     trainings = []
     for folder in folders:
         began, *_, ended = map(json.loads, (tmp_path / folder / "metrics.jsonl").read_text().splitlines())
-        log = (tmp_path / f"results/logs/train_{folder.removeprefix('results/').replace('/', '_')}.log").read_text()
-        trainings.append((began["time"], ended["time"], re.search(r"on the GPUs (.*)", log)[1], began["processes"]))
+        (log,) = (tmp_path / "results/logs").glob(f"train_{folder.removeprefix('results/').replace('/', '-')}-*.log")
+        trainings.append(
+            (began["time"], ended["time"], re.search(r"on the GPUs (.*)", log.read_text())[1], began["processes"])
+        )
     assert {(gpu, processes) for _, _, gpu, processes in trainings} == {("0", 1), ("1", 1)}
     for began, _, gpu, _ in trainings:
         running = [other for other in trainings if other[0] <= began < other[1]]
@@ -239,14 +251,14 @@ def test_cores_are_shared_so_that_no_gpu_is_idle(tmp_path: Path) -> None:
         return re.search(r"rule train:(?:\n +.*)+", output)[0]
 
     regdb, sysu = "results/regdb/base/split1/model.pt", "results/sysu/base/split1/model.pt"
-    assert re.search(r"threads: 2\n.*device=gpu, processes=1, gpu=1,", asked("2", regdb))
-    assert re.search(r"threads: 4\n.*device=gpu, processes=2, gpu=2,", asked("2", sysu))
-    assert re.search(r"threads: 4\n.*device=cpu, processes=1, gpu=0,", asked("0", regdb))
-    assert "device=cpu, processes=2, gpu=0," in asked("1", sysu), "one GPU is not shared by two processes"
+    assert re.search(r"threads: 2\n.*device=gpu, processes=1, anew=0, gpu=1,", asked("2", regdb))
+    assert re.search(r"threads: 4\n.*device=gpu, processes=2, anew=0, gpu=2,", asked("2", sysu))
+    assert re.search(r"threads: 4\n.*device=cpu, processes=1, anew=0, gpu=0,", asked("0", regdb))
+    assert "device=cpu, processes=2, anew=0, gpu=0," in asked("1", sysu), "one GPU is not shared by two processes"
 
 
 def test_more_gpus_than_the_machine_has_are_refused_and_too_few_are_announced(tmp_path: Path) -> None:
-    many = changed(tmp_path, "{run: {gpus_per_training: 4}, data: {regdb: {processes: auto}}}")
+    many = changed(tmp_path, "{run: {gpus_per_training: 4}, data: {regdb: {processes: auto}}, train: {images: 8}}")
     gpus = {"CUDA_VISIBLE_DEVICES": "0,1"}
     output = snakemake(tmp_path / "run", "--dry-run", configs=many, environment=gpus, check=False)
     assert "run.gpus_per_training: 4, and this machine has 2 GPUs to use (CUDA_VISIBLE_DEVICES=0,1)" in output
@@ -257,14 +269,15 @@ def test_more_gpus_than_the_machine_has_are_refused_and_too_few_are_announced(tm
 def test_a_job_of_a_cluster_asks_for_what_was_planned_whatever_its_node_has(tmp_path: Path) -> None:
     """A job's own Snakemake reads the rules anew, on a node with half of the training's eight GPUs."""
     text = (
-        "{run: {gpus_per_training: 8, nodes_per_training: 2}, data: {regdb: {processes: auto}, sysu: {processes: 2}}}"
+        "{run: {gpus_per_training: 8, nodes_per_training: 2}, data: {regdb: {processes: auto}, sysu: {processes: 2}}, "
+        "train: {images: 8}}"
     )
     arguments = ("--mode", "remote", "--cores", "4", "--dry-run", "results/regdb/base/split1/model.pt")
     gpus = {"MSCLNET_GPUS": "4"}
     output = snakemake(tmp_path / "run", *arguments, configs=changed(tmp_path, text), environment=gpus)
     asked = re.search(r"rule train:(?:\n +.*)+", output)[0]
     assert "threads: 4" in asked
-    assert "device=gpu, processes=8, gpu=0, gres=gpu:4, nodes=2, mpi=srun, tasks=2, tasks_per_gpu=0" in asked
+    assert "device=gpu, processes=8, anew=0, gpu=0, gres=gpu:4, nodes=2, mpi=srun, tasks=2, tasks_per_gpu=0" in asked
 
 
 def test_table_1_trains_its_fifteen_rows_once_a_seed(done: Path, tmp_path: Path) -> None:
@@ -282,8 +295,9 @@ def test_figure_6_is_really_run(done: Path) -> None:
     ]
     assert {row["data"] for row in table} == {"stand-in"}
     assert len({row["rank1"] for row in table if row["configured"] == "1"}) == 1
-    job = yaml.safe_load((done / "results/sysu/studies/t=0/seed0/split1/config.yaml").read_text())
-    assert (job["method"]["losses"]["t"], job["method"]["losses"]["global"], job["seed"]) == (0, 1.5, 0)
+    (configuration,) = (done / "results/trainings").glob("sysu-studies-t=0-seed0-split1-*/config.yaml")
+    job = yaml.safe_load(configuration.read_text())
+    assert ("t" in job["method"]["losses"], job["method"]["losses"]["global"], job["seed"]) == (False, 1.5, 0)
     scores = json.loads((done / "results/sysu/studies/t=0/seed0/split1/scores.json").read_text())["rows"]
     mean = np.mean([row["rank1"] for row in scores if row["feature"] == "bn"])
     assert float(next(row["rank1"] for row in table if row["term"] == "t" and row["weight"] == "0")) == pytest.approx(
@@ -366,7 +380,7 @@ def test_the_best_models_are_registered(done: Path) -> None:
 
 def test_bad_input_ends_with_a_message_that_names_it(tmp_path: Path) -> None:
     absent = changed(tmp_path, "data: {regdb: {root: /nowhere/RegDB}}")
-    output = snakemake(tmp_path / "run", "results/data/regdb_check.json", configs=absent, check=False)
+    output = snakemake(tmp_path / "run", "results/regdb/data.json", configs=absent, check=False)
     assert "/nowhere/RegDB" in output
     assert "data.regdb.root" in output
     assert "Traceback" not in output

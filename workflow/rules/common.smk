@@ -1,9 +1,8 @@
-import ast
-import hashlib
 import json
 import os
 import shlex
 import sys
+from functools import cache, partial
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -12,29 +11,50 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from msclnet import config as settings
-from msclnet.launch import gpu_lease as devices
-from msclnet.results import studies
+from msclnet.core.errors import UserError
+from msclnet.core.registry import PLUGINS
+from msclnet.core.sources import Sources
+from msclnet.datasets.table import SETS
+from msclnet.launch import gpu_lease
+from msclnet.launch.plan import Plan
+from msclnet.results import captions, layout, shared, studies
 
+if not config["run"].get("name"):
+    config["run"]["name"] = layout.experiment(workflow.overwrite_configfiles or [])
 try:
     CONFIG = settings.build(settings.Config, config)
-except settings.ConfigError as error:
+except UserError as error:
     raise WorkflowError(f"configuration: {error}") from None
+
+HERE = layout.Layout(CONFIG.run.name)
+OUT = HERE.root
+METHODS = [settings.UNTRAINED, *CONFIG.run.methods]
+CONFIGURED = [name for name in SETS.names() if CONFIG.data.has(name)]  # run.sets among them
+FORMAT = CONFIG.figures.format  # the report's; each figure is written as SVG and PNG
+OTHER = "png" if FORMAT == "svg" else "svg"
+ALL_CORES = 1024  # Snakemake lowers it to the cores it was given; on a cluster profiles/slurm does
 
 # A scheduler counts the GPUs, whether this is the Snakemake that plans or the one that a job of it runs.
 CLUSTER = not workflow.local_exec or workflow.remote_exec
-ALL_CORES = 1024  # Snakemake lowers it to the cores it was given; on a cluster profiles/slurm does
-FIGURES = {
-    name: ["cmc", "losses", "embedding", "distances", *(["cameras"] if name != "regdb" else []), "ranked", "activation"]
-    for name in CONFIG.run.sets
-}  # RegDB has one camera a modality: its pair is in the table
-FORMAT = CONFIG.figures.format  # the report's; each figure is written as SVG and PNG
-OTHER = "png" if FORMAT == "svg" else "svg"
-METHODS = [settings.UNTRAINED, *CONFIG.run.methods]
-STUDIED = CONFIG.methods[CONFIG.studies.method].losses
-VARIANTS = studies.variants(CONFIG.studies, STUDIED)
+PLAN = Plan(
+    gpus_wanted=CONFIG.run.gpus_per_training,
+    nodes=CONFIG.run.nodes_per_training,
+    threads=CONFIG.train.threads,
+    gpus=0 if CLUSTER else len(gpu_lease.visible()),
+    cores=workflow.global_resources["_cores"].value,
+    cluster=CLUSTER,
+)
+if not CLUSTER and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", PLAN.gpus)  # without a limit Snakemake would not count them
+if not workflow.remote_exec:
+    for warning in PLAN.warnings({name: CONFIG.data.of(name).processes for name in CONFIG.run.sets}):
+        logger.warning(warning)
 
-# The process on whose terminal a training shows how far it is, beside its log: this Snakemake, if it is to say anything.
-TERMINAL = os.getpid() if sys.stderr.isatty() and not workflow.output_settings.quiet else 0
+# What --forcerun and --forceall name: such a training begins at its first step. A cluster's jobs inherit the environment.
+FORCED = "MSCLNET_FORCED"
+if not workflow.remote_exec and workflow.dag_settings is not None:
+    forced = [*workflow.dag_settings.forcerun, *(["all"] if workflow.dag_settings.forceall else [])]
+    os.environ[FORCED] = json.dumps(sorted(map(str, forced)))
 
 # What every job's shell knows. The scripts import msclnet from this checkout in every environment, conda's included, which
 # it is not installed into. Where a training is mirrored to and how it survives are no parameters of it: a change retrains
@@ -42,22 +62,23 @@ TERMINAL = os.getpid() if sys.stderr.isatty() and not workflow.output_settings.q
 EXPORTS = {
     "PYTHONPATH": ROOT,
     "SCRIPTS": ROOT / "workflow/scripts",
+    PLUGINS: os.pathsep.join(CONFIG.plugins),
+    "EXPERIMENT": CONFIG.run.name,
     "TRACKING_URI": CONFIG.tracking.uri,
     "TRACKING_EVERY": CONFIG.tracking.live_every,
     "CHECKPOINT_EVERY": CONFIG.survival.checkpoint_every,
     "RESTARTS": CONFIG.survival.restarts,
     "PROCESS_TIMEOUT": CONFIG.survival.timeout,
-    "TERMINAL": TERMINAL,
 }
 assignments = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in EXPORTS.items())
 shell.prefix(f"set -euo pipefail; export {assignments}; ")
 
 
 wildcard_constraints:
-    set="regdb|sysu|llcm",
+    set="|".join(map(re.escape, CONFIGURED)),
     method="|".join(map(re.escape, METHODS)),
-    variant="|".join(map(re.escape, VARIANTS)),
     split=r"[0-9]+",
+    folder=r"[^/]+",
 
 
 def inline(section):
@@ -65,168 +86,168 @@ def inline(section):
     return json.dumps(settings.plain(section))
 
 
-READERS = ["msclnet/datasets"]
-NETWORK = ["msclnet/model", "msclnet/training/trainer.py"]
-BATCHES = ["msclnet/data/loader.py", "msclnet/data/sampling.py", "msclnet/data/augmentation.py"]
+# Code that decides no number, figure or page, by what an edit of it would run again without need: messages, files and
+# locks; what the values of the configuration are checked by; where a job runs; the terminal and the mirror of a training.
+MESSAGES = [
+    "msclnet.core.errors",
+    "msclnet.core.files",
+    "msclnet.core.torch_file",
+    "msclnet.core.optional",
+    "msclnet.cli",
+]
+CHECKS = ["msclnet.config", "msclnet.core.section", "msclnet.core.registry"]
+MACHINE = ["msclnet.launch", "msclnet.training.failure", "msclnet.training.progress", "msclnet.training.live_mirror"]
+UNDECISIVE = [*MESSAGES, *CHECKS, *MACHINE]
+# A training reads a pack: how a set is read, drawn and compared was decided before it or will be after it.
+AROUND_TRAINING = [*UNDECISIVE, "msclnet.datasets", "msclnet.standin", "msclnet.results", "msclnet.tracking"]
+SOURCES = Sources(ROOT)
 
 
-def code(*names):
-    """A digest of the named source files and folders, comments and docstrings aside: an edit re-runs what used them."""
-    digest = hashlib.sha256()
-    for name in sorted(names):
-        path = ROOT / name
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(ast.dump(_without_docstrings(ast.parse(file.read_text()))).encode())
-    return digest.hexdigest()[:12]
+@cache
+def code(*scripts, without=tuple(UNDECISIVE)):
+    """A digest of what the scripts run, plugins included: an edit re-runs what used it."""
+    plugins = [Path(plugin).resolve() for plugin in CONFIG.plugins]
+    return SOURCES.digest(*(f"workflow/scripts/{name}.py" for name in scripts), without=without, beside=plugins)
 
 
-def _without_docstrings(tree):
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return tree
+def of_set(function):
+    """A function of the configuration and a data set as one of wildcards."""
+    return lambda wildcards: function(CONFIG, wildcards.set)
 
 
-def root(name):
-    """The folder of a data set's images: the user's, or the drawn stand-in's."""
-    given = getattr(CONFIG.data, name).root
-    return f"data/stand-in/{name}" if given == settings.STAND_IN else given
+data_label = of_set(settings.data_label)
+caption_words = of_set(captions.words)  # what the report's captions say of a data set
+
+# What experiments share, by the name of its folder.
+STAND_INS = {Path(shared.stand_in(CONFIG, name)).name: name for name in CONFIGURED if shared.is_drawn(CONFIG, name)}
+PACKS = {Path(shared.pack(CONFIG, name)).name: name for name in CONFIGURED}
 
 
-def real_flag(name):
-    """Whether the counts are to be the real set's: also those of a stand-in drawn like it."""
-    free = getattr(CONFIG.data, name).root == settings.STAND_IN and not getattr(CONFIG.stand_in, name).like
-    return "" if free else "--real"
+def pack_of(name):
+    """The file that is written last of a data set's pack."""
+    return f"{shared.pack(CONFIG, name)}/pack.json"
 
 
-def drawn(name):
-    """What the reading of a data set waits for: nothing when the images are the user's."""
-    return [f"data/stand-in/{name}/drawn.json"] if getattr(CONFIG.data, name).root == settings.STAND_IN else []
+def job_of(name, method, split):
+    """The section of the configuration that one training reads. The untrained network is one for every split."""
+    if method.startswith(f"{studies.FOLDER}/"):
+        return studies.train_job(CONFIG, method)
+    first = settings.splits(CONFIG, name)[0]
+    return settings.train_job(CONFIG, name, method, first if method == settings.UNTRAINED else split)
 
 
-def trainings(name, methods):
-    """The folder of each training of a data set."""
-    return [f"results/{name}/{method}/split{split}" for method in methods for split in settings.splits(CONFIG, name)]
+STUDIED = CONFIG.studies.set
+VARIANTS = studies.variants(CONFIG.studies, CONFIG.methods[CONFIG.studies.method].losses)
 
 
-def shown(file, methods=None):
-    """The file of each trained method, or of ``methods``, on the data set's first split: what single features show."""
+def studied_methods(variant):
+    """What stands for a variant of the paper's studies where others have their method, once a seed."""
+    return [studies.method_name(variant, seed) for seed in CONFIG.studies.seeds]
+
+
+JOBS = [
+    *(
+        job_of(name, method, split)
+        for name in CONFIGURED
+        for method in METHODS
+        for split in settings.splits(CONFIG, name)
+    ),
+    *(studies.train_job(CONFIG, method) for variant in VARIANTS for method in studied_methods(variant)),
+]
+TRAININGS = {Path(shared.training(CONFIG, job)).name: job for job in JOBS}
+
+
+def trained(name, method, split, file=layout.MODEL):
+    """A file of a training, where it was trained."""
+    return f"{shared.training(CONFIG, job_of(name, method, int(split)))}/{file}"
+
+
+def folders(name, methods):
+    """The folder of each training of a data set in this experiment."""
+    return [HERE.training(name, method, split) for method in methods for split in settings.splits(CONFIG, name)]
+
+
+def files(file, methods):
+    """A file of each training of a data set, as a rule's input."""
+    return lambda wildcards: [f"{folder}/{file}" for folder in folders(wildcards.set, methods)]
+
+
+def first_split(file):
+    """A file of each trained method on the data set's first split: what single features show."""
     return lambda wildcards: [
-        f"results/{wildcards.set}/{method}/split{settings.splits(CONFIG, wildcards.set)[0]}/{file}"
-        for method in methods or CONFIG.run.methods
+        f"{HERE.training(wildcards.set, method, settings.splits(CONFIG, wildcards.set)[0])}/{file}"
+        for method in CONFIG.run.methods
     ]
 
 
 def figures(name):
     """Every figure of a data set, as the report shows it."""
-    return [f"results/figures/{name}_{figure}.{FORMAT}" for figure in FIGURES[name]]
+    return [HERE.figure(name, figure, FORMAT) for figure in SETS.get(name).figures]
 
 
-def studied(variant, file):
-    """A file of each of a variant's trainings, one a seed."""
-    folders = (studies.method_name(variant, seed) for seed in CONFIG.studies.seeds)
-    return [f"results/{CONFIG.studies.set}/{folder}/split{CONFIG.studies.split}/{file}" for folder in folders]
+def wanted_of(name):
+    """All that a run leaves of a data set: what is missing of it is made again."""
+    models = [f"{folder}/{layout.MODEL}" for folder in folders(name, CONFIG.run.methods)]
+    return [
+        f"{OUT}/{name}/data.json",
+        *models,
+        f"{OUT}/{name}/{settings.UNTRAINED}/{layout.MODEL}",
+        *(f"{folder}/{file}" for folder in folders(name, METHODS) for file in (layout.FEATURES, layout.SCORES)),
+        *(HERE.table(name, kind) for kind in ("summary", "trials")),
+        *figures(name),
+        f"{OUT}/tracking/{name}_models.json",
+    ]
 
 
-def model_of(wildcards):
-    """The model whose features are wanted. The untrained network is one and the same for every split."""
-    folder = f"results/{wildcards.set}/{wildcards.method}"
-    return (
-        f"{folder}/model.pt" if wildcards.method == settings.UNTRAINED else f"{folder}/split{wildcards.split}/model.pt"
-    )
+def drawn(wildcards):
+    """What the reading of a data set waits for: nothing when the images are the user's."""
+    name = PACKS[wildcards.folder]
+    return [f"{shared.stand_in(CONFIG, name)}/drawn.json"] if shared.is_drawn(CONFIG, name) else []
+
+
+def packed(function):
+    """A function of the configuration and a data set as one of a pack's wildcards."""
+    return lambda wildcards: function(CONFIG, PACKS[wildcards.folder])
+
+
+READY = "results/trainings/ready.json"  # of the tracking database: one for all experiments
+IN_PLACE = (layout.MODEL, layout.METRICS, layout.CONFIG)
+
+
+def anew(wildcards):
+    """Whether a training is to begin at its first step: it, or what it reads, was named with --forcerun."""
+    named = set(json.loads(os.environ.get(FORCED, "[]")))
+    outputs = {f"{layout.TRAININGS}/{wildcards.folder}/{file}" for file in IN_PLACE}
+    return int(bool(named & {"all", "train", "untrained", "pack", "check_data", "stand_in", *outputs}))
 
 
 def job(wildcards):
-    """The section of the configuration that one training reads."""
-    return inline(train_job(wildcards))
+    return TRAININGS[wildcards.folder]
 
 
-def train_job(wildcards):
-    if wildcards.method.startswith(f"{studies.FOLDER}/"):
-        return studies.train_job(CONFIG, wildcards.method)
-    return settings.train_job(CONFIG, wildcards.set, wildcards.method, int(wildcards.split))
+RERANK = "--rerank" if CONFIG.evaluate.rerank else ""
 
 
-def untrained_job(wildcards):
-    """The section of the network before its first step."""
-    first = settings.splits(CONFIG, wildcards.set)[0]
-    return inline(settings.train_job(CONFIG, wildcards.set, settings.UNTRAINED, first))
+def evaluation(name):
+    """The choices that the protocol of a data set leaves, as evaluate.py takes them."""
+    options = CONFIG.evaluate.of(name)
+    return f"--options {shlex.quote(inline(options))}" if options is not None else ""
 
 
-# Snakemake counts GPUs; launch.py chooses them, and locks them against whoever else uses this machine.
-GPUS = 0 if CLUSTER else len(devices.visible())
-GPUS_EACH = min(1, GPUS) if CONFIG.run.gpus_per_training == "auto" else CONFIG.run.gpus_per_training
-NODES = CONFIG.run.nodes_per_training
-if not CLUSTER and "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", GPUS)  # without a limit Snakemake would not count them
-
-if CLUSTER and not workflow.remote_exec and CONFIG.run.gpus_per_training == "auto":
-    logger.warning(
-        "run.gpus_per_training: auto is no GPU on a cluster, whose nodes this machine cannot see: trainings run on the CPU. State "
-        "the number of GPUs a training gets; 0 is the CPU."
-    )
-for name in CONFIG.run.sets:
-    wanted = getattr(CONFIG.data, name).processes
-    together, cores = (
-        CONFIG.train.threads * (1 if wanted == "auto" else wanted),
-        workflow.global_resources["_cores"].value,
-    )
-    if not (CLUSTER or GPUS) and cores and together > cores:
-        logger.warning(
-            f"data.{name}.processes x train.threads: {together} threads, and this run has {cores} cores for them to take turns on. Lower "
-            f"either, or raise --cores."
-        )
-    if GPUS and GPUS_EACH and wanted != "auto" and wanted > GPUS:
-        logger.warning(
-            f"data.{name}.processes: {wanted} processes and {GPUS} GPUs on this machine: they run on the CPU. Set it to auto, or "
-            f"to {GPUS} or less, for GPUs."
-        )
+def studied(variant, file):
+    """A file of each of a variant's trainings, one a seed, in this experiment."""
+    split = CONFIG.studies.split
+    return [f"{HERE.training(STUDIED, method, split)}/{file}" for method in studied_methods(variant)]
 
 
-def processes(wildcards):
-    """DDP processes of a training: as configured, or one per GPU of it, or one per node."""
-    wanted = train_job(wildcards).processes
-    if wanted != "auto":
-        return wanted
-    if not CLUSTER and GPUS_EACH > GPUS:
-        raise WorkflowError(
-            f"run.gpus_per_training: {GPUS_EACH}, and this machine has {GPUS} GPUs to use "
-            f"({devices.VISIBLE}={os.environ.get(devices.VISIBLE, 'not set')}); lower it, or make more visible"
-        )
-    return max(NODES, GPUS_EACH)
+def models_studied(wildcards):
+    return [trained(STUDIED, method, CONFIG.studies.split) for method in studied_methods(wildcards.variant)]
 
 
-def device(wildcards):
-    """What a training's processes run on: each on a GPU of its own, or all on the CPU."""
-    return "gpu" if GPUS_EACH and (CLUSTER or processes(wildcards) <= GPUS) else "cpu"
+def scores_of(variants):
+    """The scores of every training of a study, each once."""
+    return sorted({path for variant in variants for path in studied(variant, layout.SCORES)})
 
 
-def share_of_cores(wanted, gpus):
-    """The cores of a job on ``gpus`` of this machine's: at most the same part of its cores, so that no GPU is left idle."""
-    cores = workflow.global_resources["_cores"].value or os.cpu_count()
-    return max(1, min(wanted, cores * gpus // GPUS)) if GPUS else wanted
-
-
-def training_threads(wildcards):
-    """The cores of a training on each of its nodes: its processes' threads."""
-    local = processes(wildcards) // NODES
-    return share_of_cores(local * CONFIG.train.threads, local if device(wildcards) == "gpu" else GPUS)
-
-
-def counted(gpus):
-    """The resource `gpu`, which Snakemake counts on this machine."""
-    return 0 if CLUSTER else gpus
-
-
-def requested(gpus):
-    """The resource `gres`, which asks Slurm for GPUs on each node."""
-    return f"gpu:{gpus}" if CLUSTER and gpus else None
-
-
-def training_gpus(wildcards):
-    """GPUs of a training on each of its nodes."""
-    return processes(wildcards) // NODES if device(wildcards) == "gpu" else 0
-
-
-EMBEDDING_GPUS = min(1, GPUS_EACH)
-EMBEDDING_DEVICE = "gpu" if EMBEDDING_GPUS else "cpu"
+COMPLETE_LOSSES = CONFIG.methods[CONFIG.studies.method].losses
+POINTS = studies.sensitivity_points(CONFIG.studies, COMPLETE_LOSSES)

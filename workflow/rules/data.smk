@@ -1,69 +1,95 @@
 rule stand_in:
     """Draws people in the exact layout of a real set."""
     output:
-        "data/stand-in/{set}/drawn.json",
+        "data/stand-in/{folder}/drawn.json",
     log:
-        "results/logs/stand_in_{set}.log",
+        "results/logs/stand_in_{folder}.log",
     benchmark:
-        "results/benchmarks/stand_in_{set}.tsv"
+        "results/benchmarks/stand_in_{folder}.tsv"
     conda:
         "../../envs/data.yaml"
     threads: ALL_CORES
     params:
-        stand_in=lambda wildcards: inline(CONFIG.stand_in),
-        code=code("msclnet/standin", "msclnet/datasets"),
+        set=lambda wildcards: STAND_INS[wildcards.folder],
+        options=lambda wildcards: inline(CONFIG.stand_in.of(STAND_INS[wildcards.folder])),
+        seed=CONFIG.stand_in.seed,
+        code=code("draw_stand_in"),
     shell:
-        "python $SCRIPTS/draw_stand_in.py --set {wildcards.set} --stand-in {params.stand_in:q} "
+        "python $SCRIPTS/draw_stand_in.py --set {params.set} --options {params.options:q} --seed {params.seed} "
         "--out $(dirname {output}) --workers {threads} > {log} 2>&1"
 
 
 rule check_data:
     """Holds a data set against its contract; an error names the file and the remedy."""
     input:
-        lambda wildcards: drawn(wildcards.set),
+        drawn,
     output:
-        "results/data/{set}_check.json",
+        "data/packs/{folder}/check.json",
     log:
-        "results/logs/check_{set}.log",
+        "results/logs/check_{folder}.log",
     benchmark:
-        "results/benchmarks/check_{set}.tsv"
+        "results/benchmarks/check_{folder}.tsv"
     conda:
         "../../envs/data.yaml"
     params:
-        root=lambda wildcards: root(wildcards.set),
-        splits=lambda wildcards: settings.splits(CONFIG, wildcards.set),
-        real=lambda wildcards: real_flag(wildcards.set),
-        code=code(*READERS),
+        set=lambda wildcards: PACKS[wildcards.folder],
+        root=packed(shared.root),
+        splits=packed(settings.splits),
+        real=packed(lambda config, name: "--real" if shared.held_to_the_real(config, name) else ""),
+        code=code("check_data"),
     shell:
-        "python $SCRIPTS/check_data.py --set {wildcards.set} --root {params.root:q} --splits {params.splits} "
+        "python $SCRIPTS/check_data.py --set {params.set} --root {params.root:q} --splits {params.splits} "
         "{params.real} --out {output} > {log} 2>&1"
 
 
 rule pack:
     """Decodes and resizes each image once, into one memory map a modality."""
     input:
-        "results/data/{set}_check.json",
+        "data/packs/{folder}/check.json",
     output:
-        manifest="data/packs/{set}/pack.json",
-        visible="data/packs/{set}/visible.npy",
-        infrared="data/packs/{set}/infrared.npy",
-        index="data/packs/{set}/index.csv",
-        splits="data/packs/{set}/splits.json",
+        manifest="data/packs/{folder}/pack.json",
+        visible="data/packs/{folder}/visible.npy",
+        infrared="data/packs/{folder}/infrared.npy",
+        index="data/packs/{folder}/index.csv",
+        splits="data/packs/{folder}/splits.json",
     log:
-        "results/logs/pack_{set}.log",
+        "results/logs/pack_{folder}.log",
     benchmark:
-        "results/benchmarks/pack_{set}.tsv"
+        "results/benchmarks/pack_{folder}.tsv"
     conda:
         "../../envs/data.yaml"
     threads: ALL_CORES
     params:
-        root=lambda wildcards: root(wildcards.set),
-        splits=lambda wildcards: settings.splits(CONFIG, wildcards.set),
-        real=lambda wildcards: real_flag(wildcards.set),
+        set=lambda wildcards: PACKS[wildcards.folder],
+        root=packed(shared.root),
+        splits=packed(settings.splits),
+        real=packed(lambda config, name: "--real" if shared.held_to_the_real(config, name) else ""),
         height=CONFIG.data.height,
         width=CONFIG.data.width,
         on_bad_image=CONFIG.data.on_bad_image,
-        code=code("msclnet/data/pack.py", *READERS),
+        code=code("pack"),
     shell:
-        "python $SCRIPTS/pack.py --set {wildcards.set} --root {params.root:q} --splits {params.splits} {params.real} "
-        "--height {params.height} --width {params.width} --on-bad-image {params.on_bad_image} --out $(dirname {output.manifest}) --workers {threads} > {log} 2>&1"
+        "python $SCRIPTS/pack.py --set {params.set} --root {params.root:q} --splits {params.splits} {params.real} "
+        "--height {params.height} --width {params.width} --on-bad-image {params.on_bad_image} "
+        "--out $(dirname {output.manifest}) --workers {threads} > {log} 2>&1"
+
+
+rule link_data:
+    """Where an experiment's images and pack lie: links beside its results, for people and for commands."""
+    input:
+        lambda wildcards: pack_of(wildcards.set),
+    output:
+        f"{OUT}/{{set}}/data.json",
+    log:
+        f"{OUT}/logs/link_data_{{set}}.log",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        root=of_set(shared.root),
+        pack=of_set(shared.pack),
+        said=lambda wildcards: json.dumps(
+            {"images": shared.root(CONFIG, wildcards.set), "pack": shared.pack(CONFIG, wildcards.set)}
+        ),
+    shell:
+        "( ln -sfnr {params.root:q} $(dirname {output})/images; ln -sfnr {params.pack} $(dirname {output})/pack; "
+        "echo {params.said:q} > {output} ) 2> {log}"

@@ -1,89 +1,112 @@
+rule track_prepare:
+    """Creates the tracking database once, before trainings write to it side by side; never stops them."""
+    output:
+        READY,
+    log:
+        "results/logs/track_prepare.log",
+    benchmark:
+        "results/benchmarks/track_prepare.tsv"
+    conda:
+        "../../envs/report.yaml"
+    params:
+        uri=CONFIG.tracking.uri,
+        code=code("track_prepare"),
+    shell:
+        "python $SCRIPTS/track_prepare.py --uri={params.uri:q} --out {output} > {log} 2>&1"
+
+
 rule train:
     """One training: a method on a split, on as many processes as configured; continues where it was interrupted."""
     input:
-        pack="data/packs/{set}/pack.json",
-        tracking=ancient("results/tracking/ready.json"),
+        pack=lambda wildcards: pack_of(job(wildcards).set),
+        tracking=ancient(READY),
     output:
-        model="results/{set}/{method}/split{split}/model.pt",
-        metrics="results/{set}/{method}/split{split}/metrics.jsonl",
-        config="results/{set}/{method}/split{split}/config.yaml",
+        model=f"{layout.TRAININGS}/{{folder}}/{layout.MODEL}",
+        metrics=f"{layout.TRAININGS}/{{folder}}/{layout.METRICS}",
+        config=f"{layout.TRAININGS}/{{folder}}/{layout.CONFIG}",
     log:
-        "results/logs/train_{set}_{method}_split{split}.log",
+        "results/logs/train_{folder}.log",
     benchmark:
-        "results/benchmarks/train_{set}_{method}_split{split}.tsv"
-    wildcard_constraints:
-        method="|".join([*map(re.escape, CONFIG.run.methods), f"{studies.FOLDER}/[^/]+/seed[0-9]+"]),
+        "results/benchmarks/train_{folder}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: training_threads
+    threads: lambda wildcards: PLAN.cores_of(job(wildcards).processes)
     # No parameters: what a training ran on is no reason to run it again. From `gres` on they are Slurm's. The process that
     # launches a training, without which it ends, is only to be seen from its own node.
     resources:
-        device=device,
-        processes=processes,
-        gpu=lambda wildcards: counted(training_gpus(wildcards)),
-        gres=lambda wildcards: requested(training_gpus(wildcards)),
-        nodes=NODES,
-        mpi="srun" if NODES > 1 else None,
-        tasks=NODES,
+        device=lambda wildcards: PLAN.device(job(wildcards).processes),
+        processes=lambda wildcards: PLAN.processes(job(wildcards).processes),
+        anew=anew,
+        gpu=lambda wildcards: PLAN.counted(PLAN.local_gpus(job(wildcards).processes)),
+        gres=lambda wildcards: PLAN.requested(PLAN.local_gpus(job(wildcards).processes)),
+        nodes=PLAN.nodes,
+        mpi="srun" if PLAN.nodes > 1 else None,
+        tasks=PLAN.nodes,
         tasks_per_gpu=0,
     params:
-        job=job,
-        code=code(*NETWORK, *BATCHES, "msclnet/losses", "msclnet/training/schedule.py", "msclnet/training/process_group.py"),
+        job=lambda wildcards: inline(job(wildcards)),
+        code=code("train", without=tuple(AROUND_TRAINING)),
     shell:
         "python $SCRIPTS/launch.py --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} "
         "--threads {threads} --restarts $RESTARTS $SCRIPTS/train.py --job {params.job:q} "
         "--pack $(dirname {input.pack}) --out $(dirname {output.model}) --code {params.code} "
-        "--checkpoint-every $CHECKPOINT_EVERY --timeout $PROCESS_TIMEOUT "
+        "$( (({resources.anew})) && echo --anew) --checkpoint-every $CHECKPOINT_EVERY --timeout $PROCESS_TIMEOUT "
         "--launcher $(({resources.nodes} == 1 ? PPID : 0)) "
-        '--terminal "$TERMINAL" --uri="$TRACKING_URI" --live-every "$TRACKING_EVERY" > {log} 2>&1'
+        '--uri="$TRACKING_URI" --live-every "$TRACKING_EVERY" --experiment "$EXPERIMENT" > {log} 2>&1'
 
 
-rule untrained:
-    """The network before its first step, the floor of the tables."""
+rule collect:
+    """A training's outputs in the folder of this experiment: links, whose time is their own, to where they lie."""
     input:
-        pack="data/packs/{set}/pack.json",
+        lambda wildcards: [trained(wildcards.set, wildcards.method, wildcards.split, file) for file in IN_PLACE],
     output:
-        model="results/{set}/untrained/model.pt",
-        metrics="results/{set}/untrained/metrics.jsonl",
-        config="results/{set}/untrained/config.yaml",
+        [f"{HERE.training('{set}', '{method}', '{split}')}/{file}" for file in IN_PLACE],
     log:
-        "results/logs/untrained_{set}.log",
-    benchmark:
-        "results/benchmarks/untrained_{set}.tsv"
+        f"{OUT}/logs/collect_{{set}}_{{method}}_split{{split}}.log",
+    wildcard_constraints:
+        method="|".join(map(re.escape, CONFIG.run.methods)),
     conda:
-        "../../envs/train.yaml"
+        "../../envs/data.yaml"
     params:
-        job=untrained_job,
-        code=code(*NETWORK),
+        folder=HERE.training("{set}", "{method}", "{split}"),
     shell:
-        "python $SCRIPTS/launch.py --device cpu --threads {threads} $SCRIPTS/train.py --job {params.job:q} "
-        "--pack $(dirname {input.pack}) --out $(dirname {output.model}) --code {params.code} > {log} 2>&1"
+        "ln -sfr {input} {params.folder} 2> {log}"
+
+
+use rule collect as collect_untrained with:
+    input:
+        lambda wildcards: [trained(wildcards.set, settings.UNTRAINED, 1, file) for file in IN_PLACE],
+    output:
+        [f"{OUT}/{{set}}/{settings.UNTRAINED}/{file}" for file in IN_PLACE],
+    log:
+        f"{OUT}/logs/collect_{{set}}_{settings.UNTRAINED}.log",
+    params:
+        folder=f"{OUT}/{{set}}/{settings.UNTRAINED}",
 
 
 rule features:
     """Embeds each test image of a split once."""
     input:
-        model=model_of,
-        pack="data/packs/{set}/pack.json",
+        model=lambda wildcards: trained(wildcards.set, wildcards.method, wildcards.split),
+        pack=lambda wildcards: pack_of(wildcards.set),
     output:
-        "results/{set}/{method}/split{split}/features.npz",
+        f"{HERE.training('{set}', '{method}', '{split}')}/{layout.FEATURES}",
     log:
-        "results/logs/features_{set}_{method}_split{split}.log",
+        f"{OUT}/logs/features_{{set}}_{{method}}_split{{split}}.log",
     benchmark:
-        "results/benchmarks/features_{set}_{method}_split{split}.tsv"
+        f"{OUT}/benchmarks/features_{{set}}_{{method}}_split{{split}}.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: share_of_cores(CONFIG.train.threads, EMBEDDING_GPUS or GPUS)
+    threads: PLAN.embedding_cores
     resources:
-        device=EMBEDDING_DEVICE,
-        gpu=counted(EMBEDDING_GPUS),
-        gres=requested(EMBEDDING_GPUS),
+        device=PLAN.embedding_device,
+        gpu=PLAN.counted(PLAN.embedding_gpus),
+        gres=PLAN.requested(PLAN.embedding_gpus),
     params:
         batch=CONFIG.evaluate.batch,
         threads=CONFIG.train.threads,
         flip="--flip" if CONFIG.evaluate.flip else "",
-        code=code("msclnet/evaluation/embedding.py", "msclnet/model"),
+        code=code("features"),
     shell:
         "python $SCRIPTS/launch.py --device {resources.device} --threads {threads} $SCRIPTS/features.py "
         "--model {input.model} --pack $(dirname {input.pack}) --split {wildcards.split} "

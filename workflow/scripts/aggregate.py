@@ -8,15 +8,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from msclnet.config import title
 from msclnet.core.errors import UserError
 from msclnet.report.summary_page import write_page
+from msclnet.results.captions import spread
 from msclnet.results.tables import readable, summary, trials, write_csv
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", required=True, choices=("regdb", "sysu", "llcm"))
+    parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
     parser.add_argument("--methods", required=True, nargs="+", help="in the order of the tables' rows")
     parser.add_argument("--scores", required=True, nargs="+", type=Path, help=".../<method>/split<N>/scores.json")
@@ -29,8 +29,8 @@ def main() -> None:
     write_csv(args.trials, rows)
     write_csv(args.summary, table)
     if args.page:
-        write_page(args.page, table, f"{title(args.set, args.data)}: summary")
-    print("Percent; mean and sample standard deviation (+-) over the trials.")
+        write_page(args.page, args.set, table)
+    print(f"Percent, {spread(args.set, table[0]['trials'])} (+-).")
     print(readable(table))
 
 

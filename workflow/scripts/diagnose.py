@@ -17,7 +17,8 @@ from msclnet.data.pack import Pack
 from msclnet.model.files import load_model
 from msclnet.results.tables import readable
 from msclnet.training.diagnosis import diagnose
-from msclnet.training.trainer import build_network, recipe
+from msclnet.training.learner import build_network
+from msclnet.training.trainer import recipe
 
 
 def main() -> None:

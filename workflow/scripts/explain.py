@@ -9,49 +9,50 @@ import argparse
 import sys
 from pathlib import Path
 
+from msclnet.config.evaluation import evaluation
 from msclnet.core.errors import UserError
 from msclnet.data.pack import Pack
-from msclnet.datasets.protocol import llcm_comparisons, regdb_comparisons, sysu_comparisons
+from msclnet.datasets.table import SETS
 from msclnet.evaluation.feature_file import load_split
 from msclnet.model.files import load_model
 from msclnet.report.explain.activation import activation_maps
 from msclnet.report.explain.ranked import ranked_lists
 from msclnet.report.figures.numbers import write_numbers
-from msclnet.report.figures.tables import Activation, Place
+from msclnet.report.figures.tables import ActivationCell, RankedImage
 from msclnet.results.layout import split_of
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", required=True, choices=("regdb", "sysu", "llcm"))
+    parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--methods", required=True, nargs="+", help="in the order of the figures")
     parser.add_argument("--models", required=True, nargs="+", type=Path, help="the model.pt of each method, one split")
     parser.add_argument("--features", required=True, nargs="+", type=Path, help="the features.npz of each method")
     parser.add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
     parser.add_argument("--queries", required=True, type=int, help="of each kind: best, worst, random; and identities")
     parser.add_argument("--seed", required=True, type=int, help="of the random choice")
+    parser.add_argument(
+        "--options", help="`evaluate.<set>`: a YAML file, or {...} inline (default: one comparison of each)"
+    )
+    parser.add_argument("--root", type=Path, help="the set's folder, where its protocol reads a file of it")
     parser.add_argument("--ranked", required=True, type=Path, help="the CSV of ranked lists to write")
     parser.add_argument("--activation", required=True, type=Path, help="the CSV of activation maps to write")
     args = parser.parse_args()
     if not len(args.methods) == len(args.models) == len(args.features):
         parser.error("--methods, --models and --features must be as many")
+    data_set = SETS.get(args.set)
+    options = evaluation(data_set, args.options or data_set.listed)
     pack = Pack.open(args.pack)
-    places: list[Place] = []
-    cells: list[Activation] = []
+    places: list[RankedImage] = []
+    cells: list[ActivationCell] = []
     for method, model, path in zip(args.methods, args.models, args.features, strict=True):
         split = split_of(path)
         features = load_split(path, split)
-        match args.set:
-            case "regdb":
-                comparisons = regdb_comparisons(features)
-            case "sysu":
-                comparisons = sysu_comparisons(features, ["all"], [1], "community", 1)
-            case "llcm":
-                comparisons = llcm_comparisons(features, 1)
-        places += ranked_lists(method, features, comparisons, args.queries, args.seed)
+        comparisons = data_set.comparisons(features, options, args.root)
+        places += ranked_lists(data_set, method, features, comparisons, args.queries, args.seed)
         cells += activation_maps(method, load_model(model), pack, split, 2 * args.queries, args.seed)
-    write_numbers(args.ranked, Place._fields, places)
-    write_numbers(args.activation, Activation._fields, cells)
+    write_numbers(args.ranked, RankedImage._fields, places)
+    write_numbers(args.activation, ActivationCell._fields, cells)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from msclnet.core.errors import UserError
 from msclnet.data.pack import write_pack
-from msclnet.datasets.table import survey
+from msclnet.datasets.table import SETS
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", required=True, choices=["regdb", "sysu", "llcm"])
+    parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--root", required=True, type=Path, help="the set's folder")
-    parser.add_argument("--splits", type=int, nargs="+", default=[], help="of RegDB (default: 1..10)")
+    parser.add_argument("--splits", type=int, nargs="+", default=[], help="of a set that has several (default: all)")
     parser.add_argument("--real", action="store_true", help="hold the counts against the real set's")
     parser.add_argument("--height", required=True, type=int, help="pixels")
     parser.add_argument("--width", required=True, type=int, help="pixels")
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--out", required=True, type=Path, help="the folder to write")
     args = parser.parse_args()
-    splits = survey(args.set, args.root, tuple(args.splits), real=args.real).require()
+    splits = SETS.get(args.set).survey(args.root, tuple(args.splits), real=args.real).require()
     write_pack(splits, args.root, args.out, args.height, args.width, args.workers, args.on_bad_image)
 
 

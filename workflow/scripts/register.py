@@ -1,4 +1,4 @@
-"""Logs the best split's model of each method to MLflow and registers it as msclnet-<set>. May be run again.
+"""Logs the best split's model of each method to MLflow and registers it. May be run again.
 
 python workflow/scripts/register.py --uri "" --set regdb --data stand-in --methods agw msclnet \\
     --trainings results/regdb/{agw,msclnet}/split* --record results/tracking/regdb.json --out regdb_models.json
@@ -10,22 +10,27 @@ import sys
 from pathlib import Path
 
 from msclnet.core.errors import UserError
+from msclnet.results.layout import DEFAULT
+from msclnet.tracking.delivery import Delivery
+from msclnet.tracking.experiment import TrackedSet
 from msclnet.tracking.registry import register
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--uri", required=True, help="tracking URI; '': mlflow.db in the working directory")
-    parser.add_argument("--set", required=True, choices=("regdb", "sysu", "llcm"))
+    parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
+    parser.add_argument("--experiment", default=DEFAULT, help=f"whose results they are (default: {DEFAULT})")
     parser.add_argument("--methods", required=True, nargs="+", help="those to register")
     parser.add_argument("--trainings", required=True, nargs="+", type=Path, help="folders .../<method>/split<N>")
     parser.add_argument("--record", required=True, type=Path, help="the JSON that track.py wrote")
     parser.add_argument("--out", required=True, type=Path, help="the JSON of versions and aliases to write")
     args = parser.parse_args()
-    rows = register(args.uri, args.set, args.data, args.methods, args.trainings, args.record)
+    tracked = TrackedSet(args.set, args.data, args.experiment)
+    rows = register(args.uri, Delivery(tracked, args.methods, args.trainings), args.record)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps({"model": f"msclnet-{args.set}", "versions": rows}, indent=2) + "\n")
+    args.out.write_text(json.dumps({"model": tracked.model, "versions": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from msclnet.config import Losses, Studies, build, read_yaml
+from msclnet.config import Studies, build, read_yaml
 from msclnet.core.errors import UserError
 from msclnet.results.studies import ablation, sensitivity, sensitivity_points
 from msclnet.results.tables import readable, write_csv
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path, help="the CSV to write")
     args = parser.parse_args()
     studies = build(Studies, read_yaml(args.studies), "studies")
-    losses = build(Losses, read_yaml(args.losses), "losses")
+    losses = read_yaml(args.losses)
     match args.study:
         case "ablation":
             rows = ablation(studies.set, args.data, args.scores)

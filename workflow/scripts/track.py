@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 
 from msclnet.core.errors import UserError
+from msclnet.results.layout import DEFAULT
+from msclnet.tracking.delivery import Delivery
+from msclnet.tracking.experiment import TrackedSet
 from msclnet.tracking.publish import publish
 from msclnet.tracking.server import TrackingError
 
@@ -18,8 +21,9 @@ from msclnet.tracking.server import TrackingError
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--uri", required=True, help="tracking URI; '': mlflow.db in the working directory")
-    parser.add_argument("--set", required=True, choices=("regdb", "sysu", "llcm"))
+    parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
+    parser.add_argument("--experiment", default=DEFAULT, help=f"whose results they are (default: {DEFAULT})")
     parser.add_argument("--methods", required=True, nargs="+", help="in the order of the file's rows")
     parser.add_argument("--trainings", required=True, nargs="+", type=Path, help="folders .../<method>/split<N>")
     parser.add_argument("--tables", nargs="+", type=Path, default=[], help="CSV")
@@ -27,7 +31,9 @@ def main() -> None:
     parser.add_argument("--pack", type=Path, help="the folder that pack.py wrote, for the digests of the images")
     parser.add_argument("--out", required=True, type=Path, help="the JSON of run ids and counts to write")
     args = parser.parse_args()
-    runs = publish(args.uri, args.set, args.data, args.methods, args.trainings, args.tables, args.figures, args.pack)
+    tracked = TrackedSet(args.set, args.data, args.experiment)
+    delivery = Delivery(tracked, args.methods, args.trainings, args.tables, args.figures, args.pack)
+    runs = publish(args.uri, delivery)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(runs, indent=2) + "\n")
 

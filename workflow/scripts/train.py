@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msclnet.config import TrainJob, build, read_yaml
 from msclnet.core.errors import UserError
+from msclnet.results.layout import DEFAULT, WORK
 from msclnet.training import failure
 
 
@@ -21,32 +22,25 @@ def main() -> None:
     parser.add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
     parser.add_argument("--out", required=True, type=Path, help="where model.pt, metrics.jsonl, config.yaml go")
     parser.add_argument("--uri", default="", help="MLflow tracking URI of the live mirror")
+    parser.add_argument("--experiment", default=DEFAULT, help=f"its name on the tracking server (default: {DEFAULT})")
     parser.add_argument("--live-every", default=0.0, type=float, help="seconds between uploads; 0: none (default)")
     parser.add_argument("--checkpoint-every", default=60.0, type=float, help="seconds; 0: every step (default: 60)")
     parser.add_argument(
         "--timeout", default=600.0, type=float, help="seconds to wait for other processes (default: 600)"
     )
     parser.add_argument("--launcher", default=0, type=int, help="process whose end stops the training, at a checkpoint")
-    parser.add_argument("--terminal", default=0, type=int, help="process on whose terminal, too, the progress is shown")
     parser.add_argument("--code", default="", help="a name of the code: what it has finished is not trained again")
+    parser.add_argument("--anew", action="store_true", help="discard what was trained there; begin at the first step")
     args = parser.parse_args()
     job = build(TrainJob, read_yaml(args.job))
-    if failure.failed_for_good(args.out / "work"):
+    if failure.failed_for_good(args.out / WORK):
         sys.exit(1)
     from msclnet.training.live_mirror import LiveMirror
-    from msclnet.training.trainer import train
+    from msclnet.training.trainer import Options, train
 
-    train(
-        job,
-        args.pack,
-        args.out,
-        LiveMirror(args.uri, args.live_every) if args.live_every else None,
-        checkpoint_every=args.checkpoint_every,
-        timeout=args.timeout,
-        launcher=args.launcher,
-        terminal=Path(f"/proc/{args.terminal}/fd/2") if args.terminal else None,
-        code=args.code,
-    )
+    mirror = LiveMirror(args.out, args.uri, args.live_every, args.experiment) if args.live_every else None
+    options = Options(args.checkpoint_every, args.timeout, args.launcher, args.code, args.anew, mirror)
+    train(job, args.pack, args.out, options)
 
 
 if __name__ == "__main__":

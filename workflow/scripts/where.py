@@ -1,40 +1,98 @@
-"""Prints the headline of the last run's tables, where its results lie and how to look at them.
+"""Prints the headline of an experiment's tables, where its results lie and how to look at them.
 
-With --port: where the MLflow UI on that port shows each data set's runs.
+python workflow/scripts/where.py [--configfile FILES...] [--config KEY=VALUE...]
+
+The experiment is the one that Snakemake takes from the same words; what else Snakemake understands is passed over.
+With --folder: only the folder of its results. With --port: where the MLflow UI on that port shows the runs of each data
+set, of all experiments.
 """
 
 import argparse
-import csv
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from msclnet.results.tables import condensed, readable
-from msclnet.tracking.server import page
+import yaml
+
+from msclnet.config import merge, read_yaml
+from msclnet.core.errors import ConfigError, UserError
+from msclnet.results.captions import spread
+from msclnet.results.layout import DEFAULT, Layout, experiment
+from msclnet.results.scores import HEADLINE
+from msclnet.results.tables import condensed, read_csv, readable
+from msclnet.tracking.experiment import page
+from msclnet.tracking.relocation import relocate
+from msclnet.tracking.server import database_of, readable_errors, resolve
+
+CONFIGURATION = Path(__file__).parents[2] / "config/config.yaml"  # what the Snakefile begins with
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--configfile", "--configfiles", nargs="+", default=[], help="laid over the default, in order")
+    parser.add_argument("--config", "-C", nargs="*", default=[], metavar="KEY=VALUE", help="laid over the files")
+    parser.add_argument("--folder", action="store_true", help="print only the folder of the results")
     parser.add_argument("--port", type=int, help="of the MLflow UI on this machine")
-    args = parser.parse_args()
+    args, _ = parser.parse_known_args()
     if args.port:
-        for file in sorted(Path("results/tracking").glob("*.json")):
-            if experiment := json.loads(file.read_text()).get("experiment"):
-                print(f"{experiment['name']}: http://127.0.0.1:{args.port}/{page(experiment['id'])}")
+        print_runs(args.port)
         return
-    here = Path.cwd()
-    for summary in sorted(Path("results").glob("*_summary.csv")):
-        with summary.open(newline="", encoding="utf-8") as file:
-            heads, body = condensed([row for row in csv.DictReader(file) if row["feature"] == "bn"])
-        print(f"\n{summary}, the BN feature; percent, mean (standard deviation over the trials):")
+    layout = Layout(name_of(args.configfile, args.config))
+    if args.folder:
+        print(layout.root)
+    else:
+        print_results(layout)
+
+
+def name_of(files: Sequence[str], pairs: Sequence[str]) -> str:
+    """The experiment's, of the configuration that Snakemake makes of these words; ConfigError where they are none."""
+    values = read_yaml(str(CONFIGURATION))
+    for file in files:
+        values = merge(values, read_yaml(file) or {})
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign:
+            raise ConfigError(f"--config {pair}: expected KEY=VALUE, e.g. run='{{name: wide}}'")
+        values = merge(values, {key: yaml.safe_load(value)})
+    run = values.get("run")
+    return str((isinstance(run, dict) and run.get("name")) or experiment(files))
+
+
+def print_runs(port: int) -> None:
+    database = database_of(resolve(""))
+    if database and database.is_file():
+        with readable_errors(resolve("")):
+            relocate(database)  # the pages delete and write, too
+    for pattern in (Layout(DEFAULT).tracked("*"), Layout("*").tracked("*")):
+        for file in sorted(Path().glob(pattern)):
+            if found := json.loads(file.read_text()).get("experiment"):
+                print(f"{found['name']}: http://127.0.0.1:{port}/{page(found['id'])}")
+
+
+def print_results(layout: Layout) -> None:
+    pattern = layout.table("*", "summary")
+    for summary in sorted(Path().glob(pattern)):
+        name = summary.name.removesuffix(Path(pattern).name.removeprefix("*"))
+        rows = read_csv(summary, ("feature", "trials"), "aggregate.py")
+        mine = [row for row in rows if row["feature"] == HEADLINE]
+        heads, body = condensed(mine)
+        print(f"\n{summary}, the BN feature; percent, {spread(name, int(mine[0]['trials']))}, in brackets:")
         print(readable([dict(zip(heads, cells, strict=True)) for cells in body]))
+    here = Path.cwd()
     print("\nTables:")
-    for table in sorted(Path("results").glob("*.csv")):
+    for table in sorted(Path(layout.root).glob("*.csv")):
         print(f"  {here / table}")
-    print(f"Report:   {here / 'results/report.html'}")
-    print(f"Logs:     {here / 'results/logs'}")
+    print(f"Report:   {here / layout.report}")
+    print(f"Logs:     {here / layout.logs}")
     print(f"Tracking: {here / 'mlflow.db'}")
     print("Browse the runs with:  make ui")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -13,12 +13,12 @@ from msclnet.data.augmentation import normalise
 from msclnet.data.pack import Pack
 from msclnet.model.gem import gem
 from msclnet.model.msclnet import MSCLNet
-from msclnet.report.figures.tables import Activation
+from msclnet.report.figures.tables import ActivationCell
 
 
 def activation_maps(
     method: str, network: MSCLNet, pack: Pack, split: int, identities: int, seed: int
-) -> list[Activation]:
+) -> list[ActivationCell]:
     """The maps of a visible and an infrared image of each of ``identities`` test identities, drawn by ``seed``.
 
     Test identities have no classifier: what is explained is each image's likeness to the other one. Raises DataError
@@ -34,7 +34,9 @@ def activation_maps(
         for modality, other in zip(Modality, reversed(Modality), strict=True):
             grid = activation_map(network, images[modality], modality, features[other])[0]
             about = (method, identity, modality.name.lower(), pack.paths[modality][rows[modality]], similarity)
-            cells += [Activation(*about, row, column, float(value)) for (row, column), value in np.ndenumerate(grid)]
+            cells += [
+                ActivationCell(*about, row, column, float(value)) for (row, column), value in np.ndenumerate(grid)
+            ]
     return cells
 
 

@@ -9,24 +9,25 @@ import torch
 
 from msclnet.core.errors import DataError
 from msclnet.core.types import Features, Modality
-from msclnet.datasets.protocol import Comparison, Setting
+from msclnet.datasets.dataset import DataSet
+from msclnet.datasets.protocol import Comparison
 from msclnet.evaluation.distance import cosine
 from msclnet.evaluation.metrics import Labels, average_precision
-from msclnet.report.figures.tables import TOP, Place
+from msclnet.report.figures.tables import TOP, RankedImage
 
 
 def ranked_lists(
-    method: str, features: Features, comparisons: Iterable[Comparison], queries: int, seed: int
-) -> list[Place]:
+    data_set: DataSet, method: str, features: Features, comparisons: Iterable[Comparison], queries: int, seed: int
+) -> list[RankedImage]:
     """The first ``TOP`` of the lists of ``queries`` best, worst and random queries of each comparison.
 
     Best and worst are by average precision, among the queries that have a match, as the comparison's rule leaves the
     gallery; equally good ones in the features' order. Random ones are drawn from the rest by ``seed``; where there are
     too few queries for all, the groups come in this order. Raises DataError when no query has a match.
     """
-    places = []
+    images = []
     for comparison in comparisons:
-        setting = _words(comparison.setting)
+        setting = data_set.heading(comparison.setting)
         precision = _average_precision(features, comparison)
         matched = np.flatnonzero(~np.isnan(precision))
         if not len(matched):
@@ -38,18 +39,9 @@ def ranked_lists(
         for group, chosen in (("best", best), ("worst", worst), ("random", random)):
             for number, query in enumerate(chosen, start=1):
                 percent = 100 * float(precision[query])
-                images = _list(features, comparison, int(query))
-                places += [Place(method, setting, group, number, percent, *image) for image in images]
-    return places
-
-
-def _words(setting: Setting) -> str:
-    """A comparison as its lists are headed."""
-    words = [str(setting["direction"])] if "direction" in setting else []
-    if "mode" in setting:
-        words = [f"{setting['mode']} search", f"{'single' if setting['shots'] == 1 else 'multi'}-shot"]
-        words += ["infrared queries", f"{setting['protocol']} protocol"]
-    return ", ".join([*words, *([f"gallery draw {setting['draw']}"] if "draw" in setting else [])])
+                shown = _list(features, comparison, int(query))
+                images += [RankedImage(method, setting, group, number, percent, *image) for image in shown]
+    return images
 
 
 def _average_precision(features: Features, comparison: Comparison) -> np.ndarray:
@@ -64,7 +56,7 @@ def _labels(features: Features, rows: np.ndarray) -> Labels:
 
 
 def _list(features: Features, comparison: Comparison, query: int) -> list[tuple[int, str, str, int, int, float, int]]:
-    """The query itself, and the first ``TOP`` that the rule leaves it: the last fields of ``Place``."""
+    """The query itself, and the first ``TOP`` that the rule leaves it: the last fields of ``RankedImage``."""
     row = int(comparison.query[query])
     identity, camera = int(features.identities[row]), int(features.cameras[row])
     gallery = comparison.gallery

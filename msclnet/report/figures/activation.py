@@ -8,25 +8,29 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from msclnet.config import SetName, title
+from msclnet.core.errors import DataError
 from msclnet.data.pack import Pack
-from msclnet.report.figures.numbers import distinct, read_numbers
-from msclnet.report.figures.photographs import Photographs, frame
-from msclnet.report.figures.style import layout, save
-from msclnet.report.figures.tables import Activation
+from msclnet.report.figures.numbers import distinct
+from msclnet.report.figures.photographs import Photographs, border
+from msclnet.report.figures.style import Frame, layout
+from msclnet.report.figures.tables import ActivationCell
+from msclnet.results.tables import read_csv
 
 CELL = (0.95, 1.75)  # inches
 MAP = "viridis"  # evenly growing lightness: read without colour, too
 
 
-def plot_activation(name: SetName, data: str, table: Path, pack: Pack, out: Path) -> None:
+def plot_activation(frame: Frame, table: Path, pack: Pack) -> None:
     """A row an identity: of either modality the image, and over it the map of each method.
 
-    ``table`` is the CSV of explain.py, the images are those of ``pack``. Writes ``out``. Raises DataError for an
-    unusable table or an unknown image.
+    ``table`` is the CSV of explain.py, the images are those of ``pack``. Raises DataError for an unusable table, which
+    lacks a method, too, or an unknown image.
     """
-    cells = read_numbers(table, Activation._fields, "explain.py")
-    methods, identities = distinct(cells, "method"), distinct(cells, "identity")
+    methods = frame.methods
+    cells = [cell for cell in read_csv(table, ActivationCell._fields, "explain.py") if cell["method"] in methods]
+    if lacking := sorted({*methods} - {*distinct(cells, "method")}):
+        raise DataError(f"{table}: no map of {', '.join(lacking)}; make it with explain.py of these methods")
+    identities = distinct(cells, "identity")
     modalities = distinct(cells, "modality")
     photographs = Photographs(pack)
     width = len(methods) + 1
@@ -49,13 +53,13 @@ def plot_activation(name: SetName, data: str, table: Path, pack: Pack, out: Path
                         extent=(-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5),
                     )  # fmt: skip
         figure.colorbar(shades, ax=figure.axes, label="activation, of the image's largest", shrink=0.6)
-        figure.suptitle(f"{title(name, data)}: where the network looks")
-        save(figure, out)
+        figure.suptitle(f"{frame.title}: where the network looks")
+        frame.save(figure)
 
 
 def _show(axes: Axes, image: np.ndarray, text: str) -> None:
     axes.imshow(image)
-    frame(axes, "#ffffff", "-")
+    border(axes, "#ffffff", "-")
     axes.set_title(text, fontsize=11, pad=3)
 
 

@@ -9,16 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from msclnet.config import SetName, title
 from msclnet.core.errors import DataError
 from msclnet.core.types import Features, Modality
-from msclnet.report.figures.numbers import features_by_method, write_numbers
-from msclnet.report.figures.style import layout, save
+from msclnet.report.figures.numbers import features_by_method
+from msclnet.report.figures.style import Frame, layout
 
 BLOCK = 1024  # queries compared at once
 
 
-class Cell(NamedTuple):
+class CameraPair(NamedTuple):
     """Rank-1, in percent, of the queries of one camera in a gallery of all test images of another."""
 
     method: str
@@ -29,12 +28,13 @@ class Cell(NamedTuple):
     gallery: int
 
 
-def plot_cameras(name: SetName, data: str, methods: Sequence[str], paths: Sequence[Path], out: Path) -> list[Cell]:
+def plot_cameras(frame: Frame, paths: Sequence[Path]) -> list[CameraPair]:
     """A panel a method: infrared query cameras by row, visible gallery cameras by column.
 
-    ``paths`` end in ``<method>/split<N>/features.npz``, of one split. Writes ``out`` and its numbers; returns them.
+    ``paths`` end in ``<method>/split<N>/features.npz``, of one split. Writes the figure and its numbers; returns these.
     Raises DataError.
     """
+    methods = frame.methods
     features = features_by_method(methods, paths)
     cells = [cell for method in methods for cell in camera_pairs(method, features[method])]
     queries = sorted({cell.query_camera for cell in cells})
@@ -64,13 +64,13 @@ def plot_cameras(name: SetName, data: str, methods: Sequence[str], paths: Sequen
             axes.grid(False)
             axes.label_outer()
         figure.colorbar(image, ax=figure.axes, label="Rank-1 (%)")
-        figure.suptitle(f"{title(name, data)}: Rank-1 by pair of cameras")
-        save(figure, out)
-    write_numbers(out.with_suffix(".csv"), Cell._fields, cells)
+        figure.suptitle(f"{frame.title}: Rank-1 by pair of cameras")
+        frame.save(figure)
+    frame.write(CameraPair._fields, cells)
     return cells
 
 
-def camera_pairs(method: str, features: Features) -> list[Cell]:
+def camera_pairs(method: str, features: Features) -> list[CameraPair]:
     """A cell for each infrared and each visible camera that share an identity; DataError when none do."""
     cells = []
     for query_camera in _cameras(features, Modality.INFRARED):
@@ -81,7 +81,7 @@ def camera_pairs(method: str, features: Features) -> list[Cell]:
             if len(query):
                 hits = features.identities[gallery][_nearest(features.bn, query, gallery)] == features.identities[query]
                 rank1 = 100 * float(hits.mean())
-                cells.append(Cell(method, query_camera, gallery_camera, rank1, len(query), len(gallery)))
+                cells.append(CameraPair(method, query_camera, gallery_camera, rank1, len(query), len(gallery)))
     if not cells:
         raise DataError(f"{method}: no identity was seen by an infrared and a visible camera; check the data set")
     return cells

@@ -9,11 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from msclnet.config import SetName, title
 from msclnet.core.errors import DataError
 from msclnet.core.types import Features, Modality
-from msclnet.report.figures.numbers import features_by_method, write_numbers
-from msclnet.report.figures.style import COLOURS, STYLES, layout, save
+from msclnet.report.figures.numbers import features_by_method
+from msclnet.report.figures.style import COLOURS, STYLES, Frame, layout
 
 BINS = np.linspace(0.0, 2.0, 201)  # of a cosine distance
 KINDS = ("intra", "inter")
@@ -29,12 +28,14 @@ class Spread(NamedTuple):
     density: np.ndarray
 
 
-def plot_distances(name: SetName, data: str, methods: Sequence[str], paths: Sequence[Path], out: Path) -> list[Spread]:
+def plot_distances(frame: Frame, paths: Sequence[Path]) -> list[Spread]:
     """A panel a method: densities of ``1 - cos`` between every visible and every infrared test image.
 
     Dotted lines are the means, and their difference, the gap, is written beside them. ``paths`` end in
-    ``<method>/split<N>/features.npz``, of one split. Writes ``out`` and its numbers; returns them. Raises DataError.
+    ``<method>/split<N>/features.npz``, of one split. Writes the figure and its numbers; returns these. Raises
+    DataError.
     """
+    methods = frame.methods
     features = features_by_method(methods, paths)
     spreads = [spread for method in methods for spread in cross_modality(method, features[method])]
     with layout():
@@ -53,17 +54,17 @@ def plot_distances(name: SetName, data: str, methods: Sequence[str], paths: Sequ
             axes.set(xlabel="cosine distance", ylabel="density")
         occupied = np.flatnonzero(sum(spread.density for spread in spreads))
         axes.set_xlim(max(0.0, BINS[occupied[0]] - 0.05), min(2.0, BINS[occupied[-1] + 1] + 0.05))
-        figure.suptitle(f"{title(name, data)}: distances between visible and infrared test images")
+        figure.suptitle(f"{frame.title}: distances between visible and infrared test images")
         handles, labels = axes.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-        save(figure, out)
+        frame.save(figure)
     bins = list(zip(BINS[:-1].tolist(), BINS[1:].tolist(), strict=True))
     rows = [
         (spread.method, spread.kind, low, high, float(density), spread.pairs, spread.mean)
         for spread in spreads
         for (low, high), density in zip(bins, spread.density, strict=True)
     ]
-    write_numbers(out.with_suffix(".csv"), ("method", "kind", "from", "to", "density", "pairs", "mean"), rows)
+    frame.write(("method", "kind", "from", "to", "density", "pairs", "mean"), rows)
     return spreads
 
 

@@ -9,25 +9,23 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from msclnet.config import SetName, title
 from msclnet.core.errors import ConfigError, DataError
 from msclnet.core.types import Features, Modality
-from msclnet.report.figures.numbers import features_by_method, write_numbers
-from msclnet.report.figures.style import COLOURS, layout, save
+from msclnet.report.figures.numbers import features_by_method
+from msclnet.report.figures.style import COLOURS, Frame, layout
 
 PERPLEXITY = 30.0  # scikit-learn's default; less where there are few images
 MARKERS = {Modality.VISIBLE: "o", Modality.INFRARED: "^"}
 
 
-def plot_embedding(
-    name: SetName, data: str, methods: Sequence[str], identities: int, seed: int, paths: Sequence[Path], out: Path
-) -> np.ndarray:
+def plot_embedding(frame: Frame, identities: int, seed: int, paths: Sequence[Path]) -> np.ndarray:
     """A panel a method: the images of the same ``identities`` test identities, drawn by ``seed``, in the plane.
 
     Identity by colour, modality by marker. ``paths`` end in ``<method>/split<N>/features.npz``, of one split. Writes
-    ``out`` and its numbers; returns the rows of the features that were drawn. Raises ConfigError for more identities
+    the figure and its numbers; returns the rows of the features that were drawn. Raises ConfigError for more identities
     than there are colours, and DataError.
     """
+    methods = frame.methods
     if not 1 <= identities <= len(COLOURS):
         raise ConfigError(f"figures.identities: found {identities}, expected 1 to {len(COLOURS)}: a colour for each")
     features = features_by_method(methods, paths)
@@ -52,10 +50,10 @@ def plot_embedding(
             for m in Modality
         ]  # fmt: skip
         kinds.append(Line2D([], [], linestyle="none", label=f"one colour for each of {len(people)} identities"))
-        figure.suptitle(f"{title(name, data)}: t-SNE of {len(rows)} test images")
+        figure.suptitle(f"{frame.title}: t-SNE of {len(rows)} test images")
         figure.legend(handles=kinds, loc="outside lower center", ncols=3, frameon=False)
-        save(figure, out)
-    write_numbers(out.with_suffix(".csv"), ("method", "path", "identity", "modality", "x", "y"), numbers)
+        frame.save(figure)
+    frame.write(("method", "path", "identity", "modality", "x", "y"), numbers)
     return rows
 
 

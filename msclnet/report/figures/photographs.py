@@ -27,7 +27,7 @@ class Photographs:
         return self.pack.images[kind][self.rows[kind][path]]
 
 
-def frame(axes: Axes, colour: str, line: Any) -> None:
+def border(axes: Axes, colour: str, line: Any) -> None:
     """Nothing but a frame round the image."""
     axes.set(xticks=[], yticks=[])
     axes.grid(False)

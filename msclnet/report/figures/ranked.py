@@ -8,25 +8,26 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from msclnet.config import SetName, title
 from msclnet.core.errors import DataError
 from msclnet.data.pack import Pack
-from msclnet.report.figures.numbers import distinct, read_numbers
-from msclnet.report.figures.photographs import Photographs, frame
-from msclnet.report.figures.style import COLOURS, layout, save
-from msclnet.report.figures.tables import TOP, Place
+from msclnet.report.figures.numbers import distinct
+from msclnet.report.figures.photographs import Photographs, border
+from msclnet.report.figures.style import COLOURS, Frame, layout
+from msclnet.report.figures.tables import TOP, RankedImage
+from msclnet.results.tables import read_csv
 
 RIGHT, WRONG = ("#1B9E3E", "-", "\N{CHECK MARK}"), ("#C8102E", (0, (3, 1.5)), "\N{MULTIPLICATION SIGN}")
 CELL = (0.78, 1.62)  # inches
 
 
-def plot_ranked(name: SetName, data: str, method: str, table: Path, pack: Pack, out: Path) -> None:
-    """The lists of ``method`` in ``table``, the CSV of explain.py: a row a query, a block a direction or mode.
+def plot_ranked(frame: Frame, table: Path, pack: Pack) -> None:
+    """The last method's lists in ``table``, the CSV of explain.py: a row a query, a block a comparison.
 
     Frames are green and solid round the query's identity, red and dashed round others, with a tick or a cross above.
-    The images are those of ``pack``. Writes ``out``. Raises DataError for an unusable table or an unknown image.
+    The images are those of ``pack``. Raises DataError for an unusable table or an unknown image.
     """
-    rows = [row for row in read_numbers(table, Place._fields, "explain.py") if row["method"] == method]
+    method = frame.methods[-1]
+    rows = [row for row in read_csv(table, RankedImage._fields, "explain.py") if row["method"] == method]
     if not rows:
         raise DataError(f"{table}: no list of {method}; expected some: make it with explain.py of that method")
     photographs = Photographs(pack)
@@ -45,19 +46,19 @@ def plot_ranked(name: SetName, data: str, method: str, table: Path, pack: Pack, 
             for line, entry in zip(grid, mine, strict=True):
                 for axes in line[len(entry) :]:
                     axes.remove()
-                for axes, place in zip(line, entry, strict=False):
-                    _draw(axes, place, photographs)
-        figure.suptitle(f"{title(name, data)}: ranked lists of {method}")
-        save(figure, out)
+                for axes, image in zip(line, entry, strict=False):
+                    _draw(axes, image, photographs)
+        figure.suptitle(f"{frame.title}: ranked lists of {method}")
+        frame.save(figure)
 
 
-def _draw(axes: Axes, place: dict[str, str], photographs: Photographs) -> None:
-    axes.imshow(photographs.of(place["path"], place["modality"]))
-    if place["position"] == "0":
-        frame(axes, COLOURS[-1], "-")
+def _draw(axes: Axes, image: dict[str, str], photographs: Photographs) -> None:
+    axes.imshow(photographs.of(image["path"], image["modality"]))
+    if image["position"] == "0":
+        border(axes, COLOURS[-1], "-")
         axes.set_title("query", fontsize=11, pad=3)
-        axes.set_ylabel(f"{place['group']}\nAP {float(place['average_precision']):.0f} %", fontsize=11)
+        axes.set_ylabel(f"{image['group']}\nAP {float(image['average_precision']):.0f} %", fontsize=11)
         return
-    colour, line, symbol = RIGHT if place["match"] == "1" else WRONG
-    frame(axes, colour, line)
-    axes.set_title(f"{symbol} {float(place['distance']):.3f}", fontsize=11, color=colour, pad=3)
+    colour, line, symbol = RIGHT if image["match"] == "1" else WRONG
+    border(axes, colour, line)
+    axes.set_title(f"{symbol} {float(image['distance']):.3f}", fontsize=11, color=colour, pad=3)

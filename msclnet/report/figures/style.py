@@ -1,4 +1,4 @@
-"""What all figures share: colours, layout, and how they are written.
+"""What all figures share: what they are of, colours, layout, and how they are written.
 
 The same numbers give the same bytes. Colours are Okabe and Ito's, told apart by colour-blind eyes; line styles, markers
 or symbols differ as well, for a print without colour.
@@ -6,13 +6,17 @@ or symbols differ as well, for a print without colour.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib import style
 from matplotlib.figure import Figure
 
+from msclnet.config import title
 from msclnet.core.errors import DataError
+from msclnet.report.figures.numbers import write_numbers
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # without yellow, too pale
 STYLES = ("-", "--", "-.")
@@ -34,6 +38,27 @@ METADATA: dict[str, dict[str, Any]] = {
     ".svg": {"Date": None, "Creator": None},
     ".png": {"Software": None},
 }
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What every figure is told."""
+
+    set: str
+    data: str  # what the images are: the real set's name, or "stand-in"
+    methods: tuple[str, ...]  # those compared, in the order of the legend
+    out: Path  # the figure, .svg or .png: both are written
+
+    @property
+    def title(self) -> str:
+        return title(self.set, self.data)
+
+    def save(self, figure: Figure) -> None:
+        save(figure, self.out)
+
+    def write(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """The figure's numbers as CSV, beside it."""
+        write_numbers(self.out.with_suffix(".csv"), header, rows)
 
 
 def layout() -> Any:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 TOP = 10  # images of a list
 
 
-class Place(NamedTuple):
+class RankedImage(NamedTuple):
     """One image of a ranked list; ``position`` 0 is the query itself, at distance 0."""
 
     method: str
@@ -24,7 +24,7 @@ class Place(NamedTuple):
     match: int  # 1: the query's identity
 
 
-class Activation(NamedTuple):
+class ActivationCell(NamedTuple):
     """One cell of a map over the last feature map's rows and columns."""
 
     method: str

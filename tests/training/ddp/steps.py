@@ -4,7 +4,6 @@ float64, and batch normalisation either "fixed" at its running statistics, so th
 of processes is the gather, the losses and DDP, or "synchronised", over the rows of all of them.
 """
 
-import dataclasses
 import sys
 from itertools import product
 from pathlib import Path
@@ -12,11 +11,13 @@ from pathlib import Path
 import torch
 
 from msclnet import config as settings
+from msclnet.config import replace
 from msclnet.core.types import Batch
 from msclnet.data.sampling import share
 from msclnet.losses import objective
-from msclnet.training.process_group import gather, processes
-from msclnet.training.trainer import build_network, parallel
+from msclnet.training.gather import gather
+from msclnet.training.learner import build_network, parallel
+from msclnet.training.process_group import processes
 
 NORMALISATIONS = ("fixed", "synchronised")
 PAIRS, IDENTITIES, SIZE = 8, 4, (96, 48)
@@ -39,7 +40,7 @@ def main(out: Path, methods: list[str]) -> None:
         for method, normalisation in product(methods, NORMALISATIONS):
             job = settings.train_job(config, "sysu", method, 1)
             synchronised = normalisation == "synchronised"
-            job = dataclasses.replace(job, train=dataclasses.replace(job.train, sync_batchnorm=synchronised))
+            job = replace(job, train=replace(job.train, sync_batchnorm=synchronised))
             network = build_network(job, IDENTITIES).double().train(synchronised)
             model = parallel(network, job, process)  # DDP averages gradients only as long as it lives
             terms = objective.terms(gather(model(mine)), job.method.losses, job.objective)

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import torch
 
-from msclnet.config import Config, TrainJob, train_job
+from msclnet.config import Config, TrainJob, replace, train_job
 from msclnet.core import torch_file
 from tests.training.faults.victim import finish, launch, run, start
 from tests.training.test_trainer import pack  # noqa: F401
 
+KEPT = ["config.yaml", "finished.json", "metrics.jsonl", "model.pt"]
 CLOCK = {"time", "seconds", "images_per_second"}
 
 
@@ -27,7 +28,7 @@ def _imported() -> None:
 
 @pytest.fixture(scope="session")
 def job(default: Config) -> TrainJob:
-    recipe = dataclasses.replace(
+    recipe = replace(
         default.train,
         identities=2,
         images=2,
@@ -38,9 +39,9 @@ def job(default: Config) -> TrainJob:
         log_every=2,
         padding=2,
     )
-    model = dataclasses.replace(default.model, parts=3, hidden=8, rank=4, rounds=2)
+    model = replace(default.model, parts=3, hidden=8, rank=4, rounds=2)
     whole = train_job(default, "sysu", "msclnet", 1)
-    return dataclasses.replace(whole, train=recipe, model=model, epochs=4, processes=1, height=48, width=24)
+    return replace(whole, train=recipe, model=model, epochs=4, processes=1, height=48, width=24)
 
 
 def differences(one: Any, other: Any, where: str = "") -> list[str]:
@@ -65,7 +66,7 @@ class Left:
     lines: list[dict[str, Any]]
 
     @classmethod
-    def by(cls, folder: Path, steps: int = 12) -> Left:
+    def by(cls, folder: Path, steps: int = 12, ended: bool = True) -> Left:
         state = torch_file.load(folder.with_suffix(".kept") / f"checkpoint-{steps}.pt")
         state["record"] = {key: state["record"][key] for key in ("step", "count", "sums")}
         lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
@@ -74,7 +75,7 @@ class Left:
             for line in lines
             if line["kind"] not in ("start", "system")
         ]
-        assert sorted(path.name for path in (folder / "work").iterdir()) == ["finished", "finished.json"]
+        assert not ended or sorted(path.name for path in (folder / "work").iterdir()) == KEPT
         return cls((folder / "model.pt").read_bytes(), state, kept)
 
     def assert_equals(self, other: Left) -> None:

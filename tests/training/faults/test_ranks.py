@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import shutil
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from msclnet.config import TrainJob
+from msclnet.config import TrainJob, replace
 from msclnet.core import torch_file
 from tests.servers import free_port
 from tests.training.faults.conftest import Left
@@ -40,9 +39,22 @@ def test_a_dead_process_is_restarted_and_the_training_goes_on(
     Left.by(out).assert_equals(pair)
 
 
+def test_anew_is_once_a_launch(job: TrainJob, pack: Path, tmp_path: Path, pair: Left) -> None:
+    """A restart of its processes goes on from its own checkpoint; the next launch begins anew."""
+    out, fault = tmp_path / "out", Fault("kill", STEP, 6, rank=1)
+    written = set()
+    for _ in range(2):
+        status, log = launched(job, pack, out, fault, restarts=1, checkpoint_every=0, anew=True)
+        assert status == 0, log
+        assert (out / "metrics.jsonl").read_text().count('"kind": "start"') == 2
+        Left.by(out).assert_equals(pair)
+        written.add((out / "model.pt").stat().st_mtime_ns)
+    assert len(written) == 2
+
+
 def test_four_processes_resume_to_the_same_bits(job: TrainJob, pack: Path, tmp_path: Path) -> None:
     """Of more than two the sum of the gradients depends on its order."""
-    eight = dataclasses.replace(job, train=dataclasses.replace(job.train, images=4))
+    eight = replace(job, train=replace(job.train, images=4))
     for name in ("whole", "halves"):
         (tmp_path / name).mkdir()
         fault = Fault("kill", STEP, 3, rank=1) if name == "halves" else None

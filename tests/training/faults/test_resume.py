@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import subprocess
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from msclnet.config import TrainJob
+from msclnet.config import TrainJob, replace
 from tests.training.faults.conftest import Left
 from tests.training.faults.victim import Fault, finish, run, start
 
@@ -28,12 +27,14 @@ MOMENTS = [
     ("msclnet.core.torch_file._sha256", 5),  # the content of a checkpoint is written in part, its checksum is not
     ("os.fsync", 7),
     ("pathlib.Path.replace", 4),  # written, not renamed
-    ("pathlib.Path.unlink", 2),  # renamed, the third one not dropped
+    ("pathlib.Path.unlink", 4),  # renamed, the third one not dropped
     ("msclnet.training.trainer.save_model", 1),  # after the last step
-    ("shutil.copyfile", 1),
-    ("os.link", 1),
+    ("os.link", 1),  # the configuration, at the beginning
+    ("msclnet.training.outputs.OutputFiles.finish", 1),  # all is written, and not noted
+    ("msclnet.training.outputs.OutputFiles._publish", 1),  # noted, and not in its place
     ("os.link", 2),
-    ("msclnet.training.checkpoint.drop", 1),
+    ("os.link", 3),
+    ("msclnet.training.outputs.drop", 1),
 ]
 
 
@@ -60,13 +61,55 @@ def test_what_the_workflow_deletes_of_a_finished_training_is_put_back(
     assert (out / "config.yaml").exists()
     Left.by(out).assert_equals(alone)
     assert (out / "model.pt").stat().st_nlink == 2, "no space is taken twice"
-    for changed, code in ((job, "b"), (dataclasses.replace(job, seed=1), "a")):
+    for changed, code in ((job, "b"), (replace(job, seed=1), "a")):
         assert finish(start(run, changed, pack, out, Fault("kill", STEP, 1), code=code)) == -9
     with (out / "model.pt").open("rb+") as damaged:
         damaged.truncate(1000)
     assert finish(start(run, job, pack, out, Fault("kill", STEP, 1), code="a")) == -9, (
         "it is one file with the kept one"
     )
+
+
+def test_anew_is_from_the_first_step_whatever_lies_there(
+    job: TrainJob, pack: Path, tmp_path: Path, alone: Left
+) -> None:
+    """A kill of it is gone on from: without the word, at its own checkpoint."""
+    out = tmp_path / "out"
+    assert finish(start(run, job, pack, out)) == 0
+    assert finish(start(run, job, pack, out, Fault("kill", STEP, 6), checkpoint_every=0, anew=True)) == -9
+    assert (out / "work/checkpoint-5.pt").exists(), "the steps are taken again"
+    Left.by(out, ended=False).assert_equals(alone)
+    assert finish(start(run, job, pack, out, Fault("kill", STEP, 1), checkpoint_every=0, anew=True)) == -9
+    assert not list((out / "work").glob("checkpoint-*")), "of the same training, unfinished"
+    assert finish(start(run, job, pack, out)) == 0
+    Left.by(out).assert_equals(alone)
+
+
+@pytest.mark.parametrize("call", ["msclnet.training.outputs.drop", "pathlib.Path.unlink"])
+def test_a_kill_while_it_discards_leaves_nothing_half(
+    job: TrainJob, pack: Path, tmp_path: Path, alone: Left, call: str
+) -> None:
+    out = tmp_path / "out"
+    assert finish(start(run, job, pack, out)) == 0
+    assert finish(start(run, job, pack, out, Fault("kill", call, 3 if "unlink" in call else 1), anew=True)) == -9
+    assert finish(start(run, job, pack, out)) == 0
+    Left.by(out).assert_equals(alone)
+
+
+def test_another_training_in_the_folder_leaves_the_second_names_of_the_outputs_alone(
+    job: TrainJob, pack: Path, tmp_path: Path
+) -> None:
+    """The workflow links them into the folder of an experiment."""
+    out = tmp_path / "out"
+    assert finish(start(run, job, pack, out)) == 0
+    names = ("model.pt", "metrics.jsonl", "config.yaml")
+    for name in names:
+        os.link(out / name, tmp_path / name)
+    before = {name: (tmp_path / name).read_bytes() for name in names}
+    assert finish(start(run, replace(job, seed=1), pack, out)) == 0
+    for name in names:
+        assert (tmp_path / name).read_bytes() == before[name]
+        assert (out / name).read_bytes() != before[name]
 
 
 def test_sigterm_leaves_a_checkpoint(job: TrainJob, pack: Path, tmp_path: Path, alone: Left) -> None:

@@ -18,8 +18,9 @@ import torch
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from msclnet.config import TrainJob
-from msclnet.training import checkpoint, failure
-from msclnet.training import trainer as train
+from msclnet.results.layout import WORK
+from msclnet.training import failure, outputs
+from msclnet.training.trainer import Options, train
 
 CONTEXT = multiprocessing.get_context("forkserver")  # forks a process that has imported torch and done nothing else
 CONTEXT.set_forkserver_preload(["tests.training.faults.victim", "torch._dynamo"])  # the latter by every optimiser
@@ -72,9 +73,9 @@ class Fault:
             case "exhaust memory":
                 torch.empty(2**50)
             case "nan":  # in the weights: every later batch's features are no numbers
-                model = args[0]
+                learner = args[0]
                 with torch.no_grad():
-                    next(model.parameters()).fill_(float("nan"))
+                    next(learner.network.parameters()).fill_(float("nan"))
             case "fill the disk":  # /dev/full answers a write as a full disk does
                 path = args[0]
                 path.with_name(path.name + ".partial").symlink_to("/dev/full")
@@ -88,23 +89,23 @@ class Fault:
 def run(
     job: TrainJob, pack: Path, out: Path, fault: Fault | None = None, log: Path | None = None, **options: Any
 ) -> None:
-    """Trains, and copies the work folder to ``<out>.kept`` when the training no longer needs it."""
+    """Trains by these ``options``, and copies the work folder to ``<out>.kept`` before its checkpoints are dropped."""
     if log:
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
-    if failure.failed_for_good(out / train.WORK):
+    if failure.failed_for_good(out / WORK):
         raise SystemExit(1)
-    drop = checkpoint.drop
+    drop = outputs.drop
 
     def kept(work: Path) -> None:
         shutil.copytree(work, out.with_suffix(".kept"), dirs_exist_ok=True)
         drop(work)
 
-    checkpoint.drop = kept
+    outputs.drop = kept
     if fault:
         fault.plant()
-    train.train(job, pack, out, **options)
+    train(job, pack, out, Options(**options))
 
 
 def launch(

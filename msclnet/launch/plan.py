@@ -1,0 +1,169 @@
+"""What each training and each embedding asks of the machine, or of the cluster: processes, GPUs, nodes, cores.
+
+Snakemake counts what is asked; torchrun.py chooses the GPUs, and locks them against whoever else uses this machine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from msclnet.core.errors import ConfigError
+from msclnet.launch import gpu_lease
+
+Processes = int | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The answers to a rule's questions.
+
+    On a cluster a scheduler counts the GPUs of nodes that the planning machine cannot see: there ``gpus`` is 0, and a
+    training has those it asks for.
+    """
+
+    gpus_wanted: Processes  # for a training: run.gpus_per_training
+    nodes: int  # of a training
+    threads: int  # of a process: train.threads
+    gpus: int  # of this machine, that may be used
+    cores: int | None  # this run's; None: all
+    cluster: bool = False
+
+    @property
+    def gpus_each(self) -> int:
+        """GPUs of a training, on all its nodes together."""
+        return min(1, self.gpus) if self.gpus_wanted == "auto" else self.gpus_wanted
+
+    def processes(self, wanted: Processes) -> int:
+        """DDP processes of a training: as configured, or one per GPU of it, or one per node.
+
+        Args:
+            wanted: ``processes`` of the data set.
+
+        Returns:
+            Their number on all nodes together, 1 or more.
+
+        Raises:
+            ConfigError: more GPUs are wanted than this machine has.
+        """
+        if wanted != "auto":
+            return wanted
+        if not self.cluster and self.gpus_each > self.gpus:
+            visible = os.environ.get(gpu_lease.VISIBLE, "not set")
+            raise ConfigError(
+                f"run.gpus_per_training: {self.gpus_each}, and this machine has {self.gpus} GPUs to use "
+                f"({gpu_lease.VISIBLE}={visible}); lower it, or make more visible"
+            )
+        return max(self.nodes, self.gpus_each)
+
+    def device(self, wanted: Processes) -> Literal["gpu", "cpu"]:
+        """What a training's processes run on: each on a GPU of its own, or all on the CPU.
+
+        Args:
+            wanted: ``processes`` of the data set.
+
+        Returns:
+            ``gpu`` or ``cpu``.
+
+        Raises:
+            ConfigError: as in ``processes``.
+        """
+        return "gpu" if self.gpus_each and (self.cluster or self.processes(wanted) <= self.gpus) else "cpu"
+
+    def local_gpus(self, wanted: Processes) -> int:
+        """GPUs of a training on each of its nodes.
+
+        Args:
+            wanted: ``processes`` of the data set.
+
+        Returns:
+            Their number; 0 on the CPU.
+
+        Raises:
+            ConfigError: as in ``processes``.
+        """
+        return self.processes(wanted) // self.nodes if self.device(wanted) == "gpu" else 0
+
+    def cores_of(self, wanted: Processes) -> int:
+        """Cores of a training on each of its nodes: its processes' threads.
+
+        Args:
+            wanted: ``processes`` of the data set.
+
+        Returns:
+            Their number, 1 or more.
+
+        Raises:
+            ConfigError: as in ``processes``.
+        """
+        local = self.processes(wanted) // self.nodes
+        return self._share(local * self.threads, local if self.device(wanted) == "gpu" else self.gpus)
+
+    @property
+    def embedding_gpus(self) -> int:
+        """GPUs of a job that embeds, or scores on a GPU."""
+        return min(1, self.gpus_each)
+
+    @property
+    def embedding_device(self) -> Literal["gpu", "cpu"]:
+        return "gpu" if self.embedding_gpus else "cpu"
+
+    @property
+    def embedding_cores(self) -> int:
+        return self._share(self.threads, self.embedding_gpus or self.gpus)
+
+    def counted(self, gpus: int) -> int:
+        """The resource ``gpu``, which Snakemake counts on this machine.
+
+        Args:
+            gpus: those of the job.
+
+        Returns:
+            As many, or 0 on a cluster.
+        """
+        return 0 if self.cluster else gpus
+
+    def requested(self, gpus: int) -> str | None:
+        """The resource ``gres``, which asks Slurm for GPUs on each node.
+
+        Args:
+            gpus: those of the job on each node.
+
+        Returns:
+            ``gpu:N``; None on this machine, and for no GPUs.
+        """
+        return f"gpu:{gpus}" if self.cluster and gpus else None
+
+    def _share(self, wanted: int, gpus: int) -> int:
+        """Cores of a job on ``gpus`` of this machine's: at most the same part of them, so that no GPU is left idle."""
+        cores = self.cores or os.cpu_count() or 1
+        return max(1, min(wanted, cores * gpus // self.gpus)) if self.gpus else wanted
+
+    def warnings(self, wanted: Mapping[str, Processes]) -> Iterator[str]:
+        """What a user may not have meant.
+
+        Args:
+            wanted: the ``processes`` of each data set that is run, by its name.
+
+        Yields:
+            A warning each.
+        """
+        if self.cluster and self.gpus_wanted == "auto":
+            yield (
+                "run.gpus_per_training: auto is no GPU on a cluster, whose nodes this machine cannot see: trainings "
+                "run on the CPU. State the number of GPUs a training gets; 0 is the CPU."
+            )
+        for name, processes in wanted.items():
+            together = self.threads * (1 if processes == "auto" else processes)
+            if not (self.cluster or self.gpus) and self.cores and together > self.cores:
+                yield (
+                    f"data.{name}.processes x train.threads: {together} threads, and this run has {self.cores} cores "
+                    "for them to take turns on. Lower either, or raise --cores."
+                )
+            if self.gpus and self.gpus_each and processes != "auto" and processes > self.gpus:
+                yield (
+                    f"data.{name}.processes: {processes} processes and {self.gpus} GPUs on this machine: they run on "
+                    f"the CPU. Set it to auto, or to {self.gpus} or less, for GPUs."
+                )

@@ -1,0 +1,96 @@
+"""What terms read beside the network's own outputs: both modalities together, and features where centres are taken.
+
+Shape legend: B pairs, n parts, C channels; N features that CA acts on, B of each kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SYNERGY_CAMERA = 0  # f^s takes a camera of its own in Eq. 10 and 11; the sets count theirs from 1
+
+
+def both(visible: Tensor, infrared: Tensor) -> Tensor:
+    """The visible images' rows, then the infrared ones'.
+
+    Args:
+        visible: ``[B, ...]``.
+        infrared: ``[B, ...]``.
+
+    Returns:
+        ``[2B, ...]``.
+    """
+    return torch.cat((visible, infrared))
+
+
+def centred(feature: Tensor, space: str) -> Tensor:
+    """Features where centres are taken.
+
+    ``neck`` and ``normalised`` are on the unit sphere, of features after or before the BN neck. ``raw`` is as they are.
+    On the sphere Eq. 12 is bounded. Before the neck features are pooled activations, never negative, and fill a narrow
+    cone of it. There all distances, and with them the gradients, are small.
+
+    Args:
+        feature: ``[B, C]``, or the blocks of f^s ``[B, n, C]``, whose mean over the parts is f^s.
+        space: ``neck``, ``normalised`` or ``raw``.
+
+    Returns:
+        ``[B, C]``, rows of unit length unless ``raw``.
+
+    Raises:
+        ValueError: another space.
+    """
+    pooled = feature.mean(1) if feature.ndim == 3 else feature  # f^s is the mean of its blocks
+    match space:
+        case "neck" | "normalised":
+            return F.normalize(pooled)
+        case "raw":
+            return pooled
+        case _:
+            raise ValueError(f"objective.centre_space: expected 'neck', 'normalised' or 'raw', found {space!r}")
+
+
+def cascade_features(space: str, *features: Tensor) -> Tensor:
+    """Eq. 16: the features CA acts on.
+
+    Args:
+        space: as in ``centred``.
+        *features: each as in ``centred``.
+
+    Returns:
+        ``[N, C]``.
+    """
+    # Not the tensors that Eq. 7 reads: shared, their gradients would be added up in another order.
+    return torch.cat([centred(feature, space) for feature in features])
+
+
+def cascade_identities(labels: Tensor, cascade_on: Collection[str]) -> Tensor:
+    """The identities of the features CA acts on.
+
+    Args:
+        labels: int64 ``[B]``, of the pairs.
+        cascade_on: the features' names, of ``visible``, ``infrared`` and ``synergy``.
+
+    Returns:
+        Int64 ``[N]``.
+    """
+    return labels.repeat(len(set(cascade_on)))
+
+
+def cascade_cameras(visible: Tensor, infrared: Tensor, cascade_on: Collection[str]) -> Tensor:
+    """The cameras of the features CA acts on; f^s has ``SYNERGY_CAMERA``.
+
+    Args:
+        visible: int64 ``[B]``, the visible images' cameras.
+        infrared: int64 ``[B]``, the infrared images' cameras.
+        cascade_on: the features' names, of ``visible``, ``infrared`` and ``synergy``.
+
+    Returns:
+        Int64 ``[N]``.
+    """
+    cameras = {"visible": visible, "infrared": infrared, "synergy": torch.full_like(visible, SYNERGY_CAMERA)}
+    return torch.cat([cameras[name] for name in cameras if name in cascade_on])

@@ -1,0 +1,48 @@
+"""What the wanted terms ask of the network. Imports no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from msclnet.core.errors import ConfigError
+from msclnet.core.types import Outputs
+from msclnet.losses.readings import Readings
+from msclnet.losses.table import INPUTS, TERMS, Made, Term
+
+OUTPUTS = frozenset(field.name for field in dataclasses.fields(Outputs))
+
+
+def wanted(weights: Mapping[str, float]) -> list[Term]:
+    """The terms whose weight is not 0, in the table's order; raises ConfigError for a name that is not in it."""
+    chosen = {TERMS.get(name).name for name, weight in weights.items() if weight}
+    return [term for term in TERMS if term.name in chosen]
+
+
+def needed(weights: Mapping[str, float], readings: Readings) -> frozenset[str]:
+    """The fields of ``Outputs`` that the wanted terms read.
+
+    Raises ConfigError for an unknown term, and for a term that reads what there is not.
+    """
+    found: set[str] = set()
+    for term in wanted(weights):
+        _collect(term, term, readings, found)
+    return frozenset(found)
+
+
+def _collect(made: Made, term: Term, readings: Readings, found: set[str]) -> None:
+    """Adds the outputs behind ``made``, the term itself or an input of it, to ``found``."""
+    inputs = INPUTS.names()
+    for name in made.arguments(readings):
+        if name in OUTPUTS:
+            found.add(name)
+        elif name in inputs:
+            _collect(INPUTS.get(name), term, readings, found)
+        elif name not in Readings.model_fields:
+            known = sorted({*OUTPUTS, *inputs, *Readings.model_fields})
+            near = get_close_matches(name, known, n=3, cutoff=0.5) or known
+            raise ConfigError(
+                f"losses.{term.name}: {made.name!r} reads {name!r}, which there is not; did you mean "
+                f"{' or '.join(map(repr, near))}? Correct its row in {made.origin}"
+            )

@@ -1,0 +1,25 @@
+"""How the paper's equations are read, where print leaves a choice: the configuration's section ``objective``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from msclnet.core.section import Section
+
+Feature = Literal["visible", "infrared", "synergy"]
+
+
+class Readings(Section):
+    """The readings shared by all methods; each default is argued in docs/decisions.md. Imports no torch."""
+
+    margin: float = Field(ge=0, allow_inf_nan=False, description="of the batch-hard triplet")
+    divergence_ceiling: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        description="of Eq. 3, in nats: a pair's divergence counts up to it; null is the printed, unbounded form"
+    )
+    local_form: Literal["decreasing", "printed"] = Field(description="of Eq. 6")
+    centre_space: Literal["neck", "normalised", "raw"] = Field(
+        description="where Eq. 7 and 10-12 measure distances: on the unit sphere after the BN neck or before it, or raw"
+    )
+    cascade_on: tuple[Feature, ...] = Field(min_length=1, description="the features that CA acts on, Eq. 16")

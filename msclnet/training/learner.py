@@ -1,0 +1,109 @@
+"""What learns: the network, its optimiser and the scaling of its loss, as a job's configuration builds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from msclnet.config import TrainJob
+from msclnet.losses.needs import needed
+from msclnet.model.architecture import Architecture
+from msclnet.model.msclnet import MSCLNet
+from msclnet.training.batch_norm import synchronise
+from msclnet.training.process_group import Processes
+from msclnet.training.schedule import rate
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A network and what moves its weights; the same on every process of its training."""
+
+    job: TrainJob
+    device: torch.device
+    network: MSCLNet
+    model: nn.Module  # the network as a step calls it: by DDP, compiled, or itself
+    optimiser: torch.optim.SGD
+    scaler: torch.amp.GradScaler
+
+    @classmethod
+    def of(cls, job: TrainJob, identities: int, process: Processes) -> Learner:
+        """As it is before its first step, on the process's device."""
+        network = build_network(job, identities).to(process.device).to(memory_format=torch.channels_last)
+        optimiser = build_optimiser(network, job)
+        scaler = torch.amp.GradScaler(process.device.type, enabled=job.train.precision == "float16")
+        return cls(job, process.device, network, parallel(network, job, process), optimiser, scaler)
+
+    def set_rate(self, epoch: int) -> float:
+        """Sets the learning rate of ``epoch`` (from 1), and returns that of the new layers."""
+        new = rate(epoch, self.job.train)
+        for group in self.optimiser.param_groups:
+            group["lr"] = new * group["factor"]
+        return new
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Goes on from what ``state`` gave."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.scaler.load_state_dict(state["scaler"])
+
+
+def build_network(job: TrainJob, identities: int) -> MSCLNet:
+    """The network before its first step, a function of the job's seed and split alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(job.seed * 1000 + job.split)
+        outputs = needed(job.method.losses, job.objective)
+        return MSCLNet(identities, Architecture.of(job.model, job.method), outputs, job.model.weights)
+
+
+def build_optimiser(network: MSCLNet, job: TrainJob) -> torch.optim.SGD:
+    """SGD with two groups: the backbone at ``backbone_factor`` of the rate, and the rest."""
+    recipe = job.train
+    backbone, rest = network.parameter_groups()
+    optimiser = torch.optim.SGD(
+        [{"params": backbone, "factor": recipe.backbone_factor}, {"params": rest, "factor": 1.0}],
+        lr=recipe.rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+    # A fused SGD whose first step is skipped (float16) would go on with the uninitialised momentum it had set aside.
+    optimiser.state.update({p: {"momentum_buffer": torch.zeros_like(p)} for p in (*backbone, *rest)})
+    return optimiser
+
+
+def parallel(network: MSCLNet, job: TrainJob, process: Processes) -> nn.Module:
+    """The network as it is trained: by DDP, itself for a single process; compiled if so configured."""
+    model: nn.Module = network
+    if process.world > 1:
+        if job.train.sync_batchnorm:
+            synchronise(network, process.device.type)
+        cuda = process.device.type == "cuda"
+        # Else DDP orders its buckets anew after the first step, and a training resumed after any later one would add up
+        # the processes' gradients in another order than one that was never interrupted.
+        model = nn.parallel.DistributedDataParallel(
+            network, device_ids=[process.device] if cuda else None, find_unused_parameters=not cuda
+        )
+    if job.train.compile:
+        model.compile()
+    return model
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Whether GPUs may round the factors of float32 products to TF32, stated for this process.
+
+    By the older two of torch's settings: what exports a network reads those, and raises where only newer ones are set.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed

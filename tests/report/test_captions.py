@@ -1,0 +1,73 @@
+"""The report's captions: they say of which images, over what, and how many, and docutils has nothing to say of them."""
+
+from __future__ import annotations
+
+import jinja2
+import pytest
+from docutils.core import publish_string
+from docutils.utils import Reporter
+
+from msclnet import config as settings
+from msclnet.results.captions import words
+from tests.conftest import ROOT
+
+
+class Job:
+    """What Snakemake hands to a caption."""
+
+    def __init__(self, config: settings.Config, name: str, data: str) -> None:
+        self.config = settings.plain(config)
+        self.wildcards = type("Wildcards", (), {"set": name})
+        known = {"data": data, "methods": ["untrained", *config.run.methods]}
+        self.params = type("Params", (), known | ({"words": words(config, name)} if name else {}))
+
+
+def rendered(caption: str, job: Job) -> str:
+    """The caption as text, a warning of docutils being an error, as it would stand red in the report."""
+    source = (ROOT / "workflow/report" / f"{caption}.rst").read_text()
+    text = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(source).render(snakemake=job)
+    overrides = {"halt_level": Reporter.WARNING_LEVEL, "report_level": Reporter.SEVERE_LEVEL}
+    publish_string(text, writer="html", settings_overrides=overrides)
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("caption", ["embedding", "distances", "cameras", "ranked", "activation"])
+@pytest.mark.parametrize(("name", "title"), [("regdb", "RegDB, split 1"), ("sysu", "SYSU-MM01")])
+def test_a_caption_says_of_which_images_and_how_many(
+    default: settings.Config, caption: str, name: str, title: str
+) -> None:
+    drawn = rendered(caption, Job(default, name, "stand-in"))
+    assert title in drawn
+    assert "**Drawn stand-in images.**" in drawn
+    assert "no result on the real set" in drawn
+    how_many = {
+        "embedding": "at most 7 identities",
+        "ranked": "The 2 queries",
+        "activation": "at most 4 test identities",
+        "distances": "Their numbers stand above each panel",
+        "cameras": "how many do in each cell, and the title in all",
+    }
+    assert how_many[caption] in drawn
+    assert "Images: the real SYSU-MM01." in rendered(caption, Job(default, name, "SYSU-MM01"))
+
+
+@pytest.mark.parametrize("caption", ["cmc", "losses", "summary", "trials"])
+@pytest.mark.parametrize(("name", "title"), [("regdb", "RegDB"), ("sysu", "SYSU-MM01")])
+def test_a_caption_says_of_which_data_and_how_many_trials(
+    default: settings.Config, caption: str, name: str, title: str
+) -> None:
+    drawn = rendered(caption, Job(default, name, "stand-in"))
+    assert title in drawn
+    assert "**Drawn stand-in images.**" in drawn
+    assert "no result on the real set" in drawn
+    assert ("one training" if (caption, name) == ("losses", "sysu") else "10 ") in drawn
+    real = rendered(caption, Job(default, name, title))
+    assert f"Images: the real {title}." in real
+    assert "stand-in" not in real
+
+
+def test_the_front_page_says_which_set_is_drawn(default: settings.Config, paper: settings.Config) -> None:
+    assert rendered("workflow", Job(default, "", "")).count("**drawn stand-in images**") == 2
+    real = rendered("workflow", Job(paper, "", ""))
+    assert "- *regdb*: the real images. 10 split(s), each a training of its own. - *sysu*: the real images. 10" in real
+    assert "stand-in" not in real

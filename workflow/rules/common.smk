@@ -50,12 +50,6 @@ if not workflow.remote_exec:
     for warning in PLAN.warnings({name: CONFIG.data.of(name).processes for name in CONFIG.run.sets}):
         logger.warning(warning)
 
-# What --forcerun and --forceall name: such a training begins at its first step. A cluster's jobs inherit the environment.
-FORCED = "MSCLNET_FORCED"
-if not workflow.remote_exec and workflow.dag_settings is not None:
-    forced = [*workflow.dag_settings.forcerun, *(["all"] if workflow.dag_settings.forceall else [])]
-    os.environ[FORCED] = json.dumps(sorted(map(str, forced)))
-
 # What every job's shell knows. The scripts import msclnet from this checkout in every environment, conda's included, which
 # it is not installed into. Where a training is mirrored to and how it survives are no parameters of it: a change retrains
 # nothing.
@@ -214,11 +208,21 @@ READY = "results/trainings/ready.json"  # of the tracking database: one for all 
 IN_PLACE = (layout.MODEL, layout.METRICS, layout.CONFIG)
 
 
+FORCED = "MSCLNET_FORCED"  # in the environment, which the jobs of a cluster inherit
+
+
+def forced():
+    """What --forcerun names, and "all" for --forceall; Snakemake knows them when it plans, not when it reads the rules."""
+    if not workflow.remote_exec:
+        told = [*workflow.dag_settings.forcerun, *(["all"] if workflow.dag_settings.forceall else [])]
+        os.environ[FORCED] = json.dumps(sorted(map(str, told)))
+    return set(json.loads(os.environ.get(FORCED, "[]")))
+
+
 def anew(wildcards):
     """Whether a training is to begin at its first step: it, or what it reads, was named with --forcerun."""
-    named = set(json.loads(os.environ.get(FORCED, "[]")))
     outputs = {f"{layout.TRAININGS}/{wildcards.folder}/{file}" for file in IN_PLACE}
-    return int(bool(named & {"all", "train", "untrained", "pack", "check_data", "stand_in", *outputs}))
+    return int(bool(forced() & {"all", "train", "pack", "check_data", "stand_in", *outputs}))
 
 
 def job(wildcards):

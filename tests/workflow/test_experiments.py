@@ -116,10 +116,7 @@ def test_a_name_in_the_configuration_counts_more_than_the_files(done: Path, tmp_
 
 def test_what_is_missing_and_wanted_is_made_again(done: Path, first: tuple[Path]) -> None:
     model = done / "results/regdb/base/split1/model.pt"
-    (trained,) = (done / "results/trainings").glob("regdb-base-split1-*/model.pt")
-    trained = next(
-        path for path in (done / "results/trainings").glob("regdb-base-split1-*/model.pt") if path.samefile(model)
-    )
+    trained = store_of(done, model)
     content = model.read_bytes()
     model.unlink()
     assert planned(snakemake(done, "--dry-run", configs=first))["train"] == 0
@@ -137,11 +134,7 @@ def test_what_is_missing_and_wanted_is_made_again(done: Path, first: tuple[Path]
 
 
 def test_forcerun_trains_from_the_first_step(done: Path, first: tuple[Path]) -> None:
-    (model,) = {
-        path
-        for path in (done / "results/trainings").glob("regdb-base-split2-*/model.pt")
-        if path.samefile(done / "results/regdb/base/split2/model.pt")
-    }
+    model = store_of(done, done / "results/regdb/base/split2/model.pt")
     began = json.loads((model.parent / "metrics.jsonl").read_text().splitlines()[0])["time"]
     content = model.read_bytes()
     target = str(model.relative_to(done))

@@ -94,6 +94,8 @@ MACHINE = ["msclnet.launch", "msclnet.training.failure", "msclnet.training.progr
 UNDECISIVE = [*MESSAGES, *CHECKS, *MACHINE]
 # A training reads a pack: how a set is read, drawn and compared was decided before it or will be after it.
 AROUND_TRAINING = [*UNDECISIVE, "msclnet.datasets", "msclnet.standin", "msclnet.results", "msclnet.tracking"]
+# Who is compared with whom is nothing to the images, whose packs every training reads.
+AROUND_DATA = (*UNDECISIVE, "msclnet.datasets.protocol")
 SOURCES = Sources(ROOT)
 
 

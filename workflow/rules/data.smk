@@ -13,7 +13,7 @@ rule stand_in:
         set=lambda wildcards: STAND_INS[wildcards.folder],
         options=lambda wildcards: inline(CONFIG.stand_in.of(STAND_INS[wildcards.folder])),
         seed=CONFIG.stand_in.seed,
-        code=code("draw_stand_in"),
+        code=code("draw_stand_in", without=AROUND_DATA),
     shell:
         "python $SCRIPTS/draw_stand_in.py --set {params.set} --options {params.options:q} --seed {params.seed} "
         "--out $(dirname {output}) --workers {threads} > {log} 2>&1"
@@ -36,7 +36,7 @@ rule check_data:
         root=packed(shared.root),
         splits=packed(settings.splits),
         real=packed(lambda config, name: "--real" if shared.held_to_the_real(config, name) else ""),
-        code=code("check_data"),
+        code=code("check_data", without=AROUND_DATA),
     shell:
         "python $SCRIPTS/check_data.py --set {params.set} --root {params.root:q} --splits {params.splits} "
         "{params.real} --out {output} > {log} 2>&1"
@@ -67,7 +67,7 @@ rule pack:
         height=CONFIG.data.height,
         width=CONFIG.data.width,
         on_bad_image=CONFIG.data.on_bad_image,
-        code=code("pack"),
+        code=code("pack", without=AROUND_DATA),
     shell:
         "python $SCRIPTS/pack.py --set {params.set} --root {params.root:q} --splits {params.splits} {params.real} "
         "--height {params.height} --width {params.width} --on-bad-image {params.on_bad_image} "

@@ -3,7 +3,7 @@
 from msclnet.config.jobs import TrainJob, data_label, splits, title, train_job
 from msclnet.config.loading import build, load, plain, read_yaml, replace
 from msclnet.config.merging import merge
-from msclnet.config.schema import UNTRAINED, Config, Evaluate, Method, Model, SetName, StandIn, Studies, Train
+from msclnet.config.schema import UNTRAINED, Config, Evaluate, Method, Model, StandIn, Studies, Train
 from msclnet.core.errors import ConfigError
 from msclnet.datasets.dataset import STAND_IN
 
@@ -15,7 +15,6 @@ __all__ = [
     "Evaluate",
     "Method",
     "Model",
-    "SetName",
     "StandIn",
     "Studies",
     "Train",

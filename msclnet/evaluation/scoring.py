@@ -19,12 +19,10 @@ from msclnet.datasets.table import SETS
 from msclnet.evaluation.distance import Distances, columns, cosine
 from msclnet.evaluation.metrics import Labels, Scores, score
 from msclnet.evaluation.re_ranking import reranked
+from msclnet.results.scores import COUNTS, FEATURES, METRICS
 
 Row = dict[str, Any]
 
-FEATURES = ("bn", "pooled")  # the headline first
-PERCENT = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
-COUNTS = ("queries", "queries_without_match", "gallery")
 SHARED = 2**27  # distances kept for all draws of a gallery: half a gigabyte
 
 
@@ -149,7 +147,7 @@ def evaluate(
         **setting,
         "rerank": _word(rerank),
         "draws": rows,
-        "mean": {metric: sum(row[metric] for row in rows) / len(rows) for metric in PERCENT},
+        "mean": {metric: sum(row[metric] for row in rows) / len(rows) for metric in METRICS},
         **{count: rows[0][count] for count in COUNTS},
     }
 
@@ -171,8 +169,8 @@ def readable(found: Row) -> str:
             ", ".join(how),
             f"{found['queries']:,} queries, {found['queries_without_match']:,} without a match (not counted), "
             f"{found['gallery']:,} gallery images; {of}, percent:",
-            "  ".join(f"{metric:>6}" for metric in PERCENT),
-            "  ".join(f"{found['mean'][metric]:6.2f}" for metric in PERCENT),
+            "  ".join(f"{metric:>6}" for metric in METRICS),
+            "  ".join(f"{found['mean'][metric]:6.2f}" for metric in METRICS),
         )
     )
 

@@ -2,7 +2,7 @@ import json
 import os
 import shlex
 import sys
-from functools import cache, partial
+from functools import cache
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger

@@ -7,6 +7,7 @@ of somebody's own file is nothing to it. The first format held sections of the c
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def description(network: MSCLNet, origin: dict[str, Any]) -> dict[str, Any]:
         "identities": network.identities,
         "architecture": dataclasses.asdict(network.architecture),
         "outputs": sorted(network.outputs),
-        "origin": origin,
+        "origin": json.loads(json.dumps(origin)),  # equal values, equal bytes: no two of its objects are one
     }
 
 

@@ -446,19 +446,7 @@ def test_a_dead_server_fails_the_completion_with_a_remedy(
     assert not (tmp_path / "regdb.json").exists()
 
 
-def test_a_dead_server_stops_no_training(
-    tmp_path: Path, script: Callable[..., None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    script("track_prepare.py", "--uri", DEAD, "--out", "tracking/ready.json")
-    assert f"warning: tracking at {DEAD}: " in capsys.readouterr().err
-    ready = json.loads((tmp_path / "tracking/ready.json").read_text())
-    assert ready["ready"] is False
-    assert DEAD in ready["error"]
-
-
 def test_the_scripts_do_it_all(tmp_path: Path, job: settings.TrainJob, script: Callable[..., None]) -> None:
-    script("track_prepare.py", "--uri", "", "--out", "tracking/ready.json")
-    assert json.loads((tmp_path / "tracking/ready.json").read_text()) == {"ready": True}
     folder = train(tmp_path, job)
     scored("regdb", folder, [60.0])
     what = ["--set", "regdb", "--data", "stand-in", "--methods", "msclnet", "--trainings", str(folder)]
@@ -477,10 +465,18 @@ def test_without_mlflow_the_message_says_what_to_install(
         mirror(train(tmp_path, job), uri)
 
 
-def test_a_mirror_never_makes_the_database(tmp_path: Path, job: settings.TrainJob) -> None:
-    with pytest.raises(TrackingError, match=r"none.db: no tracking database yet; track_prepare.py makes it"):
-        mirror(train(tmp_path, job), f"sqlite:///{tmp_path}/none.db")
-    assert not (tmp_path / "none.db").exists()
+def test_the_first_of_several_mirrors_makes_the_database(tmp_path: Path, job: settings.TrainJob) -> None:
+    """Two that made one at once would spoil it; a third sees it under its name only when it is whole."""
+    address = f"sqlite:///{tmp_path}/new/mlflow.db"
+    folders = [train(tmp_path, settings.replace(job, split=split)) for split in (1, 2, 3)]
+    mirrors = [
+        subprocess.Popen([sys.executable, "-m", "msclnet.tracking.mirror", str(folder), "--uri", address], cwd=ROOT)
+        for folder in folders
+    ]
+    assert [process.wait(timeout=300) for process in mirrors] == [0, 0, 0]
+    assert query(address, "PRAGMA journal_mode") == [("wal",)]
+    assert query(address, "SELECT count(*) FROM tags WHERE key = 'role' AND value = 'training'") == [(3,)]
+    assert sorted(path.name for path in (tmp_path / "new").glob("*mlflow.db*partial*")) == []
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

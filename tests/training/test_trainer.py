@@ -25,6 +25,7 @@ from msclnet.evaluation.embedding import extract
 from msclnet.losses import objective
 from msclnet.model.files import load_model
 from msclnet.results.training import read_training
+from msclnet.tracking.naming import curves
 from msclnet.training import trainer
 from msclnet.training.learner import Learner, build_network
 from msclnet.training.live_mirror import LiveMirror
@@ -291,7 +292,7 @@ def test_a_running_training_can_be_mirrored(
         train(job, pack, tmp_path)
     training = read_training(tmp_path)
     assert training.job == job
-    assert sorted(training.points()["train/total"]) == [1, 2]
+    assert sorted(curves(training)["train/total"]) == [1, 2]
     assert training.ended is None
 
 

@@ -206,7 +206,6 @@ def packed(function):
     return lambda wildcards: function(CONFIG, PACKS[wildcards.folder])
 
 
-READY = "results/trainings/ready.json"  # of the tracking database: one for all experiments
 IN_PLACE = (layout.MODEL, layout.METRICS, layout.CONFIG)
 
 

@@ -31,7 +31,21 @@ from msclnet.tracking.publish import publish
 from msclnet.tracking.server import TrackingError, prepare
 from tests.conftest import ROOT
 from tests.datasets import trees
-from tests.results.files import BEGAN, END, EPOCHS, HOW, POINTS, WHOLE, epoch, scored, start, step, system, train
+from tests.results.files import (
+    BEGAN,
+    END,
+    EPOCHS,
+    HOW,
+    POINTS,
+    WHOLE,
+    epoch,
+    scored,
+    start,
+    step,
+    system,
+    train,
+    validated,
+)
 
 DEAD = "http://127.0.0.1:9"  # the discard port: nobody answers
 
@@ -73,7 +87,7 @@ def expected_points(lines: list[dict[str, Any]] = WHOLE) -> list[tuple[str, int,
     return sorted(
         (f"{'train' if line['kind'] == 'step' else line['kind']}/{name}", line["step"], value)
         for line in lines
-        if line["kind"] in ("step", "epoch", "system")
+        if line["kind"] in ("step", "epoch", "system", "validation")
         for name, value in line.items()
         if name not in ("kind", "time", "epoch", "step")
     )
@@ -102,6 +116,14 @@ def test_preparing_switches_to_write_ahead_logging_and_may_be_repeated(prepared:
     assert prepare(uri) == uri
     assert query(uri, "PRAGMA journal_mode") == [("wal",)]
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_a_validation_is_a_curve(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    lines = validated(30.0, 40.0, kept=2)
+    run_id = mirror(train(tmp_path, job, lines), uri)["run_id"]
+    assert stored_points(uri, run_id) == expected_points(lines)
+    sent = query(uri, f"select key, step, value from metrics where run_uuid = '{run_id}' and key like 'validation/%'")
+    assert set(sent) >= {("validation/mAP", 10, 30.0), ("validation/mAP", 20, 40.0), ("validation/rank1", 20, 20.0)}
 
 
 def test_sent_twice_each_point_is_there_once(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
@@ -287,6 +309,7 @@ def test_completing_adds_scores_and_files_once(
     note = parent.data.tags["mlflow.note.content"]
     assert "**Drawn stand-in: no result on the real set.**" in note
     assert "| msclnet | 2 | 65.00 (7.07) | 84.17 |" in note, "the mean, the spread, and the paper's number"
+    assert "paper's baselines select the best epoch by the test set; ours is the last epoch" in note
     assert "agw" not in note
 
     def artifacts(run_id: str, folder: str | None = None) -> list[str]:

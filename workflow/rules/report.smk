@@ -90,7 +90,7 @@ rule track:
 
 
 rule register:
-    """The best split's model of each method, in MLflow's registry."""
+    """One training's model of each method, in MLflow's registry."""
     input:
         record=f"{OUT}/tracking/{{set}}.json",
         models=files(layout.MODEL, CONFIG.run.methods),

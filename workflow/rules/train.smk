@@ -27,7 +27,7 @@ rule train:
         tasks_per_gpu=0,
     params:
         job=lambda wildcards: inline(job(wildcards)),
-        code=code("train", without=tuple(AROUND_TRAINING)),
+        code=lambda wildcards: code_of_training(job(wildcards)),
     shell:
         "python $SCRIPTS/launch.py --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} "
         "--threads {threads} --restarts $RESTARTS $SCRIPTS/train.py --job {params.job:q} "

@@ -6,20 +6,25 @@ after the other. The kernel releases a lock with the process that holds it, howe
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from msclnet.core.errors import DataError
+from msclnet.core.errors import DataError, StorageError
 
 PATIENCE = 5.0  # seconds until a process says what it waits for
 POLL = 0.2
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+MIB = 2**20
 
 
 @contextmanager
@@ -87,6 +92,78 @@ def sha256(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def storage(error: OSError, folder: Path) -> StorageError:
+    """What failed in writing to ``folder``, and what to do about it.
+
+    Args:
+        error: the failure.
+        folder: the folder, named where the failure names no file.
+
+    Returns:
+        The error for the user.
+    """
+    match error.errno:
+        case number if number in FULL:
+            remedy = f"{_free(folder) / MIB:.0f} MiB are free on its disk; free some there, or raise your quota"
+        case number if number in FORBIDDEN:
+            remedy = "make the folder writable for the user who runs this"
+        case _:
+            remedy = "see that the folder can be written, on a disk in order"
+    return StorageError(f"{error.filename or folder}: cannot be written ({error.strerror}): {remedy}")
+
+
+def require_room(folder: Path, size: int) -> None:
+    """Raises StorageError where the disk of a folder has less than ``size`` bytes free.
+
+    Args:
+        folder: the folder; it need not exist yet.
+        size: bytes to come.
+    """
+    if size > _free(folder):
+        raise _no_room(folder, size, _free(folder))
+
+
+def allocate(path: Path, size: int) -> None:
+    """Gives a file its room on the disk, before anything is written there through memory.
+
+    Args:
+        path: a file that exists; its content stays, zeros follow.
+        size: bytes that the file is to have.
+
+    Raises:
+        StorageError: the disk has less room, or the user's quota is less.
+        OSError: the file cannot be written.
+    """
+    free = _free(path.parent)
+    try:
+        with path.open("rb+") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+                    raise
+                for _ in range(file.seek(0, os.SEEK_END), size, MIB):  # a file system that promises nothing
+                    file.write(bytes(MIB))
+                file.truncate(size)
+                os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise _no_room(path.parent, size, free) from error
+
+
+def _no_room(folder: Path, size: int, free: int) -> StorageError:
+    return StorageError(
+        f"{folder}: {math.ceil(size / MIB)} MiB are needed there, {free // MIB} MiB are free; free some on its disk, "
+        "raise your quota, or choose a folder on another disk"
+    )
+
+
+def _free(folder: Path) -> int:
+    """Bytes free on the disk of a folder, which need not exist yet."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
 
 
 def _wait(path: Path, flags: int, seconds: float) -> int:

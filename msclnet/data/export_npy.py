@@ -46,10 +46,11 @@ def export_npy(
     images = {}
     for modality, name in NAMES.items():
         records = in_order(record for record in train if record.modality is modality)
-        final = out / f"train_{name}_resized_img.npy"
-        with atomic_write(final) as partial:
+        with atomic_write(out / f"train_{name}_resized_img.npy") as partial:
             write_images(records, root, partial, height, width, workers)
-        np.save(out / f"train_{name}_resized_label.npy", np.array([labels[r.identity] for r in records], np.int64))
-        np.save(out / f"train_{name}_resized_cam.npy", np.array([r.camera for r in records], np.int64))
+        vectors = {"label": [labels[record.identity] for record in records], "cam": [r.camera for r in records]}
+        for kind, values in vectors.items():
+            with atomic_write(out / f"train_{name}_resized_{kind}.npy") as partial, partial.open("wb") as file:
+                np.save(file, np.array(values, np.int64))
         images[name] = len(records)
     return images

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -13,11 +14,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
 from msclnet.cli import main
-from msclnet.core.errors import DataError
+from msclnet.core.errors import DataError, StorageError
 from msclnet.core.types import Modality
 from msclnet.data.images import decode
 from msclnet.data.pack import Pack, write_pack
@@ -245,6 +247,70 @@ def test_a_killed_packing_never_looks_whole_and_starts_again(root: Path, tmp_pat
     whole = packed(root, tmp_path / "whole")
     for path in whole.iterdir():
         assert path.read_bytes() == (tmp_path / "p" / path.name).read_bytes()
+
+
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """A disk that has ``free`` bytes."""
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
+
+
+def test_a_disk_without_room_is_said_before_an_image_is_read(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full(tmp_path, monkeypatch, 24 * 48 * 24 * 3 - 1)
+    with pytest.raises(StorageError, match=rf"^{tmp_path}/pack: 1 MiB are needed there, 0 MiB are free"):
+        packed(root, tmp_path / "pack")
+    assert not (tmp_path / "pack").exists()
+    full(tmp_path, monkeypatch, 24 * 48 * 24 * 3)
+    packed(root, tmp_path / "pack")
+    full(tmp_path, monkeypatch, 0)  # what is written over is room
+    packed(root, tmp_path / "pack")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_disk_that_fills_while_packing_ends_it_with_a_word(root: Path, tmp_path: Path, workers: int) -> None:
+    """A limit on the size of files stands for the full disk: EFBIG where that has ENOSPC."""
+    script = str(ROOT / "workflow/scripts/pack.py")
+    command = [sys.executable, script, "--set", "regdb", "--root", str(root), "--splits", "1", "--height", "288"]
+    command += ["--width", "144", "--workers", str(workers), "--out", str(tmp_path / "p")]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**19, 2**19))
+
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=limit)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert re.fullmatch(rf"error: {tmp_path}/p: 2 MiB are needed there, \d+ MiB are free; .*\n", found.stderr)
+    assert [path.name for path in (tmp_path / "p").iterdir()] == []
+
+
+def test_a_worker_that_is_killed_ends_the_packing_by_name(tmp_path: Path) -> None:
+    """As the kernel does it, for want of memory."""
+    Image.new("RGB", (600, 1200)).save(tmp_path / "big.png")
+    code = (
+        "import sys; from pathlib import Path; from msclnet.core.errors import UserError\n"
+        "from msclnet.core.files import atomic_write; from msclnet.core.types import ImageRecord\n"
+        "from msclnet.data.pack import write_images\n"
+        f"root = Path({str(tmp_path)!r}); records = [ImageRecord('big.png', 1, 1, 0)] * 20000\n"
+        "try:\n    with atomic_write(root / 'a.npy') as out: write_images(records, root, out, 72, 36, 2)\n"
+        "except UserError as error: sys.exit(f'error: {error}')"
+    )
+    packing = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (workers := [c for c in psutil.Process(packing.pid).children(recursive=True) if _works(c, packing.pid)]):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(0.5)
+    workers[0].kill()
+    _, said = packing.communicate(timeout=60)
+    assert packing.returncode == 1
+    assert said.startswith(f"error: a worker at {tmp_path}/big.png was ended by SIGKILL: "), said
+    assert [path.name for path in tmp_path.iterdir()] == ["big.png"]
+
+
+def _works(process: psutil.Process, caller: int) -> bool:
+    """Whether it is a child of the server that starts a pool's processes."""
+    return process.ppid() != caller
 
 
 def test_the_fields_arrays(tmp_path: Path) -> None:

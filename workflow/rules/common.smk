@@ -85,6 +85,8 @@ def inline(section):
 MESSAGES = [
     "msclnet.core.errors",
     "msclnet.core.files",
+    "msclnet.core.array_file",
+    "msclnet.core.workers",
     "msclnet.core.torch_file",
     "msclnet.core.optional",
     "msclnet.cli",

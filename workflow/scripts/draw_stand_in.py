@@ -13,6 +13,7 @@ from msclnet.config import build, load, read_yaml, replace
 from msclnet.core.errors import UserError
 from msclnet.core.files import exclusive_lock
 from msclnet.datasets.table import SETS
+from msclnet.standin.drawing import DRAWN
 
 DEFAULT = str(Path(__file__).parents[2] / "config/config.yaml")
 
@@ -35,6 +36,7 @@ def main() -> None:
     if args.like:
         options = replace(options, like=args.like)
     with exclusive_lock(args.out):
+        (args.out / DRAWN).unlink(missing_ok=True)  # or what a killed run leaves would look whole
         data_set.draw(args.out, options, seed, args.workers)
 
 

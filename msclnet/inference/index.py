@@ -46,7 +46,8 @@ def exact(store: Store, queries: np.ndarray, modality: Modality, top: int) -> Hi
     best = Hits(np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32))
     for rows, features in store.blocks(store.rows(modality)):
         scores, places = torch.topk(torch.from_numpy(queries) @ torch.from_numpy(features).T, min(top, len(rows)))
-        best = _best(np.hstack((best.rows, rows[places])), np.hstack((best.scores, scores)), top)
+        found = rows[places.numpy()]  # a tensor of one number would be taken for that number
+        best = _best(np.hstack((best.rows, found)), np.hstack((best.scores, scores.numpy())), top)
     return best
 
 

@@ -111,3 +111,16 @@ def test_mistakes_end_with_a_word_and_status_1(
     with pytest.raises(SystemExit):
         search(folder, model, "--query", tmp_path / "absent.png", "--top", "0")
     assert "--top: found '0', expected a number of 1 or more" in capsys.readouterr().err
+
+
+def test_one_result_in_a_gallery_of_one(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    query, image = (sorted((folder / name).rglob("*.bmp"))[0] for name in ("Thermal", "Visible"))
+    (tmp_path / "one/visible").mkdir(parents=True)
+    shutil.copyfile(image, tmp_path / "one/visible/only.bmp")
+    for top in ("1", "10"):
+        for method in ("exact", "index"):
+            assert search(tmp_path / "one", model, "--query", query, "--top", top, "--method", method) == 0
+            (line,) = capsys.readouterr().out.splitlines()[1:]
+            assert line.endswith("one/visible/only.bmp")

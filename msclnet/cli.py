@@ -250,12 +250,12 @@ def _info(commands: Commands) -> None:
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    import yaml
+    from msclnet.core import yaml_text
 
     name, separator, value = text.partition("=")
     if not separator:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected NAME=VALUE")
-    return name, yaml.safe_load(value)
+    return name, yaml_text.read(value)
 
 
 def _positive(text: str) -> int:

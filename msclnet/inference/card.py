@@ -6,9 +6,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from msclnet.config import STAND_IN
+from msclnet.core import yaml_text
 from msclnet.core.files import atomic_write
 from msclnet.datasets.table import SETS
 from msclnet.evaluation.embedding import image_size
@@ -80,7 +79,7 @@ as implemented by msclnet; Apache-2.0.
 ## Configuration
 
 ```yaml
-{yaml.safe_dump(origin, sort_keys=False).strip()}
+{yaml_text.write(origin).strip()}
 ```
 """
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from msclnet.config import TrainJob, plain
+from msclnet.core import yaml_text
 from msclnet.core.files import atomic_write, exclusive_lock
 from msclnet.core.types import Batch
 from msclnet.data.loader import Recipe, TrainingImages
@@ -98,7 +98,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
         log = MetricsLog(work / METRICS, process, Progress(job.epochs * images.steps), state and state["record"])
         if process.first:
             with atomic_write(work / CONFIG) as partial:
-                partial.write_text(yaml.safe_dump(plain(job), sort_keys=False))
+                partial.write_text(yaml_text.write(plain(job)))
             outputs.place(CONFIG)  # the live mirror reads it
         checkpoints = Checkpointer(work, options.checkpoint_every, origin, process, stop)
         trainer = Trainer(learner, images, log, checkpoints, options.mirror if process.first else None)

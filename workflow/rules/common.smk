@@ -11,6 +11,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from msclnet import config as settings
+from msclnet.core import yaml_text
 from msclnet.core.errors import UserError
 from msclnet.core.registry import PLUGINS
 from msclnet.core.sources import Sources
@@ -22,7 +23,9 @@ from msclnet.results import captions, layout, shared, studies
 if not config["run"].get("name"):
     config["run"]["name"] = layout.experiment(workflow.overwrite_configfiles or [])
 try:
-    CONFIG = settings.build(settings.Config, config)
+    # Of --config Snakemake hands over words alone.
+    told = yaml_text.untyped(workflow.config_settings.config)
+    CONFIG = settings.build(settings.Config, settings.merge(config, told))
 except UserError as error:
     raise WorkflowError(f"configuration: {error}") from None
 
@@ -91,7 +94,7 @@ MESSAGES = [
     "msclnet.core.optional",
     "msclnet.cli",
 ]
-CHECKS = ["msclnet.config", "msclnet.core.section", "msclnet.core.registry"]
+CHECKS = ["msclnet.config", "msclnet.core.yaml_text", "msclnet.core.section", "msclnet.core.registry"]
 MACHINE = ["msclnet.launch", "msclnet.training.failure", "msclnet.training.progress", "msclnet.training.live_mirror"]
 UNDECISIVE = [*MESSAGES, *CHECKS, *MACHINE]
 # A training reads a pack: how a set is read, drawn and compared was decided before it or will be after it.

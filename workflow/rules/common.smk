@@ -68,7 +68,8 @@ EXPORTS = {
     "PROCESS_TIMEOUT": CONFIG.survival.timeout,
 }
 assignments = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in EXPORTS.items())
-shell.prefix(f"set -euo pipefail; export {assignments}; ")
+written_out = assignments.replace("{", "{{").replace("}", "}}")  # Snakemake formats a prefix
+shell.prefix(f"set -euo pipefail; export {written_out}; ")
 
 
 wildcard_constraints:

@@ -15,7 +15,7 @@ rule stand_in:
         seed=CONFIG.stand_in.seed,
         code=code("draw_stand_in", without=AROUND_DATA),
     shell:
-        "python $SCRIPTS/draw_stand_in.py --set {params.set} --options {params.options:q} --seed {params.seed} "
+        'python "$SCRIPTS/draw_stand_in.py" --set {params.set} --options {params.options:q} --seed {params.seed} '
         "--out $(dirname {output}) --workers {threads} > {log} 2>&1"
 
 
@@ -38,7 +38,7 @@ rule check_data:
         real=packed(lambda config, name: "--real" if shared.held_to_the_real(config, name) else ""),
         code=code("check_data", without=AROUND_DATA),
     shell:
-        "python $SCRIPTS/check_data.py --set {params.set} --root {params.root:q} --splits {params.splits} "
+        'python "$SCRIPTS/check_data.py" --set {params.set} --root {params.root:q} --splits {params.splits} '
         "{params.real} --out {output} > {log} 2>&1"
 
 
@@ -69,7 +69,7 @@ rule pack:
         on_bad_image=CONFIG.data.on_bad_image,
         code=code("pack", without=AROUND_DATA),
     shell:
-        "python $SCRIPTS/pack.py --set {params.set} --root {params.root:q} --splits {params.splits} {params.real} "
+        'python "$SCRIPTS/pack.py" --set {params.set} --root {params.root:q} --splits {params.splits} {params.real} '
         "--height {params.height} --width {params.width} --on-bad-image {params.on_bad_image} "
         "--out $(dirname {output.manifest}) --workers {threads} > {log} 2>&1"
 

@@ -27,7 +27,7 @@ for name in CONFIGURED:
             rerank=RERANK,
             code=code("evaluate"),
         shell:
-            "python $SCRIPTS/evaluate.py --set {params.set} --root {params.root:q} --features {input.features} "
+            'python "$SCRIPTS/evaluate.py" --set {params.set} --root {params.root:q} --features {input.features} '
             "{params.options} {params.rerank} > {log} 2>&1"
 
 
@@ -66,5 +66,5 @@ rule aggregate:
         words=caption_words,
         code=code("aggregate"),
     shell:
-        "python $SCRIPTS/aggregate.py --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
+        'python "$SCRIPTS/aggregate.py" --set {wildcards.set} --data {params.data:q} --methods {params.methods} '
         "--scores {input} --trials {output.trials} --summary {output.summary} --page {output.page} > {log} 2>&1"

@@ -25,7 +25,7 @@ rule plot:
         more=drawn_from("more"),
         code=lambda wildcards: code_of_figure(wildcards.figure),
     shell:
-        "python $SCRIPTS/plot.py {wildcards.figure} --set {wildcards.set} --data {params.data:q} "
+        'python "$SCRIPTS/plot.py" {wildcards.figure} --set {wildcards.set} --data {params.data:q} '
         "--methods {params.methods} --inputs {input.files} {params.more} --out {output.figure} > {log} 2>&1"
 
 
@@ -72,7 +72,7 @@ rule explain:
         seed=CONFIG.seed,
         code=code("explain"),
     shell:
-        "python $SCRIPTS/explain.py --set {wildcards.set} --methods {params.methods} --models {input.models} "
+        'python "$SCRIPTS/explain.py" --set {wildcards.set} --methods {params.methods} --models {input.models} '
         "--features {input.features} --pack $(dirname {input.pack}) --queries {params.queries} --seed {params.seed} "
         "--ranked {output.ranked} --activation {output.activation} > {log} 2>&1"
 
@@ -102,7 +102,7 @@ rule track:
         trainings=lambda wildcards: folders(wildcards.set, METHODS),
         code=code("track"),
     shell:
-        'python $SCRIPTS/track.py --uri={params.uri:q} --experiment "$EXPERIMENT" --set {wildcards.set} --data {params.data:q} '
+        'python "$SCRIPTS/track.py" --uri={params.uri:q} --experiment "$EXPERIMENT" --set {wildcards.set} --data {params.data:q} '
         "--methods {params.methods} --trainings {params.trainings} --tables {input.tables} --figures {input.figures} "
         "--pack $(dirname {input.pack}) --out {output} > {log} 2>&1"
 
@@ -128,6 +128,6 @@ rule register:
         trainings=lambda wildcards: folders(wildcards.set, CONFIG.run.methods),
         code=code("register"),
     shell:
-        'python $SCRIPTS/register.py --uri={params.uri:q} --experiment "$EXPERIMENT" --set {wildcards.set} '
+        'python "$SCRIPTS/register.py" --uri={params.uri:q} --experiment "$EXPERIMENT" --set {wildcards.set} '
         "--data {params.data:q} --methods {params.methods} --trainings {params.trainings} --record {input.record} "
         "--out {output} > {log} 2>&1"

@@ -28,10 +28,10 @@ rule score_study:
         options=evaluation(STUDIED),
         code=code("features", "evaluate"),
     shell:
-        "python $SCRIPTS/launch.py --device {resources.device} --threads {threads} $SCRIPTS/features.py "
+        'python "$SCRIPTS/launch.py" --device {resources.device} --threads {threads} "$SCRIPTS/features.py" '
         "--model {input.models} --pack $(dirname {input.pack}) --split {params.split} "
         "--batch {params.batch} --threads {params.threads} --out {output.features} > {log} 2>&1 && "
-        "python $SCRIPTS/evaluate.py --set {params.set} --root {params.root:q} --features {output.features} "
+        'python "$SCRIPTS/evaluate.py" --set {params.set} --root {params.root:q} --features {output.features} '
         "{params.options} >> {log} 2>&1"
 
 
@@ -60,7 +60,7 @@ rule ablation:
         losses=inline(COMPLETE_LOSSES),
         code=code("study"),
     shell:
-        "python $SCRIPTS/study.py {params.study} --studies {params.studies:q} --losses {params.losses:q} "
+        'python "$SCRIPTS/study.py" {params.study} --studies {params.studies:q} --losses {params.losses:q} '
         "--data {params.data:q} --scores {input.scores} --out {output.table} > {log} 2>&1"
 
 
@@ -114,5 +114,5 @@ rule plot_study:
         method=CONFIG.studies.method,
         code=code_of_figure("studies"),
     shell:
-        "python $SCRIPTS/plot.py {wildcards.study} --set {params.set} --data {params.data:q} "
+        'python "$SCRIPTS/plot.py" {wildcards.study} --set {params.set} --data {params.data:q} '
         "--methods {params.method} --inputs {input} --out {output.figure} > {log} 2>&1"

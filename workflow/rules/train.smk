@@ -12,7 +12,7 @@ rule track_prepare:
         uri=CONFIG.tracking.uri,
         code=code("track_prepare"),
     shell:
-        "python $SCRIPTS/track_prepare.py --uri={params.uri:q} --out {output} > {log} 2>&1"
+        'python "$SCRIPTS/track_prepare.py" --uri={params.uri:q} --out {output} > {log} 2>&1'
 
 
 rule train:
@@ -47,8 +47,8 @@ rule train:
         job=lambda wildcards: inline(job(wildcards)),
         code=code("train", without=tuple(AROUND_TRAINING)),
     shell:
-        "python $SCRIPTS/launch.py --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} "
-        "--threads {threads} --restarts $RESTARTS $SCRIPTS/train.py --job {params.job:q} "
+        'python "$SCRIPTS/launch.py" --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} '
+        '--threads {threads} --restarts $RESTARTS "$SCRIPTS/train.py" --job {params.job:q} '
         "--pack $(dirname {input.pack}) --out $(dirname {output.model}) --code {params.code} "
         "$( (({resources.anew})) && echo --anew) --checkpoint-every $CHECKPOINT_EVERY --timeout $PROCESS_TIMEOUT "
         "--launcher $(({resources.nodes} == 1 ? PPID : 0)) "
@@ -108,6 +108,6 @@ rule features:
         flip="--flip" if CONFIG.evaluate.flip else "",
         code=code("features"),
     shell:
-        "python $SCRIPTS/launch.py --device {resources.device} --threads {threads} $SCRIPTS/features.py "
+        'python "$SCRIPTS/launch.py" --device {resources.device} --threads {threads} "$SCRIPTS/features.py" '
         "--model {input.model} --pack $(dirname {input.pack}) --split {wildcards.split} "
         "--batch {params.batch} --threads {params.threads} {params.flip} --out {output} > {log} 2>&1"

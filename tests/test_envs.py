@@ -55,7 +55,7 @@ def rules() -> dict[str, tuple[str, list[str]]]:
         if rule["frame"]:
             found[rule["like"]] = found[rule["frame"]]
             continue
-        environment = re.search(r'conda:\s+"\.\./\.\./envs/(\w+)\.yaml"', body)
+        environment = re.search(r'conda:\s+f"\{ENVS\}/(\w+)\.yaml"', body)
         assert environment, f"rule {rule['name']} has no conda environment"
         told = environment[1], re.findall(r"\$SCRIPTS/(\w+\.py)", body)
         names = [rule["name"]] if rule["name"] else [f"evaluate_{name}" for name in SETS.names()]  # one a data set

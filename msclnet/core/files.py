@@ -31,10 +31,10 @@ MIB = 2**20
 def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary name to write to, which becomes ``path``, on the disk, when all went well.
 
-    A failure takes it away again; what a kill leaves is overwritten by the next.
+    A failure takes it away again; what a kill leaves is overwritten by the next. A missing folder is made.
 
     Args:
-        path: the file to come, in a folder that exists.
+        path: the file to come.
 
     Yields:
         The temporary name, in the same folder.
@@ -43,6 +43,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         OSError: the file cannot be written.
     """
     partial = path.with_name(path.name + ".partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _wait(partial, os.O_RDWR | os.O_CREAT, math.inf)
     try:
         yield partial
@@ -55,6 +56,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise
     finally:
         os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text in UTF-8, whole or not at all.
+
+    Args:
+        path: the file to come.
+        text: its content.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with atomic_write(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 @contextmanager
@@ -114,6 +129,44 @@ def storage(error: OSError, folder: Path) -> StorageError:
     return StorageError(f"{error.filename or folder}: cannot be written ({error.strerror}): {remedy}")
 
 
+def require_file(path: Path) -> Path:
+    """Sees that a file can be written, before the work that it is for; its folder need not exist yet.
+
+    Args:
+        path: the file to come.
+
+    Returns:
+        The path.
+
+    Raises:
+        StorageError: a folder is in its place, or its own folder cannot be written to.
+    """
+    if os.path.isdir(path):
+        raise StorageError(f"{path}: a folder; expected a file to write: name one in it")
+    require_folder(path.parent)
+    return path
+
+
+def require_folder(path: Path) -> Path:
+    """Sees that a folder can be written to, or made, before the work that it is for.
+
+    Args:
+        path: the folder.
+
+    Returns:
+        The path.
+
+    Raises:
+        StorageError: a file is in its place or above it, or it cannot be written to.
+    """
+    existing = _existing(path)
+    if not existing.is_dir():
+        raise StorageError(f"{existing}: a file; expected a folder to write to: name another, or move the file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise StorageError(f"{existing}: cannot be written to; make it writable for this user, or name another folder")
+    return path
+
+
 def require_room(folder: Path, size: int) -> None:
     """Raises StorageError where the disk of a folder has less than ``size`` bytes free.
 
@@ -163,7 +216,12 @@ def _no_room(folder: Path, size: int, free: int) -> StorageError:
 
 def _free(folder: Path) -> int:
     """Bytes free on the disk of a folder, which need not exist yet."""
-    return shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that there is; where a file is above it, that file."""
+    return next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
 
 
 def _wait(path: Path, flags: int, seconds: float) -> int:

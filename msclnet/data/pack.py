@@ -22,6 +22,7 @@ from msclnet.core.errors import DataError
 from msclnet.core.files import atomic_write, require_room, sha256
 from msclnet.core.types import ImageRecord, Modality
 from msclnet.core.workers import divided
+from msclnet.data.depth import DeepRange
 from msclnet.data.images import decode
 from msclnet.datasets.base import Split
 
@@ -40,11 +41,13 @@ def write_pack(
     width: int,
     workers: int,
     on_bad_image: Literal["stop", "skip"] = "stop",
+    deep_range: DeepRange | None = None,
 ) -> None:
     """Packs every image of ``splits`` once, as RGB resized by LANCZOS to ``height`` x ``width`` pixels.
 
     The bytes do not depend on ``workers``; each worker holds one image at a time. An image that cannot be read stops
-    the packing with its name, or, ``skip``, is left out and listed under ``skipped`` in pack.json.
+    the packing with its name, or, ``skip``, is left out and listed under ``skipped`` in pack.json. Grey images of more
+    than 8 bits are mapped by ``deep_range``, which pack.json records, see ``to_grey``.
 
     Raises DataError for the first such image, or when skipping leaves an identity without images of a modality;
     StorageError where the disk has no room for them, before the first is read; WorkerDied.
@@ -58,7 +61,7 @@ def write_pack(
     skipped: dict[ImageRecord, str] = {}
     for modality, ordered in packed.items():
         with atomic_write(out / FILES[modality]) as partial:
-            bad = write_images(ordered, root, partial, height, width, workers, on_bad_image)
+            bad = write_images(ordered, root, partial, height, width, workers, on_bad_image, deep_range)
             skipped |= {ordered[row]: reason for row, reason in bad.items()}
         packed[modality] = [record for record in ordered if record not in skipped]
     splits = {number: _without(split, skipped) for number, split in splits.items()}
@@ -79,6 +82,8 @@ def write_pack(
         "skipped": {record.path: reason for record, reason in skipped.items()},
         "sha256": {name: sha256(out / name) for name in (*FILES.values(), INDEX, SPLITS)},
     }
+    if deep_range:
+        manifest["deep_range"] = list(deep_range)
     with atomic_write(out / MANIFEST) as partial:
         partial.write_text(json.dumps(manifest, indent=2) + "\n")
 
@@ -148,6 +153,7 @@ def write_images(
     width: int,
     workers: int,
     on_bad_image: Literal["stop", "skip"] = "stop",
+    deep_range: DeepRange | None = None,
 ) -> dict[int, str]:
     """Writes the images as one uint8 array ``[N, height, width, 3]`` to the .npy file ``out``.
 
@@ -156,7 +162,7 @@ def write_images(
     """
     array_file.create(out, np.uint8, (len(records), height, width, 3))  # the workers write into it, each its own rows
     rows = [(row, root / record.path) for row, record in enumerate(records)]
-    write = functools.partial(_write_rows, out, height, width, on_bad_image)
+    write = functools.partial(_write_rows, out, height, width, deep_range, on_bad_image)
     bad: dict[int, str] = {}
     name = out.name.split(".")[0]
     shown, done = time.monotonic(), 0
@@ -173,7 +179,12 @@ def write_images(
 
 
 def _write_rows(
-    out: Path, height: int, width: int, on_bad_image: str, rows: Iterator[tuple[int, Path]]
+    out: Path,
+    height: int,
+    width: int,
+    deep_range: DeepRange | None,
+    on_bad_image: str,
+    rows: Iterator[tuple[int, Path]],
 ) -> tuple[int, dict[int, str]]:
     """How many rows there were, and the reason for each that is left out."""
     target = array_file.open_to_write(out)
@@ -182,7 +193,7 @@ def _write_rows(
     for row, path in rows:
         count += 1
         try:
-            target[row] = decode(path, height, width)
+            target[row] = decode(path, height, width, deep_range)
         except DataError as error:
             if on_bad_image == "stop":
                 raise

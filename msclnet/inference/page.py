@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
+import os
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
-from msclnet.core.files import atomic_write
+from msclnet.core.files import write_text
 from msclnet.data.images import read_rgb
 from msclnet.inference.gallery import Answer
 
@@ -51,8 +52,7 @@ def write_page(path: Path, answers: Sequence[Answer], model: str, gallery: Path)
 not in the gallery.</p></footer>
 </html>
 """
-    with atomic_write(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _section(answer: Answer, gallery: Path) -> str:
@@ -68,6 +68,11 @@ def _section(answer: Answer, gallery: Path) -> str:
 {hits}
 </ol></div>
 </section>"""
+
+
+def escape(text: str) -> str:
+    """A text for a page, also a name of bytes that are not UTF-8."""
+    return html.escape(os.fsencode(text).decode("utf-8", "backslashreplace"))
 
 
 def _name(answer: Answer) -> str:

@@ -124,3 +124,31 @@ def test_one_result_in_a_gallery_of_one(
             assert search(tmp_path / "one", model, "--query", query, "--top", top, "--method", method) == 0
             (line,) = capsys.readouterr().out.splitlines()[1:]
             assert line.endswith("one/visible/only.bmp")
+
+
+def test_a_query_whose_name_is_not_utf_8_is_on_the_page(folder: Path, model: Path, tmp_path: Path) -> None:
+    image = sorted((folder / "Thermal").rglob("*.bmp"))[0]
+    query = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.bmp")
+    shutil.copyfile(image, query)
+    assert search(folder, model, "--query", query, "--query-modality", "infrared", "--out", tmp_path / "x.html") == 0
+    assert "caf\\xe9.bmp" in (tmp_path / "x.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--cache", "{0}/file"], "{0}/file: a file; expected a folder to write to"),
+        (["--out", "{0}/file/x.html"], "{0}/file: a file; expected a folder to write to"),
+        (["--out", "{0}"], "{0}: a folder; expected a file to write"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_embedded(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list[str], said: str
+) -> None:
+    (tmp_path / "file").touch()
+    query = sorted((folder / "Thermal").rglob("*.bmp"))[0]
+    assert search(folder, model, "--query", query, *(word.format(tmp_path) for word in arguments)) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"error: {said.format(tmp_path)}")
+    assert not (tmp_path / "cache").exists()

@@ -53,6 +53,14 @@ if not workflow.remote_exec:
     for warning in PLAN.warnings({name: CONFIG.data.of(name).processes for name in CONFIG.run.sets}):
         logger.warning(warning)
 
+
+def literally(text):
+    """A text for Snakemake to format: a brace in the path of a checkout is no wildcard."""
+    return str(text).replace("{", "{{").replace("}", "}}")
+
+
+ENVS = literally(ROOT / "envs")
+
 # What every job's shell knows. The scripts import msclnet from this checkout in every environment, conda's included, which
 # it is not installed into. Where a training is mirrored to and how it survives are no parameters of it: a change retrains
 # nothing.
@@ -68,8 +76,7 @@ EXPORTS = {
     "PROCESS_TIMEOUT": CONFIG.survival.timeout,
 }
 assignments = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in EXPORTS.items())
-written_out = assignments.replace("{", "{{").replace("}", "}}")  # Snakemake formats a prefix
-shell.prefix(f"set -euo pipefail; export {written_out}; ")
+shell.prefix(literally(f"set -euo pipefail; export {assignments}; "))
 
 
 wildcard_constraints:
@@ -91,6 +98,7 @@ MESSAGES = [
     "msclnet.core.files",
     "msclnet.core.array_file",
     "msclnet.core.workers",
+    "msclnet.core.command",
     "msclnet.core.torch_file",
     "msclnet.core.optional",
     "msclnet.cli",

@@ -19,7 +19,7 @@ for name in CONFIGURED:
         benchmark:
             f"{OUT}/benchmarks/evaluate_{name}_{{method}}.tsv"
         conda:
-            "../../envs/train.yaml"
+            f"{ENVS}/train.yaml"
         params:
             set=name,
             root=shared.root(CONFIG, name),
@@ -59,7 +59,7 @@ rule aggregate:
     benchmark:
         f"{OUT}/benchmarks/aggregate_{{set}}.tsv"
     conda:
-        "../../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     params:
         data=data_label,
         methods=METHODS,

@@ -17,7 +17,7 @@ rule plot:
     wildcard_constraints:
         figure="|".join(figure for figure in FIGURES if figure not in PHOTOGRAPHS),
     conda:
-        "../../envs/report.yaml"
+        f"{ENVS}/report.yaml"
     params:
         data=data_label,
         methods=drawn_from("methods"),
@@ -65,7 +65,7 @@ rule explain:
     benchmark:
         f"{OUT}/benchmarks/explain_{{set}}.tsv"
     conda:
-        "../../envs/train.yaml"
+        f"{ENVS}/train.yaml"
     params:
         methods=CONFIG.run.methods,
         queries=CONFIG.figures.queries,
@@ -94,7 +94,7 @@ rule track:
     benchmark:
         f"{OUT}/benchmarks/track_{{set}}.tsv"
     conda:
-        "../../envs/report.yaml"
+        f"{ENVS}/report.yaml"
     params:
         uri=CONFIG.tracking.uri,
         data=data_label,
@@ -120,7 +120,7 @@ rule register:
     benchmark:
         f"{OUT}/benchmarks/register_{{set}}.tsv"
     conda:
-        "../../envs/train.yaml"
+        f"{ENVS}/train.yaml"
     params:
         uri=CONFIG.tracking.uri,
         data=data_label,

@@ -13,7 +13,7 @@ rule score_study:
     wildcard_constraints:
         variant="|".join(map(re.escape, VARIANTS)),
     conda:
-        "../../envs/train.yaml"
+        f"{ENVS}/train.yaml"
     threads: PLAN.embedding_cores
     resources:
         device=PLAN.embedding_device,
@@ -51,7 +51,7 @@ rule ablation:
     benchmark:
         f"{OUT}/benchmarks/ablation.tsv"
     conda:
-        "../../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     params:
         study="ablation",
         studies=inline(CONFIG.studies),
@@ -106,7 +106,7 @@ rule plot_study:
     wildcard_constraints:
         study="ablation|sensitivity",
     conda:
-        "../../envs/report.yaml"
+        f"{ENVS}/report.yaml"
     params:
         set=STUDIED,
         data=settings.data_label(CONFIG, STUDIED),

@@ -7,7 +7,7 @@ rule track_prepare:
     benchmark:
         "results/benchmarks/track_prepare.tsv"
     conda:
-        "../../envs/report.yaml"
+        f"{ENVS}/report.yaml"
     params:
         uri=CONFIG.tracking.uri,
         code=code("track_prepare"),
@@ -29,7 +29,7 @@ rule train:
     benchmark:
         "results/benchmarks/train_{folder}.tsv"
     conda:
-        "../../envs/train.yaml"
+        f"{ENVS}/train.yaml"
     threads: lambda wildcards: PLAN.cores_of(job(wildcards).processes)
     # No parameters: what a training ran on is no reason to run it again. From `gres` on they are Slurm's. The process that
     # launches a training, without which it ends, is only to be seen from its own node.
@@ -66,7 +66,7 @@ rule collect:
     wildcard_constraints:
         method="|".join(map(re.escape, CONFIG.run.methods)),
     conda:
-        "../../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     params:
         folder=HERE.training("{set}", "{method}", "{split}"),
     shell:
@@ -96,7 +96,7 @@ rule features:
     benchmark:
         f"{OUT}/benchmarks/features_{{set}}_{{method}}_split{{split}}.tsv"
     conda:
-        "../../envs/train.yaml"
+        f"{ENVS}/train.yaml"
     threads: PLAN.embedding_cores
     resources:
         device=PLAN.embedding_device,

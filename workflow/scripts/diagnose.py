@@ -7,11 +7,9 @@ Without --model the network is the one before its first step.
 """
 
 import argparse
-import sys
-from pathlib import Path
 
 from msclnet.config import TrainJob, build, read_yaml
-from msclnet.core.errors import UserError
+from msclnet.core.command import run, source
 from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.model.files import load_model
@@ -24,8 +22,8 @@ from msclnet.training.trainer import recipe
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--job", required=True, help="the config.yaml beside a training's model, or {...} inline")
-    parser.add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
-    parser.add_argument("--model", type=Path, help="model.pt of that training (default: before its first step)")
+    parser.add_argument("--pack", required=True, type=source, help="the folder that pack.py wrote")
+    parser.add_argument("--model", type=source, help="model.pt of that training (default: before its first step)")
     parser.add_argument("--batches", type=int, default=8, help="looked at (default: 8)")
     args = parser.parse_args()
     job = build(TrainJob, read_yaml(args.job))
@@ -38,7 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -9,15 +9,16 @@ and track.py sends all later.
 import argparse
 import json
 import sys
-from pathlib import Path
 
+from msclnet.core.command import output, run
+from msclnet.core.files import write_text
 from msclnet.tracking.server import TrackingError, prepare
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--uri", required=True, help="tracking URI; '': mlflow.db in the working directory")
-    parser.add_argument("--out", required=True, type=Path, help="the JSON to write")
+    parser.add_argument("--out", required=True, type=output, help="the JSON to write")
     args = parser.parse_args()
     try:
         prepare(args.uri)
@@ -25,9 +26,8 @@ def main() -> None:
     except TrackingError as error:
         print(f"warning: {error}. The trainings go on; track.py sends them later", file=sys.stderr)
         ready = {"ready": False, "error": str(error)}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(ready, indent=2) + "\n")
+    write_text(args.out, json.dumps(ready, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

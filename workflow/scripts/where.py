@@ -9,13 +9,13 @@ set, of all experiments.
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from msclnet.config import merge, read_yaml
 from msclnet.core import yaml_text
-from msclnet.core.errors import ConfigError, UserError
+from msclnet.core.command import run
+from msclnet.core.errors import ConfigError
 from msclnet.results.captions import spread
 from msclnet.results.layout import DEFAULT, Layout, experiment
 from msclnet.results.scores import HEADLINE
@@ -91,7 +91,4 @@ def print_results(layout: Layout) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -206,12 +206,13 @@ def _search(commands: Commands) -> None:
     search.add_argument(
         "--cache", metavar="DIR", type=output_folder, help="where features are kept (default: ~/.cache/msclnet)"
     )
+    _deep_range(search)
 
     def run(args: argparse.Namespace) -> int:
         from msclnet.inference.search import search
 
-        among, modality = args.among, (args.gallery_modality, args.query_modality)
-        search(args.model, args.gallery, args.query, args.top, *modality, among, args.method, args.cache, args.out)
+        how = (args.gallery_modality, args.query_modality, args.among, args.method, args.cache, args.out)
+        search(args.model, args.gallery, args.query, args.top, *how, args.deep_range)
         return 0
 
     search.set_defaults(run=run)

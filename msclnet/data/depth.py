@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from msclnet.core.errors import DataError
+from msclnet.core.errors import ConfigError, DataError
 
 DeepRange = tuple[float, float]  # what becomes black, and what becomes white
 LIKELY = ((1.0, "0 1"), (4095.0, "0 4095"), (16383.0, "0 16383"), (65535.0, "0 65535"))
@@ -34,6 +34,7 @@ def to_grey(image: Image.Image, path: Path, deep_range: DeepRange | None) -> Ima
 
     Raises:
         DataError: no range is stated, or a value is not finite.
+        ConfigError: the range is empty.
     """
     values = np.asarray(image).astype(np.float64)
     if not np.isfinite(values).all():
@@ -46,4 +47,6 @@ def to_grey(image: Image.Image, path: Path, deep_range: DeepRange | None) -> Ima
             f"data.deep_range, or --deep-range {likely}, say; or make the images 8 bits first"
         )
     low, high = deep_range
+    if not low < high:
+        raise ConfigError(f"deep range: black at {low:g} and white at {high:g}; expected black below white")
     return Image.fromarray(np.rint((values - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8))

@@ -132,6 +132,19 @@ class Pack:
             raise DataError(f"{self.folder}: has no split {split}; it holds {', '.join(self.splits)}. Pack that split")
         return np.array(self.splits[str(split)][part][modality.name.lower()], np.int64)
 
+    def require_size(self, size: tuple[int, int] | None, whose: str) -> None:
+        """Raises DataError where the images are not of ``size``, height and width; None fits any.
+
+        ``whose`` says of what the size is, in the message: ``the model``.
+        """
+        if size not in (None, (self.height, self.width)):
+            height, width = size
+            raise DataError(
+                f"{self.folder}: images of {self.height} x {self.width} pixels, and {whose} is of {height} x {width}; "
+                f"pack the set at that size: workflow/scripts/pack.py --height {height} --width {width}, or "
+                f"data.height and data.width of the configuration"
+            )
+
     def verify(self) -> dict[str, str]:
         """The sha256 of each file; raises DataError naming one whose content is not what was packed."""
         digests = _manifest(self.folder)["sha256"]

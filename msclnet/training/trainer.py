@@ -65,7 +65,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
         options: how the training is run; by default as ``Options`` says.
 
     Raises:
-        DataError: what lies there is of another configuration, or the pack is corrupt.
+        DataError: what lies there is of another configuration, or the pack is corrupt or of another size.
         ConfigError: the batch does not fit the data or the processes.
         NonFiniteLoss: a term of the objective is not a finite number.
         NotFinite: a weight, or what is kept of its gradients, is not a finite number.
@@ -84,6 +84,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
     ):
         allow_tf32(job.train.tf32)
         pack = Pack.open(pack_folder)
+        pack.require_size((job.height, job.width), "the training")
         origin = plain(job) | {"pack": pack.verify() if process.first else None}
         outputs = OutputFiles(work, folder, origin, options.code)
         if options.anew and process.first:

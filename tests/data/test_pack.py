@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from msclnet.cli import main
-from msclnet.core.errors import DataError, StorageError
+from msclnet.core.errors import ConfigError, DataError, StorageError
 from msclnet.core.types import Modality
 from msclnet.data.images import decode
 from msclnet.data.pack import Pack, write_pack
@@ -107,6 +107,12 @@ def test_grey_of_more_than_8_bits_is_mapped_by_the_range_or_refused(
     assert tuple(pixels[row, 0, 0] for row in (4, 24, 44)) == greys
     with pytest.raises(DataError, match=rf"{path}: grey values from .*, more than 8 bits; state what is black.*deep_"):
         decode(path, 48, 24)
+
+
+def test_black_is_below_white(tmp_path: Path) -> None:
+    Image.fromarray(np.full((48, 24), 7, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(ConfigError, match="black at 5 and white at 5; expected black below white"):
+        decode(tmp_path / "deep.png", 48, 24, (5, 5))
 
 
 def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:

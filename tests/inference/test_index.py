@@ -101,3 +101,23 @@ def test_every_shape_with_a_one_in_it(
         assert found.rows.shape == found.scores.shape == (queries, min(top, images))
         assert np.allclose(found.scores, best, atol=1e-6)
         assert all(len(set(rows)) == len(rows) for rows in found.rows.tolist())
+
+
+@pytest.mark.parametrize("other", ["text", "cut off", "another dimension", "another kind"])
+def test_a_damaged_index_is_made_anew(store: Store, tmp_path: Path, other: str) -> None:
+    import faiss
+
+    truth = Index(store, VISIBLE).search(QUERIES, 10)
+    file = store.file("visible", ".faiss")
+    match other:
+        case "text":
+            file.write_bytes(b"no index" * 100)
+        case "cut off":
+            file.write_bytes(file.read_bytes()[:-1000])
+        case "another dimension":
+            index = faiss.index_factory(8, "PCA4,IVF1,SQ8")
+            index.train(np.random.default_rng(0).random((64, 8), np.float32))
+            faiss.write_index(index, str(file))
+        case "another kind":
+            faiss.write_index(faiss.IndexFlatL2(DIMENSION), str(file))
+    assert np.array_equal(Index(store, VISIBLE).search(QUERIES, 10).rows, truth.rows)

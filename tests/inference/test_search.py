@@ -70,7 +70,7 @@ def test_the_page_holds_its_pictures_and_asks_no_network(folder: Path, model: Pa
     Image.new("I;16", (300, 700), 40_000).save(strange)
     queries = sorted((folder / "Thermal").rglob("*.bmp"))[:2]
     page = tmp_path / "page.html"
-    assert search(folder, model, "--query", *queries, "--top", "13", "--out", page) == 0
+    assert search(folder, model, "--query", *queries, "--top", "13", "--out", page, "--deep-range", "0", "65535") == 0
     text = page.read_text()
     assert "http" not in text.replace("http-equiv", "")
     assert "url(" not in text

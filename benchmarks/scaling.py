@@ -22,6 +22,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from msclnet.config import TrainJob, load, replace, train_job
+from msclnet.core import array_file
 from msclnet.core.types import Batch, Modality, Outputs
 from msclnet.training.gather import gather
 from msclnet.training.learner import Learner, build_network
@@ -96,9 +97,8 @@ def reading(job: TrainJob, images: int = 2000, pairs: int = 32) -> None:
     """A batch's pixels out of a memory map that lies in memory, as a pack's does after the first epoch."""
     shape = (images, job.height, job.width, 3)
     rng = np.random.default_rng(0)
-    with tempfile.TemporaryFile() as file:
-        file.truncate(int(np.prod(shape)))
-        pixels = np.memmap(file, np.uint8, "r+", shape=shape)
+    with tempfile.TemporaryDirectory() as folder:
+        pixels = array_file.create(Path(folder, "pixels.npy"), np.uint8, shape)
         pixels[:] = 1
         seconds = cpu_time(lambda: [pixels[rng.integers(0, images, pairs)] for _ in Modality], 50)
     print(f"reading a batch of {2 * pairs} images: {1000 * seconds:.1f} ms, {2 * pairs / seconds:.0f} images/s")

@@ -8,10 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import metadata
-from pathlib import Path
 from typing import Any, NoReturn
 
-from msclnet.core.errors import UserError
+from msclnet.core.command import output, output_folder, source, status
 
 SET = "the data set's name, as under `data` in the configuration"
 Commands = argparse._SubParsersAction
@@ -29,15 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _search(commands)
     _export(commands)
     _info(commands)
-    args = parser.parse_args(arguments)
-    try:
+
+    def run() -> int:
+        args = parser.parse_args(arguments)
         return args.run(args)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # whoever reads, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's own last flush fails
-        return 0
+
+    return status(run)
 
 
 class _Version(argparse.Action):
@@ -59,14 +55,19 @@ def _check_data(commands: Commands) -> None:
         "amiss, with its remedy. Exits 1 if anything is.",
     )
     parser.add_argument("set", metavar="SET", help=SET)
-    parser.add_argument("root", metavar="ROOT", type=Path, help="the set's folder")
+    parser.add_argument("root", metavar="ROOT", type=source, help="the set's folder")
     parser.add_argument("--splits", type=int, nargs="+", default=[], help="of a set that has several (default: all)")
     parser.add_argument("--any-size", action="store_true", help="the numbers need not be the real set's: a stand-in")
+    parser.add_argument("--thorough", action="store_true", help="read every image, too, as packing will; minutes")
+    _deep_range(parser)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
 
     def run(args: argparse.Namespace) -> int:
+        from msclnet.data.check import with_files
         from msclnet.datasets.table import SETS
 
         found = SETS.get(args.set).survey(args.root, tuple(args.splits), real=not args.any_size)
+        found = with_files(found, args.root, thorough=args.thorough, workers=args.workers, deep_range=args.deep_range)
         print(found)
         return 1 if found.problems else 0
 
@@ -81,8 +82,9 @@ def _export_npy(commands: Commands) -> None:
         "preprocessing scripts do.",
     )
     parser.add_argument("set", metavar="SET", help=SET)
-    parser.add_argument("root", metavar="ROOT", type=Path, help="the set's folder")
-    parser.add_argument("out", metavar="OUT", type=Path, help="the folder to write")
+    parser.add_argument("root", metavar="ROOT", type=source, help="the set's folder")
+    parser.add_argument("out", metavar="OUT", type=output_folder, help="the folder to write")
+    _deep_range(parser)
     parser.add_argument("--split", type=int, help="whose training images, where there are several (default: the one)")
     parser.add_argument("--height", type=int, default=288, help="pixels (default: 288)")
     parser.add_argument("--width", type=int, default=144, help="pixels (default: 144)")
@@ -93,8 +95,9 @@ def _export_npy(commands: Commands) -> None:
         from msclnet.data.export_npy import export_npy
         from msclnet.datasets.table import SETS
 
-        size, how = (args.height, args.width), {"split": args.split, "real": not args.any_size}
-        images = export_npy(SETS.get(args.set), args.root, args.out, *size, args.workers, **how)
+        how: dict[str, Any] = {"split": args.split, "real": not args.any_size, "deep_range": args.deep_range}
+        where = SETS.get(args.set), args.root, args.out
+        images = export_npy(*where, args.height, args.width, args.workers, **how)
         print(f"{args.out}: " + ", ".join(f"{count:,} {name}" for name, count in images.items()))
         return 0
 
@@ -108,7 +111,7 @@ def _evaluate(commands: Commands) -> None:
         description="Scores stored features. FILE holds features [N, D] (compared by cosine), identities, cameras, "
         "modality (0 visible, 1 infrared) and paths, each [N]; or it is a features.npz of this project.",
     )
-    parser.add_argument("--features", metavar="FILE", required=True, type=Path, help="an .npz, see above")
+    parser.add_argument("--features", metavar="FILE", required=True, type=source, help="an .npz, see above")
     parser.add_argument("--data", metavar="SET", required=True, help=f"whose protocol: {SET}")
     parser.add_argument("--feature", choices=("bn", "pooled"), default="bn", help="of a features.npz (default: bn)")
     chosen = parser.add_argument_group("the comparison", "Each where the set's protocol has it; another is refused.")
@@ -116,7 +119,7 @@ def _evaluate(commands: Commands) -> None:
     chosen.add_argument("--mode", help="which cameras are searched: all or indoor (default: all)")
     chosen.add_argument("--shots", type=int, help="gallery images of each identity and camera: 1 or 10 (default: 1)")
     chosen.add_argument("--protocol", help="how galleries are drawn: community or official (default: community)")
-    chosen.add_argument("--permutations", metavar="FILE", type=Path, help="the set's own draws, for the official way")
+    chosen.add_argument("--permutations", metavar="FILE", type=source, help="the set's own draws, for the official way")
     chosen.add_argument("--draws", type=int, help="galleries that are drawn (default: 10)")
     chosen.add_argument(
         "--setting", metavar="NAME=VALUE", nargs="+", default=[], type=_setting, help="any other of the set's settings"
@@ -148,9 +151,9 @@ def _import_agw(commands: Commands) -> None:
         "the same features. Nothing in the file is executed.",
     )
     parser.add_argument(
-        "file", metavar="FILE", type=Path, help="the checkpoint, e.g. <set>_agw_p4_n8_lr_0.1_seed_0_best.t"
+        "file", metavar="FILE", type=source, help="the checkpoint, e.g. <set>_agw_p4_n8_lr_0.1_seed_0_best.t"
     )
-    parser.add_argument("--out", metavar="MODEL", required=True, type=Path, help="the model.pt to write")
+    parser.add_argument("--out", metavar="MODEL", required=True, type=output, help="the model.pt to write")
     parser.add_argument(
         "--method",
         choices=("agw", "base"),
@@ -177,11 +180,13 @@ def _search(commands: Commands) -> None:
         "the one stated, else the one a folder on its path is named for (visible, rgb, infrared, thermal, nir, cam3, "
         "...), else the one its colours show; what that left uncertain is said.",
     )
-    search.add_argument("--model", required=True, type=Path, help="model.pt of a training, or of an import")
-    search.add_argument("--gallery", metavar="DIR", required=True, type=Path, help="the folder of images, at any depth")
-    search.add_argument("--query", metavar="IMG", required=True, nargs="+", type=Path, help="the images to look for")
+    search.add_argument("--model", required=True, type=source, help="model.pt of a training, or of an import")
+    search.add_argument(
+        "--gallery", metavar="DIR", required=True, type=source, help="the folder of images, at any depth"
+    )
+    search.add_argument("--query", metavar="IMG", required=True, nargs="+", type=source, help="the images to look for")
     search.add_argument("--top", type=_positive, default=10, help="images to find for each query (default: 10)")
-    search.add_argument("--out", metavar="PAGE", type=Path, help="an HTML page to write, with thumbnails")
+    search.add_argument("--out", metavar="PAGE", type=output, help="an HTML page to write, with thumbnails")
     modalities = ("visible", "infrared")
     search.add_argument("--gallery-modality", choices=modalities, help="of all its images (default: each as found)")
     search.add_argument("--query-modality", choices=modalities, help="of all queries (default: each as found)")
@@ -198,13 +203,16 @@ def _search(commands: Commands) -> None:
         help="compare with every image, or use an index, which is fast and may miss some; auto (default): exact below "
         "1,000,000 images",
     )
-    search.add_argument("--cache", metavar="DIR", type=Path, help="where features are kept (default: ~/.cache/msclnet)")
+    search.add_argument(
+        "--cache", metavar="DIR", type=output_folder, help="where features are kept (default: ~/.cache/msclnet)"
+    )
+    _deep_range(search)
 
     def run(args: argparse.Namespace) -> int:
         from msclnet.inference.search import search
 
-        among, modality = args.among, (args.gallery_modality, args.query_modality)
-        search(args.model, args.gallery, args.query, args.top, *modality, among, args.method, args.cache, args.out)
+        how = (args.gallery_modality, args.query_modality, args.among, args.method, args.cache, args.out)
+        search(args.model, args.gallery, args.query, args.top, *how, args.deep_range)
         return 0
 
     search.set_defaults(run=run)
@@ -217,9 +225,9 @@ def _export(commands: Commands) -> None:
         description="Writes a model as one file for both modalities, compares its features with the original's, and "
         "writes a model card (.md) and the comparison (.json) beside it.",
     )
-    export.add_argument("model", metavar="MODEL", type=Path, help="model.pt of a training, or of an import")
+    export.add_argument("model", metavar="MODEL", type=source, help="model.pt of a training, or of an import")
     export.add_argument("--format", required=True, choices=("onnx", "torch-export", "safetensors"))
-    export.add_argument("--out", metavar="FILE", type=Path, help="the file to write (default: beside the model)")
+    export.add_argument("--out", metavar="FILE", type=output, help="the file to write (default: beside the model)")
 
     def run(args: argparse.Namespace) -> int:
         from msclnet.inference.export import export
@@ -238,7 +246,7 @@ def _info(commands: Commands) -> None:
         description="Prints what a model or an unfinished training's checkpoint is, on what it was trained, the scores "
         "in the scores.json beside it, and its configuration.",
     )
-    info.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help="model.pt, or work/checkpoint-N.pt")
+    info.add_argument("checkpoint", metavar="CHECKPOINT", type=source, help="model.pt, or work/checkpoint-N.pt")
 
     def run(args: argparse.Namespace) -> int:
         from msclnet.inference.info import info
@@ -249,13 +257,18 @@ def _info(commands: Commands) -> None:
     info.set_defaults(run=run)
 
 
+def _deep_range(parser: argparse.ArgumentParser) -> None:
+    what = "the values that become 0 and 255 in grey images of more than 8 bits (default: they are refused)"
+    parser.add_argument("--deep-range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help=what)
+
+
 def _setting(text: str) -> tuple[str, Any]:
-    import yaml
+    from msclnet.core import yaml_text
 
     name, separator, value = text.partition("=")
     if not separator:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected NAME=VALUE")
-    return name, yaml.safe_load(value)
+    return name, yaml_text.read(value)
 
 
 def _positive(text: str) -> int:

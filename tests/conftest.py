@@ -20,6 +20,7 @@ TIERS = {
     "browser": ["tests/browser"],
     "cluster": ["tests/workflow/test_slurm.py"],
     "slow": [
+        "tests/core/test_workers.py",
         "tests/inference/test_export.py::test_a_loaded_export_gives_the_models_features_in_batches_of_any_size",
         "tests/launch/test_gpu_lease.py::test_a_job_of_two_processes_takes_both_devices_and_waits_for_them",
         "tests/launch/test_gpu_lease.py::test_a_job_on_the_cpu_sees_no_device_and_its_processes_divide_its_cores",

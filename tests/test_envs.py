@@ -56,7 +56,7 @@ def rules() -> dict[str, tuple[str, list[str]]]:
         if rule["frame"]:
             found[rule["like"]] = found[rule["frame"]]
             continue
-        environment = re.search(r'conda:\s+"\.\./\.\./envs/(\w+)\.yaml"', body)
+        environment = re.search(r'conda:\s+f"\{ENVS\}/(\w+)\.yaml"', body)
         assert environment, f"rule {rule['name']} has no conda environment"
         told = environment[1], re.findall(r"\$SCRIPTS/(\w+\.py)", body)
         names = [rule["name"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,21 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 from msclnet.config import problems, rules
 from msclnet.config.merging import merge, resolve
 from msclnet.config.schema import Config, Method
+from msclnet.core import yaml_text
 from msclnet.core.errors import ConfigError
-from msclnet.core.section import NUMBER, Section
+from msclnet.core.section import Section
 
 T = TypeVar("T", bound=Section)
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's, which reads every float of YAML 1.2 as one: also ``1e-3``, which the older rules take for a word."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(rf"(?=.*[.eE])(?:{NUMBER.pattern})$"),
-    list("-+.0123456789"),
-)
 
 
 def build(cls: type[T], values: object, where: str = "") -> T:
@@ -79,7 +68,7 @@ def read_yaml(text_or_path: str) -> Any:
     """
     try:
         inline = text_or_path.lstrip().startswith("{")
-        return yaml.load(text_or_path if inline else Path(text_or_path).read_text(), _Loader)
+        return yaml_text.read(text_or_path if inline else Path(text_or_path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{text_or_path}: no such configuration file") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -118,6 +118,12 @@ class Run(Section):
     )
 
 
+def _black_first(values: tuple[float, float]) -> tuple[float, float]:
+    if not values[0] < values[1]:
+        raise ValueError(f"what is black, {values[0]:g}, must be less than what is white, {values[1]:g}")
+    return values
+
+
 class Data(BySet):
     """The images."""
 
@@ -128,6 +134,12 @@ class Data(BySet):
         "for a ResNet, rounded up) must be a multiple of `model.parts` where a loss reads stripes",
     )
     width: int = Field(ge=16, le=2048, description="the same")
+    deep_range: Annotated[tuple[float, float], AfterValidator(_black_first)] | None = Field(
+        default=None,
+        description="what is black and what is white in grey images of more than 8 bits: 16 bits, counts of 12 or 14, "
+        "kelvin, fractions. `[0, 16383]`, say; the pack records it. `null`: such an image is refused. Images of 8 bits "
+        "stay as they are",
+    )
     on_bad_image: Literal["stop", "skip"] = Field(
         description="packing meets an image that cannot be read: `stop` with its name, or `skip` it and list it in the "
         "pack's `pack.json`"

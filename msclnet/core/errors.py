@@ -16,3 +16,7 @@ class DataError(UserError):
 
 class ConfigError(UserError):
     """A key or value of the configuration is wrong; the message names the key and what would be right."""
+
+
+class StorageError(UserError):
+    """A file cannot be written, or has no room on its disk; the message says what to free or to mend."""

@@ -6,30 +6,35 @@ after the other. The kernel releases a lock with the process that holds it, howe
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from msclnet.core.errors import DataError
+from msclnet.core.errors import DataError, StorageError
 
 PATIENCE = 5.0  # seconds until a process says what it waits for
 POLL = 0.2
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+MIB = 2**20
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary name to write to, which becomes ``path``, on the disk, when all went well.
 
-    A failure takes it away again; what a kill leaves is overwritten by the next.
+    A failure takes it away again; what a kill leaves is overwritten by the next. A missing folder is made.
 
     Args:
-        path: the file to come, in a folder that exists.
+        path: the file to come.
 
     Yields:
         The temporary name, in the same folder.
@@ -38,6 +43,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         OSError: the file cannot be written.
     """
     partial = path.with_name(path.name + ".partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _wait(partial, os.O_RDWR | os.O_CREAT, math.inf)
     try:
         yield partial
@@ -50,6 +56,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise
     finally:
         os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text in UTF-8, whole or not at all.
+
+    Args:
+        path: the file to come.
+        text: its content.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with atomic_write(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 @contextmanager
@@ -87,6 +107,121 @@ def sha256(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def storage(error: OSError, folder: Path) -> StorageError:
+    """What failed in writing to ``folder``, and what to do about it.
+
+    Args:
+        error: the failure.
+        folder: the folder, named where the failure names no file.
+
+    Returns:
+        The error for the user.
+    """
+    match error.errno:
+        case number if number in FULL:
+            remedy = f"{_free(folder) / MIB:.0f} MiB are free on its disk; free some there, or raise your quota"
+        case number if number in FORBIDDEN:
+            remedy = "make the folder writable for the user who runs this"
+        case _:
+            remedy = "see that the folder can be written, on a disk in order"
+    return StorageError(f"{error.filename or folder}: cannot be written ({error.strerror}): {remedy}")
+
+
+def require_file(path: Path) -> Path:
+    """Sees that a file can be written, before the work that it is for; its folder need not exist yet.
+
+    Args:
+        path: the file to come.
+
+    Returns:
+        The path.
+
+    Raises:
+        StorageError: a folder is in its place, or its own folder cannot be written to.
+    """
+    if os.path.isdir(path):
+        raise StorageError(f"{path}: a folder; expected a file to write: name one in it")
+    require_folder(path.parent)
+    return path
+
+
+def require_folder(path: Path) -> Path:
+    """Sees that a folder can be written to, or made, before the work that it is for.
+
+    Args:
+        path: the folder.
+
+    Returns:
+        The path.
+
+    Raises:
+        StorageError: a file is in its place or above it, or it cannot be written to.
+    """
+    existing = _existing(path)
+    if not existing.is_dir():
+        raise StorageError(f"{existing}: a file; expected a folder to write to: name another, or move the file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise StorageError(f"{existing}: cannot be written to; make it writable for this user, or name another folder")
+    return path
+
+
+def require_room(folder: Path, size: int) -> None:
+    """Raises StorageError where the disk of a folder has less than ``size`` bytes free.
+
+    Args:
+        folder: the folder; it need not exist yet.
+        size: bytes to come.
+    """
+    if size > _free(folder):
+        raise _no_room(folder, size, _free(folder))
+
+
+def allocate(path: Path, size: int) -> None:
+    """Gives a file its room on the disk, before anything is written there through memory.
+
+    Args:
+        path: a file that exists; its content stays, zeros follow.
+        size: bytes that the file is to have.
+
+    Raises:
+        StorageError: the disk has less room, or the user's quota is less.
+        OSError: the file cannot be written.
+    """
+    free = _free(path.parent)
+    try:
+        with path.open("rb+") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
+                    raise
+                for _ in range(file.seek(0, os.SEEK_END), size, MIB):  # a file system that promises nothing
+                    file.write(bytes(MIB))
+                file.truncate(size)
+                os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise _no_room(path.parent, size, free) from error
+
+
+def _no_room(folder: Path, size: int, free: int) -> StorageError:
+    return StorageError(
+        f"{folder}: {math.ceil(size / MIB)} MiB are needed there, {free // MIB} MiB are free; free some on its disk, "
+        "raise your quota, or choose a folder on another disk"
+    )
+
+
+def _free(folder: Path) -> int:
+    """Bytes free on the disk of a folder, which need not exist yet."""
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that there is; where a file is above it, that file."""
+    return next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
 
 
 def _wait(path: Path, flags: int, seconds: float) -> int:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
 
-# Every way to write a decimal number. PyYAML's own rule takes 1e-3, 5e-05 and 1E-3 for words.
-NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
+from msclnet.core import yaml_text
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,9 @@ class Section(BaseModel):
     """A frozen group of keys; an unknown key is refused. Key names are the fields', or their alias where Python forbids
     the word.
 
-    Types are strict, with two exceptions for what files cannot say. A list is read as a tuple. Where a float stands, a
-    word that is a number is read as that number.
+    Types are strict, with three exceptions for what files and command lines cannot say. A list is read as a tuple.
+    Where a float stands, a word that is a number is read as that number. A word that has lost its type is read as YAML,
+    where no word is wanted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True, allow_inf_nan=False)
@@ -86,6 +85,8 @@ def options(hint: Any) -> tuple[Any, ...]:
 
 def _read(hint: Any, value: Any) -> Any:
     """``value`` from a file in the types of ``hint``; what does not fit is left for the validation to name."""
+    if isinstance(value, yaml_text.Untyped):
+        value = str(value) if _is_a_word(hint, value) else yaml_text.read(value)
     for option in options(hint):
         origin, args = get_origin(option), get_args(option)
         if origin is tuple and isinstance(value, list | tuple):
@@ -95,6 +96,11 @@ def _read(hint: Any, value: Any) -> Any:
             return tuple(value)
         if origin is dict and isinstance(value, Mapping):
             return {key: _read(args[1], v) for key, v in value.items()}
-        if option is float and isinstance(value, str) and NUMBER.fullmatch(value):
+        if option is float and isinstance(value, str) and yaml_text.NUMBER.fullmatch(value):
             return float(value)
     return value
+
+
+def _is_a_word(hint: Any, value: str) -> bool:
+    allowed = options(hint)
+    return str in allowed or any(get_origin(option) is Literal and value in get_args(option) for option in allowed)

@@ -9,6 +9,7 @@ import numpy as np
 from msclnet.core.errors import ConfigError
 from msclnet.core.files import atomic_write
 from msclnet.core.types import Modality
+from msclnet.data.depth import DeepRange
 from msclnet.data.pack import in_order, write_images
 from msclnet.datasets.dataset import DataSet
 
@@ -25,13 +26,15 @@ def export_npy(
     *,
     split: int | None = None,
     real: bool = True,
+    deep_range: DeepRange | None = None,
 ) -> dict[str, int]:
     """Writes ``train_{rgb,ir}_resized_{img,label,cam}.npy`` of the training half; returns the images of each.
 
     ``img`` is uint8 ``[N, height, width, 3]``, RGB resized by LANCZOS, streamed to the disk by ``workers`` processes;
     the order is by identity, camera, file. ``label`` (int64 ``[N]``) counts the sorted identities from 0; ``cam``
     (int64 ``[N]``) is the camera's number. ``split`` may be None where there is
-    one. Raises ConfigError for a split that there is not, DataError for what is amiss with the set, or an image.
+    one. ``deep_range`` as in ``to_grey``. Raises ConfigError for a split that there is not, DataError for what is amiss
+    with the set, or an image.
     """
     splits = data_set.survey(root, () if split is None else (split,), real=real).require()
     if split is None and len(splits) > 1:
@@ -46,10 +49,11 @@ def export_npy(
     images = {}
     for modality, name in NAMES.items():
         records = in_order(record for record in train if record.modality is modality)
-        final = out / f"train_{name}_resized_img.npy"
-        with atomic_write(final) as partial:
-            write_images(records, root, partial, height, width, workers)
-        np.save(out / f"train_{name}_resized_label.npy", np.array([labels[r.identity] for r in records], np.int64))
-        np.save(out / f"train_{name}_resized_cam.npy", np.array([r.camera for r in records], np.int64))
+        with atomic_write(out / f"train_{name}_resized_img.npy") as partial:
+            write_images(records, root, partial, height, width, workers, deep_range=deep_range)
+        vectors = {"label": [labels[record.identity] for record in records], "cam": [r.camera for r in records]}
+        for kind, values in vectors.items():
+            with atomic_write(out / f"train_{name}_resized_{kind}.npy") as partial, partial.open("wb") as file:
+                np.save(file, np.array(values, np.int64))
         images[name] = len(records)
     return images

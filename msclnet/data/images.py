@@ -8,23 +8,25 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from msclnet.core.errors import DataError
+from msclnet.data.depth import DeepRange, is_deep, to_grey
 
 
-def decode(path: Path, height: int, width: int) -> np.ndarray:
+def decode(path: Path, height: int, width: int, deep_range: DeepRange | None = None) -> np.ndarray:
     """The image in ``path``, see ``read_rgb``, resized by LANCZOS: uint8 ``[height, width, 3]``."""
-    return np.asarray(read_rgb(path).resize((width, height), Image.Resampling.LANCZOS))
+    return np.asarray(read_rgb(path, deep_range).resize((width, height), Image.Resampling.LANCZOS))
 
 
-def read_rgb(path: Path) -> Image.Image:
+def read_rgb(path: Path, deep_range: DeepRange | None = None) -> Image.Image:
     """The image in ``path`` upright, as RGB.
 
-    16-bit grey is scaled to 8 bits. Raises DataError naming a file that is missing, truncated or no image.
+    Grey of more than 8 bits is mapped by ``deep_range``, see ``to_grey``. Raises DataError naming a file that is
+    missing, truncated, no image, or of more bits where no range is given.
     """
     try:
         with Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16") or upright.mode == "I":
-                upright = Image.fromarray((np.asarray(upright).astype(np.uint32) >> 8).astype(np.uint8))
+            if is_deep(upright):
+                upright = to_grey(upright, path, deep_range)
             return upright.convert("RGB")
     except FileNotFoundError:
         raise DataError(f"{path}: no such image; see that the name is right, or copy it there again") from None

@@ -6,22 +6,23 @@ Every file is written under a temporary name and renamed, pack.json last: a kill
 from __future__ import annotations
 
 import csv
+import functools
 import json
-import multiprocessing
-import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from msclnet.core import array_file
 from msclnet.core.errors import DataError
-from msclnet.core.files import atomic_write, sha256
+from msclnet.core.files import atomic_write, require_room, sha256
 from msclnet.core.types import ImageRecord, Modality
+from msclnet.core.workers import divided
+from msclnet.data.depth import DeepRange
 from msclnet.data.images import decode
 from msclnet.datasets.base import Split
 
@@ -40,22 +41,27 @@ def write_pack(
     width: int,
     workers: int,
     on_bad_image: Literal["stop", "skip"] = "stop",
+    deep_range: DeepRange | None = None,
 ) -> None:
     """Packs every image of ``splits`` once, as RGB resized by LANCZOS to ``height`` x ``width`` pixels.
 
     The bytes do not depend on ``workers``; each worker holds one image at a time. An image that cannot be read stops
-    the packing with its name, or, ``skip``, is left out and listed under ``skipped`` in pack.json.
+    the packing with its name, or, ``skip``, is left out and listed under ``skipped`` in pack.json. Grey images of more
+    than 8 bits are mapped by ``deep_range``, which pack.json records, see ``to_grey``.
 
-    Raises DataError for the first such image, or when skipping leaves an identity without images of a modality.
+    Raises DataError for the first such image, or when skipping leaves an identity without images of a modality;
+    StorageError where the disk has no room for them, before the first is read; WorkerDied.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MANIFEST).unlink(missing_ok=True)
     records = {record for split in splits.values() for record in (*split.train, *split.test)}
     packed = {m: in_order(record for record in records if record.modality is m) for m in Modality}
+    older = sum((out / name).stat().st_size for name in FILES.values() if (out / name).exists())  # written over
+    require_room(out, sum(map(len, packed.values())) * height * width * 3 - older)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MANIFEST).unlink(missing_ok=True)
     skipped: dict[ImageRecord, str] = {}
     for modality, ordered in packed.items():
         with atomic_write(out / FILES[modality]) as partial:
-            bad = write_images(ordered, root, partial, height, width, workers, on_bad_image)
+            bad = write_images(ordered, root, partial, height, width, workers, on_bad_image, deep_range)
             skipped |= {ordered[row]: reason for row, reason in bad.items()}
         packed[modality] = [record for record in ordered if record not in skipped]
     splits = {number: _without(split, skipped) for number, split in splits.items()}
@@ -76,6 +82,8 @@ def write_pack(
         "skipped": {record.path: reason for record, reason in skipped.items()},
         "sha256": {name: sha256(out / name) for name in (*FILES.values(), INDEX, SPLITS)},
     }
+    if deep_range:
+        manifest["deep_range"] = list(deep_range)
     with atomic_write(out / MANIFEST) as partial:
         partial.write_text(json.dumps(manifest, indent=2) + "\n")
 
@@ -127,6 +135,19 @@ class Pack:
             raise DataError(f"{self.folder}: has no split {split}; it holds {', '.join(self.splits)}. Pack that split")
         return np.array(self.splits[str(split)].get(part, {}).get(modality.name.lower(), []), np.int64)
 
+    def require_size(self, size: tuple[int, int] | None, whose: str) -> None:
+        """Raises DataError where the images are not of ``size``, height and width; None fits any.
+
+        ``whose`` says of what the size is, in the message: ``the model``.
+        """
+        if size not in (None, (self.height, self.width)):
+            height, width = size
+            raise DataError(
+                f"{self.folder}: images of {self.height} x {self.width} pixels, and {whose} is of {height} x {width}; "
+                f"pack the set at that size: workflow/scripts/pack.py --height {height} --width {width}, or "
+                f"data.height and data.width of the configuration"
+            )
+
     def verify(self) -> dict[str, str]:
         """The sha256 of each file; raises DataError naming one whose content is not what was packed."""
         digests = _manifest(self.folder)["sha256"]
@@ -148,71 +169,56 @@ def write_images(
     width: int,
     workers: int,
     on_bad_image: Literal["stop", "skip"] = "stop",
+    deep_range: DeepRange | None = None,
 ) -> dict[int, str]:
     """Writes the images as one uint8 array ``[N, height, width, 3]`` to the .npy file ``out``.
 
     Returns the rows left out for an image that cannot be read, each with the reason: see ``write_pack``. Raises
-    DataError for the first of them, unless they are skipped.
+    DataError for the first of them, unless they are skipped, and as ``array_file.create`` and ``divided`` do.
     """
-    target = np.lib.format.open_memmap(out, "w+", np.uint8, (len(records), height, width, 3))
-    del target  # the workers write into the file, each its own rows
-    chunks = [
-        (out, start, [root / record.path for record in records[start : start + CHUNK]], height, width, on_bad_image)
-        for start in range(0, len(records), CHUNK)
-    ]
+    array_file.create(out, np.uint8, (len(records), height, width, 3))  # the workers write into it, each its own rows
+    rows = [(row, root / record.path) for row, record in enumerate(records)]
+    write = functools.partial(_write_rows, out, height, width, deep_range, on_bad_image)
     bad: dict[int, str] = {}
     name = out.name.split(".")[0]
     shown, done = time.monotonic(), 0
-    with _mapper(min(workers, len(chunks))) as mapper:
-        for count, unreadable in mapper(_write_chunk, chunks):
-            done, bad = done + count, bad | unreadable
-            if time.monotonic() - shown > 5:
-                shown = time.monotonic()
-                print(f"packed {done}/{len(records)} of {name}", file=sys.stderr, flush=True)
+    for count, unreadable in divided(write, rows, workers, chunk=CHUNK, name=_image, preload=[__name__]):
+        done, bad = done + count, bad | unreadable
+        if time.monotonic() - shown > 5:
+            shown = time.monotonic()
+            print(f"packed {done}/{len(records)} of {name}", file=sys.stderr, flush=True)
     if bad:
         print(f"{name}: {len(bad)} images left out", *bad.values(), sep="\n  ", file=sys.stderr, flush=True)
-        _leave_out(out, sorted(bad))
+        if kept := [row for row, _ in rows if row not in bad]:
+            array_file.keep_rows(out, kept, CHUNK)
     return bad
 
 
-@contextmanager
-def _mapper(workers: int) -> Iterator[Callable]:
-    """``map`` in as many processes, which share the memory of what they import."""
-    if workers <= 1:
-        yield map
-        return
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    with context.Pool(workers) as pool:
-        yield pool.imap_unordered
-
-
-def _write_chunk(task: tuple[Path, int, list[Path], int, int, str]) -> tuple[int, dict[int, str]]:
-    out, start, paths, height, width, on_bad_image = task
-    target = np.lib.format.open_memmap(out, "r+")
+def _write_rows(
+    out: Path,
+    height: int,
+    width: int,
+    deep_range: DeepRange | None,
+    on_bad_image: str,
+    rows: Iterator[tuple[int, Path]],
+) -> tuple[int, dict[int, str]]:
+    """How many rows there were, and the reason for each that is left out."""
+    target = array_file.open_to_write(out)
+    count = 0
     bad: dict[int, str] = {}
-    for row, path in enumerate(paths, start=start):
+    for row, path in rows:
+        count += 1
         try:
-            target[row] = decode(path, height, width)
+            target[row] = decode(path, height, width, deep_range)
         except DataError as error:
             if on_bad_image == "stop":
                 raise
             bad[row] = str(error)
-    return len(paths), bad
+    return count, bad
 
 
-def _leave_out(path: Path, rows: list[int]) -> None:
-    """Rewrites the array without some rows, a block at a time."""
-    shorter = path.with_name(path.name + ".shorter")
-    images = np.lib.format.open_memmap(path, "r")
-    kept = np.delete(np.arange(len(images)), rows)
-    if len(kept):
-        target = np.lib.format.open_memmap(shorter, "w+", np.uint8, (len(kept), *images.shape[1:]))
-        for start in range(0, len(kept), CHUNK):
-            target[start : start + CHUNK] = images[kept[start : start + CHUNK]]
-        del target, images
-        shutil.copyfile(shorter, path)  # not renamed: the lock is on the file there
-        shorter.unlink()
+def _image(row: tuple[int, Path]) -> str:
+    return str(row[1])
 
 
 def _without(split: Split, skipped: Mapping[ImageRecord, str]) -> Split:

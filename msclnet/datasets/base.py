@@ -37,6 +37,7 @@ class Survey:
     counts: dict[str, int]
     expected: dict[str, int]  # of the same names, in the real set
     problems: list[str]  # each with its remedy
+    notes: list[str] = field(default_factory=list)  # what stops nothing
 
     def require(self) -> dict[int, Split]:
         """The splits; raises DataError listing the problems, if there are any."""
@@ -50,7 +51,8 @@ class Survey:
         for name, count in self.counts.items():
             differs = "" if count == self.expected[name] else "  differs"
             lines.append(f"  {name:{width}}  {count:8,}  {self.expected[name]:8,}{differs}")
-        return "\n".join([*lines, str(Problems(self.problems)) if self.problems else "no problems"])
+        notes = [f"left out: {Problems(self.notes)}"] if self.notes else []
+        return "\n".join([*lines, *notes, str(Problems(self.problems)) if self.problems else "no problems"])
 
 
 @dataclass
@@ -116,12 +118,23 @@ def require_layout(root: Path, folders: tuple[str, ...], key: str) -> None:
         raise DataError(f"{root}: has no {', '.join(missing)}; expected {', '.join(folders)}; {hint}")
 
 
-def images_in(folder: Path) -> list[str]:
-    """The names of the images in ``folder``, sorted; strays of file managers are passed over."""
+def images_in(folder: Path, problems: Problems) -> list[str]:
+    """The names of the images in ``folder``, sorted; strays of file managers are passed over.
+
+    A name that is not UTF-8 is a problem, and left out: no list of images could say it.
+    """
     if not folder.is_dir():
         return []
-    return sorted(
+    names = sorted(
         path.name
         for path in folder.iterdir()
         if path.suffix.lower() in EXTENSIONS and path.name.lower() not in STRAY and not path.name.startswith("._")
     )
+    for name in names:
+        if not _is_text(name):
+            problems.add(f"{folder}: {name!a} is no name in UTF-8, or has control characters; rename the file")
+    return [name for name in names if _is_text(name)]
+
+
+def _is_text(name: str) -> bool:
+    return name.isprintable()  # what is not UTF-8 is not, either

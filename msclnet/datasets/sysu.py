@@ -167,7 +167,7 @@ class SYSU(DataSet):
                     f"exp/{a}_id.txt and exp/{b}_id.txt share the identities {', '.join(map(str, shared[:10]))}; "
                     "expected disjoint lists: restore the set's own files"
                 )
-        train, test = _records(root, lists["train"] + lists["val"]), _records(root, lists["test"])
+        train, test = (_records(root, some, problems) for some in (lists["train"] + lists["val"], lists["test"]))
         seen = {modality: {r.identity for r in train if r.modality is modality} for modality in Modality}
         for identity in sorted(lists["train"] + lists["val"]):
             for modality in Modality:
@@ -271,12 +271,12 @@ def _counts(split: Split) -> dict[str, int]:
     }
 
 
-def _records(root: Path, identities: list[int]) -> tuple[ImageRecord, ...]:
+def _records(root: Path, identities: list[int], problems: Problems) -> tuple[ImageRecord, ...]:
     return tuple(
         ImageRecord(f"cam{camera}/{identity:04d}/{name}", identity, camera, modality)
         for identity in sorted(identities)
         for camera, modality in CAMERAS.items()
-        for name in images_in(root / f"cam{camera}" / f"{identity:04d}")
+        for name in images_in(root / f"cam{camera}" / f"{identity:04d}", problems)
     )
 
 

@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 from msclnet.core.errors import DataError
 from msclnet.core.types import Features, Images, Modality
 from msclnet.data.augmentation import normalise
+from msclnet.data.depth import DeepRange
 from msclnet.data.images import decode
 from msclnet.data.pack import Pack
 from msclnet.model.msclnet import MSCLNet
@@ -26,6 +27,7 @@ def embed(
     modality: Modality | str,
     feature: Feature = "bn",
     batch: int = 64,
+    deep_range: DeepRange | None = None,
 ) -> np.ndarray:
     """Images of one modality as features, to be compared by their products.
 
@@ -39,6 +41,7 @@ def embed(
         modality: ``"visible"`` or ``"infrared"``, of all images.
         feature: ``bn``, the headline, or ``pooled``.
         batch: so many images are embedded at once.
+        deep_range: what becomes black and what white in grey files of more than 8 bits. By default they are refused.
 
     Returns:
         Float32 ``[N, C]``, rows of unit length.
@@ -58,7 +61,7 @@ def embed(
         some = images[start : start + batch]
         if not isinstance(some, np.ndarray):
             size = image_size(network)
-            some = np.stack([decode(Path(path), *size) for path in some])
+            some = np.stack([decode(Path(path), *size, deep_range) for path in some])
         bn, pooled = embed_pixels(network, some, Modality.of(modality))
         parts.append(bn if feature == "bn" else pooled)
     return np.concatenate(parts)
@@ -94,8 +97,9 @@ def extract(network: MSCLNet, pack: Pack, split: int, batch: int, device: torch.
     """Each test image of ``split`` embedded once, visible images first, each modality in its index's order.
 
     The stream is chosen by the image's own modality. ``batch`` images are embedded at once. ``flip`` as in
-    ``embed_pixels``.
+    ``embed_pixels``. Raises DataError for images of another size than the network was trained at.
     """
+    pack.require_size(network.image_size, "the model")
     network = network.to(device)
     rows = {m: pack.rows(split, "test", m) for m in Modality}
     embedded = [

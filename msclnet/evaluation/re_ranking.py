@@ -32,7 +32,8 @@ def reranked(query: Tensor, gallery: Tensor, k1: int = K1, k2: int = K2, weight:
             "distances); set evaluate.rerank to false, or draw a smaller gallery"
         )
     distances = (2 - 2 * images @ images.T).clamp_(min=0)  # squared Euclidean
-    distances = (distances / distances.amax(0)).T.contiguous()
+    largest = distances.amax(0).clamp(min=torch.finfo(distances.dtype).tiny)  # 0 where all images are the same
+    distances = (distances / largest).T.contiguous()
     order = torch.stack([row.argsort(stable=True)[: max(k1 + 1, k2)] for row in distances])  # [N, k1 + 1]
 
     codes = torch.zeros_like(distances)

@@ -6,10 +6,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from msclnet.config import STAND_IN
-from msclnet.core.files import atomic_write
+from msclnet.core import yaml_text
+from msclnet.core.files import write_text
 from msclnet.datasets.table import SETS
 from msclnet.evaluation.embedding import image_size
 from msclnet.inference.info import Measured, kept, network, scores, trained_on
@@ -36,8 +35,7 @@ age, sex, skin tone, dress or disability were not measured; nothing here says th
 
 def write_card(path: Path, file: str, model: Path, saved: Saved, verification: str) -> None:
     """Writes the card of the export ``file`` of ``model`` to ``path``; see ``card``."""
-    with atomic_write(path) as partial:
-        partial.write_text(card(file, saved, scores(model, saved), verification), encoding="utf-8")
+    write_text(path, card(file, saved, scores(model, saved), verification))
 
 
 def card(file: str, saved: Saved, measured: Measured | None, verification: str) -> str:
@@ -80,7 +78,7 @@ as implemented by msclnet; Apache-2.0.
 ## Configuration
 
 ```yaml
-{yaml.safe_dump(origin, sort_keys=False).strip()}
+{yaml_text.write(origin).strip()}
 ```
 """
 

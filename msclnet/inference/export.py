@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from msclnet.core.errors import DataError, UserError
-from msclnet.core.files import sha256
+from msclnet.core.files import require_file, sha256, write_text
 from msclnet.core.optional import extra
 from msclnet.core.types import Modality
 from msclnet.data.augmentation import normalise
@@ -96,9 +96,11 @@ def export(model: Path, format: Format, out: Path | None = None) -> tuple[Path, 
         UserError: the export's features differ by more than ``TOLERANCE``, and nothing is left. Or ``out`` has another
             suffix than the format's, or a library that the format needs is not installed.
         DataError: the file is no model.
+        StorageError: ``out`` cannot be written.
     """
     saved = open_model(model)
     out = out or model.with_suffix(EXPORTS[format])
+    require_file(out)
     if out.suffix != EXPORTS[format]:
         raise UserError(f"--out {out}: expected a name that ends in {EXPORTS[format]}, which says the format {format}")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +126,7 @@ def export(model: Path, format: Format, out: Path | None = None) -> tuple[Path, 
         "bytes": out.stat().st_size,
         **dataclasses.asdict(verification),
     }
-    out.with_name(out.name + ".json").write_text(json.dumps(report, indent=2) + "\n")
+    write_text(out.with_name(out.name + ".json"), json.dumps(report, indent=2) + "\n")
     write_card(out.with_name(out.name + ".md"), out.name, model, saved, str(verification))
     return out, verification
 

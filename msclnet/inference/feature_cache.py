@@ -10,16 +10,30 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from msclnet.core.errors import DataError
+from msclnet.core.errors import StorageError
+from msclnet.core.files import require_folder
 from msclnet.core.types import Modality
 
 BLOCK = 4096  # features read at once
+PATIENCE = 60.0  # seconds for another process that writes
+# Of SQLite's, what says nothing against the file: the disk, rights, another process.
+TROUBLES = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOMEM,
+}
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (
     row INTEGER PRIMARY KEY,
@@ -42,21 +56,31 @@ class Image(NamedTuple):
     colour: float
 
 
+class _Damaged(Exception):
+    """What lies in a cache is not what was put there."""
+
+
 class Store:
     """Images and their features, ``dimension`` numbers each, in ``folder``; one process writes at a time."""
 
     def __init__(self, folder: Path, dimension: int) -> None:
-        """Opens the store in ``folder``, or makes one; DataError when a file there is damaged."""
-        self.folder, self.dimension = folder, dimension
+        """Opens the store in ``folder``, or makes one, also in place of a damaged one; StorageError where it cannot."""
+        self.folder, self.dimension = require_folder(folder), dimension
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            self._database = sqlite3.connect(folder / "images.sqlite", isolation_level=None)
-            self._database.execute(SCHEMA)
-            (live,) = self._database.execute("SELECT count(*) FROM images").fetchone()
-        except sqlite3.DatabaseError as error:
-            raise DataError(f"{folder}: not a cache of features ({error}); delete it, it is made anew") from error
-        if self._rows() - live > live + BLOCK:
-            self._compact()
+            try:
+                self._open()
+            except _Damaged as error:
+                print(f"{folder}: a damaged cache of features ({error}); it is made anew", file=sys.stderr, flush=True)
+                self._discard()
+                self._open()
+            if self._rows() - self._live() > self._live() + BLOCK:
+                self._compact()
+        except (sqlite3.OperationalError, _Damaged) as error:
+            raise StorageError(
+                f"{folder}: not usable as a cache of features ({error}); see that it can be written, on a disk with "
+                "room, or name another folder: --cache"
+            ) from error
 
     def file(self, kind: str, suffix: str) -> Path:
         """Where something that holds row numbers lies; gone when they change."""
@@ -109,6 +133,37 @@ class Store:
     def path(self, row: int) -> str:
         (path,) = self._database.execute("SELECT path FROM images WHERE row = ?", (row,)).fetchone()
         return path
+
+    def _open(self) -> None:
+        """Raises _Damaged where what lies there is not what was put there."""
+        try:
+            self._database = sqlite3.connect(self.folder / "images.sqlite", isolation_level=None, timeout=PATIENCE)
+            self._database.execute(SCHEMA)
+            (sound,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
+            columns = [column for _, column, *_ in self._database.execute("PRAGMA table_info(images)")]
+            if sound != "ok" or columns != ["row", *Image._fields]:
+                raise _Damaged(sound if sound != "ok" else f"its table has {', '.join(columns)}")
+            rows = self._database.execute("SELECT min(row), max(row), min(modality), max(modality) FROM images")
+            first, last, lowest, highest = rows.fetchone()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode & 0xFF in TROUBLES:
+                raise
+            raise _Damaged(str(error)) from error
+        if first is not None and (first < 0 or last >= self._rows()):
+            raise _Damaged(f"{self.file('features', '.f32').name} has {self._rows()} rows, and row {last} is in use")
+        if first is not None and not {lowest, highest} <= set(Modality):
+            raise _Damaged(f"the modalities {lowest} to {highest}")
+
+    def _discard(self) -> None:
+        self._database.close()
+        for pattern in ("images.sqlite*", "*-*.f32", "*-*.faiss"):
+            for path in self.folder.glob(pattern):
+                path.unlink()
+
+    def _live(self) -> int:
+        """Rows in use."""
+        (live,) = self._database.execute("SELECT count(*) FROM images").fetchone()
+        return live
 
     def _rows(self) -> int:
         """Whole rows in the file, in use or not."""

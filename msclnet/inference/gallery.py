@@ -16,6 +16,7 @@ from msclnet.core.errors import DataError
 from msclnet.core.files import sha256
 from msclnet.core.optional import extra
 from msclnet.core.types import Modality
+from msclnet.data.depth import DeepRange
 from msclnet.data.images import decode
 from msclnet.data.modality import Decision, colourfulness, decide
 from msclnet.evaluation.embedding import Feature, embed_pixels, image_size
@@ -25,7 +26,7 @@ from msclnet.model.files import load_model
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 BATCH = 64  # images decoded and embedded at once; what a killed run loses
-VERSION = 1  # of what lies in the cache
+VERSION = 2  # of what lies in the cache
 
 Method = Literal["auto", "exact", "index"]
 Among = Literal["other", "visible", "infrared"]
@@ -75,12 +76,14 @@ class Gallery:
         modality: Modality | str | None = None,
         feature: Feature = "bn",
         cache: str | Path | None = None,
+        deep_range: DeepRange | None = None,
     ) -> None:
         """Embeds those images under a folder that the cache does not hold.
 
-        The cache is of this model file's content, of ``feature`` and of ``folder``. An image is embedded again when its
-        size, its time of change or its modality has changed. It is forgotten when it is gone. Hidden files, links to
-        folders and files of other suffixes than ``SUFFIXES`` are passed over. Shows progress when stderr is a terminal.
+        The cache is of this model file's content, of ``feature``, ``deep_range`` and ``folder``. An image is embedded
+        again when its size, its time of change or its modality has changed. It is forgotten when it is gone. Hidden
+        files, links to folders and files of other suffixes than ``SUFFIXES`` are passed over. Shows progress when
+        stderr is a terminal.
 
         Args:
             folder: the folder, with images at any depth.
@@ -88,6 +91,8 @@ class Gallery:
             modality: that of all images; by default each has the one that ``msclnet.data.modality.decide`` finds.
             feature: ``bn``, the headline, or ``pooled``.
             cache: a folder; by default that of the user.
+            deep_range: what becomes black and what white in grey images of more than 8 bits, of queries, too. By
+                default such images are left out, as unreadable.
 
         Raises:
             DataError: there is no folder, no image, or no model.
@@ -95,8 +100,10 @@ class Gallery:
         self.folder = Path(folder)
         self.flag = None if modality is None else Modality.of(modality)
         self.feature = feature
+        self.deep_range = deep_range
         self.network = load_model(model).to("cuda" if torch.cuda.is_available() else "cpu")
-        key = f"{VERSION} {feature} {sha256(Path(model))} {self.folder.resolve()}"
+        mapped = deep_range and tuple(map(float, deep_range))
+        key = f"{VERSION} {feature} {mapped} {sha256(Path(model))} {self.folder.resolve()}"
         self.cache = Path(cache or _user_cache()) / hashlib.sha256(os.fsencode(key)).hexdigest()[:16]
         found = _files(self.folder)
         self.store = Store(self.cache, self.network.backbone.channels)
@@ -157,7 +164,7 @@ class Gallery:
         return self._indexes[target].search(queries, top)
 
     def _embedded(self, query: Path, flag: Modality | None) -> tuple[Decision, np.ndarray]:
-        pixels = decode(query, *image_size(self.network))
+        pixels = decode(query, *image_size(self.network), self.deep_range)
         decision = decide(query, colourfulness(pixels), flag)
         return decision, self._features(np.stack([pixels]), decision.modality)[0]
 
@@ -199,7 +206,7 @@ class Gallery:
             self.unreadable[ascii(path)] = f"{path!a}: not a printable name; rename the file"
             return path, None
         try:
-            return path, decode(self.folder / path, *image_size(self.network))
+            return path, decode(self.folder / path, *image_size(self.network), self.deep_range)
         except DataError as error:
             self.unreadable[path] = str(error)
             return path, None

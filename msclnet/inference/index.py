@@ -46,7 +46,8 @@ def exact(store: Store, queries: np.ndarray, modality: Modality, top: int) -> Hi
     best = Hits(np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32))
     for rows, features in store.blocks(store.rows(modality)):
         scores, places = torch.topk(torch.from_numpy(queries) @ torch.from_numpy(features).T, min(top, len(rows)))
-        best = _best(np.hstack((best.rows, rows[places])), np.hstack((best.scores, scores)), top)
+        found = rows[places.numpy()]  # a tensor of one number would be taken for that number
+        best = _best(np.hstack((best.rows, found)), np.hstack((best.scores, scores.numpy())), top)
     return best
 
 
@@ -60,7 +61,7 @@ class Index:
         self.store = store
         self.file = store.file(modality.name.lower(), ".faiss")
         present = store.rows(modality)
-        index, held = _read(self.file)
+        index, held = _read(self.file, store.dimension)
         if index is None or faiss.extract_index_ivf(index).nlist != _cells(len(present)):
             index, held = _trained(store, present), np.empty(0, np.int64)
         gone, new = np.setdiff1d(held, present), np.setdiff1d(present, held)
@@ -111,14 +112,16 @@ def _trained(store: Store, rows: np.ndarray) -> faiss.IndexPreTransform:
     return index
 
 
-def _read(file: Path) -> tuple[faiss.IndexPreTransform | None, np.ndarray]:
-    """The index in ``file`` and the rows it holds; None when there is none, or only a damaged one."""
+def _read(file: Path, dimension: int) -> tuple[faiss.IndexPreTransform | None, np.ndarray]:
+    """The index in ``file`` and the rows it holds; None when there is none, or a damaged or another one."""
     import faiss
 
     try:
         index = faiss.read_index(str(file))
-    except RuntimeError:
+        cells = faiss.extract_index_ivf(index).invlists
+    except (RuntimeError, MemoryError):
         return None, np.empty(0, np.int64)
-    cells = faiss.extract_index_ivf(index).invlists
+    if index.d != dimension:
+        return None, np.empty(0, np.int64)
     held = [faiss.rev_swig_ptr(cells.get_ids(i), cells.list_size(i)).copy() for i in range(cells.nlist)]
     return index, np.concatenate([rows for rows in held if len(rows)] or [np.empty(0, np.int64)])

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from msclnet.config import STAND_IN
+from msclnet.core import yaml_text
 from msclnet.datasets.table import SETS
 from msclnet.model.files import Saved, open_model, read_state
 from msclnet.results.captions import spread
@@ -36,7 +35,7 @@ def info(path: Path) -> str:
         return (
             f"{path}: an unfinished training, epoch {state['epoch']} of {job['epochs']}, step {state['step']}\n"
             f"{trained_on(job)}\nIt continues when the command that began it is given again; no scores yet\n\n"
-            f"{yaml.safe_dump(job, sort_keys=False)}"
+            f"{yaml_text.write(job)}"
         )
     saved = open_model(path)
     measured = scores(path, saved)
@@ -44,7 +43,7 @@ def info(path: Path) -> str:
     if measured:
         shown = [{name: row[name] for name in (*measured.setting, *SHOWN)} for row in measured.rows]
         text = f"scores in percent, {measured.spread}:\n{readable(shown)}"
-    configuration = yaml.safe_dump(saved.origin, sort_keys=False)
+    configuration = yaml_text.write(saved.origin)
     about = "\n".join(filter(None, (f"{path}: {network(saved)}", trained_on(saved.origin), kept(saved))))
     return f"{about}\n\n{text}\n\n{configuration}"
 

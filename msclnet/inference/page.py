@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
+import os
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
-from msclnet.core.files import atomic_write
+from msclnet.core.errors import DataError
+from msclnet.core.files import write_text
+from msclnet.data.depth import DeepRange
 from msclnet.data.images import read_rgb
 from msclnet.inference.gallery import Answer
 
@@ -34,9 +37,9 @@ footer { border-top: 1px solid var(--line) }
 """
 
 
-def write_page(path: Path, answers: Sequence[Answer], model: str, gallery: Path) -> None:
+def write_page(path: Path, answers: Sequence[Answer], model: str, gallery: Path, deep_range: DeepRange | None) -> None:
     """One section a query: its picture, then what it found, best first, with rank, score and path under each."""
-    sections = "\n".join(_section(answer, gallery) for answer in answers)
+    sections = "\n".join(_section(answer, gallery, deep_range) for answer in answers)
     queries = f"{len(answers)} quer{'y' if len(answers) == 1 else 'ies'}"
     text = f"""<!doctype html>
 <html lang="en">
@@ -51,18 +54,17 @@ def write_page(path: Path, answers: Sequence[Answer], model: str, gallery: Path)
 not in the gallery.</p></footer>
 </html>
 """
-    with atomic_write(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
-def _section(answer: Answer, gallery: Path) -> str:
+def _section(answer: Answer, gallery: Path, deep_range: DeepRange | None) -> str:
     hits = "\n".join(
-        f"<li>{_thumbnail(hit.path)}<b>{rank}</b> &nbsp;{hit.score:.4f}<br>"
+        f"<li>{_thumbnail(hit.path, deep_range)}<b>{rank}</b> &nbsp;{hit.score:.4f}<br>"
         f"<small>{escape(hit.path.relative_to(gallery).as_posix())}</small></li>"
         for rank, hit in enumerate(answer.hits, start=1)
     )
     return f"""<section>
-<figure>{_thumbnail(answer.query)}<b>query</b><br><small>{escape(str(answer.query))}</small></figure>
+<figure>{_thumbnail(answer.query, deep_range)}<b>query</b><br><small>{escape(str(answer.query))}</small></figure>
 <div><h2>{_name(answer)}, found among the {answer.among.name.lower()} images</h2>
 <ol>
 {hits}
@@ -70,13 +72,21 @@ def _section(answer: Answer, gallery: Path) -> str:
 </section>"""
 
 
+def escape(text: str) -> str:
+    """A text for a page, also a name of bytes that are not UTF-8."""
+    return html.escape(os.fsencode(text).decode("utf-8", "backslashreplace"))
+
+
 def _name(answer: Answer) -> str:
     modality, source = answer.decision
     return f"{modality.name.capitalize()} query ({KNOWN_BY[source]})"
 
 
-def _thumbnail(path: Path) -> str:
-    small = read_rgb(path)
+def _thumbnail(path: Path, deep_range: DeepRange | None) -> str:
+    try:
+        small = read_rgb(path, deep_range)
+    except DataError:  # it was readable when it was embedded
+        return f"<p>{escape(path.name)} cannot be read now</p>"
     small.thumbnail(THUMBNAIL)
     content = io.BytesIO()
     small.save(content, "JPEG", quality=85)

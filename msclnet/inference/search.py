@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msclnet.core.types import Modality
+from msclnet.data.depth import DeepRange
 from msclnet.data.images import read_rgb
 from msclnet.inference.gallery import Among, Answer, Gallery, Method
 from msclnet.inference.page import KNOWN_BY, write_page
@@ -24,16 +25,17 @@ def search(
     method: Method,
     cache: Path | None,
     out: Path | None,
+    deep_range: DeepRange | None = None,
 ) -> None:
     """Prints the answers to stdout, and what the gallery holds to stderr; writes them to ``out`` as a page, too."""
     for query in queries:
-        read_rgb(query)  # one that cannot be read is said now, not after a large gallery has been embedded
-    gallery = Gallery(folder, model, gallery_modality, cache=cache)
+        read_rgb(query, deep_range)  # one that cannot be read is said now, not after a large gallery has been embedded
+    gallery = Gallery(folder, model, gallery_modality, cache=cache, deep_range=deep_range)
     print(_contents(gallery), file=sys.stderr)
     answers = gallery.search(queries, top, query_modality, among, method)
     print("\n\n".join(map(_shown, answers)))
     if out:
-        write_page(out, answers, str(model), folder)
+        write_page(out, answers, str(model), folder, deep_range)
         print(f"page: {out}", file=sys.stderr)
 
 

@@ -42,6 +42,8 @@ def pack(config: Config, name: str) -> str:
         "width": config.data.width,
         "on_bad_image": config.data.on_bad_image,
     }
+    if config.data.deep_range:  # a pack of before keeps its name
+        decisive["deep_range"] = list(config.data.deep_range)
     return f"data/packs/{name}-{digest(decisive)}"
 
 

@@ -7,18 +7,20 @@ are the same with any number of workers. A stand-in's number is never a result o
 
 from __future__ import annotations
 
+import functools
 import json
-import multiprocessing
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from msclnet.core.errors import ConfigError
+from msclnet.core.files import atomic_write
 from msclnet.core.registry import load_plugins
 from msclnet.core.types import Modality
+from msclnet.core.workers import divided
 from msclnet.standin import people
 
 DRAWN = "drawn.json"  # written last
@@ -72,17 +74,32 @@ def lines(path: Path) -> list[str]:
 
 
 def in_parallel(function: Callable[..., None], tasks: Iterable[tuple], workers: int) -> None:
-    """Calls ``function``, which a module must hold by name, with each task, in ``workers`` processes."""
-    if workers == 1:
-        for task in tasks:
-            function(task)
-        return
+    """Calls a function with each task, in processes of their own where there are several workers.
+
+    Args:
+        function: a module must hold it by name.
+        tasks: of each person one, ``(root, cast, identity, ...)``.
+        workers: the most processes; 1 or fewer: it is done here.
+
+    Raises:
+        WorkerDied: a process has died; the message says of what, and at which person.
+    """
     # A set from outside the package is known to a new process by its plugin alone.
-    with multiprocessing.get_context("spawn").Pool(workers, initializer=load_plugins) as pool:
-        for _ in pool.imap_unordered(function, tasks, chunksize=4):
-            pass
+    draw = functools.partial(_draw_each, function)
+    for _ in divided(draw, list(tasks), workers, chunk=4, name=_person, start="spawn", prepare=load_plugins):
+        pass
+
+
+def _draw_each(function: Callable[..., None], tasks: Iterator[tuple]) -> None:
+    for task in tasks:
+        function(task)
+
+
+def _person(task: tuple) -> str:
+    return f"the images of identity {task[2]} in {task[0]}"
 
 
 def finish(root: Path, layout: str, counts: dict[str, int]) -> None:
     """Writes ``drawn.json``, which says that the images are drawn, and that all of them are there."""
-    (root / DRAWN).write_text(json.dumps({"drawn": "stand-in", "layout": layout, **counts}, indent=2) + "\n")
+    with atomic_write(root / DRAWN) as partial:
+        partial.write_text(json.dumps({"drawn": "stand-in", "layout": layout, **counts}, indent=2) + "\n")

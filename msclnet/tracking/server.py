@@ -55,12 +55,12 @@ def prepare(uri: str) -> str:
 
 
 def resolve(uri: str) -> str:
-    """``uri`` with an absolute path; an empty one is mlflow.db in the working directory."""
+    """``uri`` with an absolute path; ``~`` is the home folder, and nothing is mlflow.db in the working directory."""
     if not uri:
         return f"sqlite:///{Path.cwd() / 'mlflow.db'}"
     if match := re.fullmatch(r"sqlite:///(.+)", uri):
-        return f"sqlite:///{Path(match[1]).absolute()}"
-    return uri
+        return f"sqlite:///{Path(match[1]).expanduser().absolute()}"
+    return os.path.expanduser(uri)
 
 
 def import_mlflow() -> Any:

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from msclnet.core.errors import DataError, UserError
+from msclnet.core.files import storage
 from msclnet.core.torch_file import Damaged, content, save
-from msclnet.training.failure import Stopped, storage
+from msclnet.training.failure import Stopped
 from msclnet.training.process_group import Processes
 from msclnet.training.stop_requests import StopRequests
 

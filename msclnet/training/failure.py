@@ -7,28 +7,21 @@ attempt of the same torchrun at once. Imports no torch: a vain attempt costs no 
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from msclnet.core.errors import UserError
+from msclnet.core.files import FORBIDDEN, FULL, storage
 
 NOTE = "failed.txt"
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)  # of CUDA, and of torch on the CPU
 
 
 class OutOfMemory(UserError):
     """A process has less memory than the training takes."""
-
-
-class StorageError(UserError):
-    """A file of the training cannot be written; the message says what to free or to mend."""
 
 
 class Stopped(UserError):
@@ -64,20 +57,6 @@ def forget(work: Path) -> None:
 def failed_for_good(work: Path) -> bool:
     """Whether this is a restarted attempt of a torchrun whose training has ended by such an error."""
     return _restarted() and (work / NOTE).exists()
-
-
-def storage(error: OSError, folder: Path) -> StorageError:
-    """What failed in writing to ``folder``, and what to do about it."""
-    match error.errno:
-        case number if number in FULL:
-            existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-            free = shutil.disk_usage(existing).free / 2**20
-            remedy = f"{free:.0f} MiB are free on its disk; free some there, or raise your quota"
-        case number if number in FORBIDDEN:
-            remedy = "make the folder writable for the user who runs this"
-        case _:
-            remedy = "see that the folder can be written, on a disk in order"
-    return StorageError(f"{error.filename or folder}: cannot be written ({error.strerror}): {remedy}")
 
 
 def _restarted() -> bool:

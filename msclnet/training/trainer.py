@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-import yaml
 from torch import Tensor
 
 from msclnet.config import TrainJob, plain
+from msclnet.core import yaml_text
 from msclnet.core.files import atomic_write, exclusive_lock
 from msclnet.core.types import Batch, Outputs
 from msclnet.data.loader import Recipe, TrainingImages
@@ -69,7 +69,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
         options: how the training is run; by default as ``Options`` says.
 
     Raises:
-        DataError: what lies there is of another configuration, or the pack is corrupt.
+        DataError: what lies there is of another configuration, or the pack is corrupt or of another size.
         ConfigError: the batch, or what is held out, does not fit the data; or the batch not the processes.
         NonFiniteLoss: a term of the objective is not a finite number.
         NotFinite: a weight, or what is kept of its gradients, is not a finite number.
@@ -88,6 +88,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
     ):
         allow_tf32(job.train.tf32)
         pack = Pack.open(pack_folder)
+        pack.require_size((job.height, job.width), "the training")
         origin = plain(job) | {"pack": pack.verify() if process.first else None}
         outputs = OutputFiles(work, folder, origin, options.code)
         if options.anew and process.first:
@@ -106,7 +107,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
         log = MetricsLog(work / METRICS, process, Progress(job.epochs * images.steps), state and state["record"])
         if process.first:
             with atomic_write(work / CONFIG) as partial:
-                partial.write_text(yaml.safe_dump(plain(job), sort_keys=False))
+                partial.write_text(yaml_text.write(plain(job)))
             outputs.place(CONFIG)  # the live mirror reads it
             print(learner.rates(), file=sys.stderr, flush=True)
         checkpoints = Checkpointer(work, options.checkpoint_every, origin, process, stop)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from msclnet import config as settings
 from msclnet.config import Config, Train, TrainJob, build, load, merge, plain, replace, train_job
 from msclnet.core.errors import ConfigError
+from msclnet.results import shared
 from tests.conftest import ROOT
 
 
@@ -230,3 +231,18 @@ def test_the_papers_rates(paper: Config) -> None:
 
     expected = {1: 0.01, 10: 0.1, 20: 0.1, 21: 0.05, 50: 0.05, 51: 0.01, 100: 0.01, 101: 0.001, 200: 0.001}
     assert {epoch: rate(epoch, paper.train) for epoch in expected} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("deep_range", [[5, 5], [1.0, 0.0]])
+def test_black_comes_before_white(default: Config, deep_range: list[float]) -> None:
+    with pytest.raises(ConfigError, match=r"data\.deep_range: .*must be less than what is white"):
+        build(Config, merge(plain(default), {"data": {"deep_range": deep_range}}))
+
+
+def test_a_pack_of_before_keeps_its_name_and_another_range_is_another_pack(default: Config) -> None:
+    names = [
+        shared.pack(build(Config, merge(plain(default), {"data": {"deep_range": value}})), "regdb")
+        for value in (None, [0, 16383], [0, 65535])
+    ]
+    assert len(set(names)) == 3
+    assert names[0] == shared.pack(default, "regdb") == "data/packs/regdb-75377faeef"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 import yaml
 from snakemake.common.configfile import load_configfile
 
+from msclnet import config as settings
 from msclnet.config import Config, TrainJob, build, plain, read_yaml, train_job
+from msclnet.core import yaml_text
 from msclnet.core.errors import ConfigError
+from tests.conftest import ROOT
 
 WRITTEN = ("0.00005", "5e-05", "5E-5", "0.5e-4", "1e-3", "1.0e-3", "1E-3", ".5", "+.5", "2.", "7", "1e+2", "1_0.5")
 
@@ -56,10 +60,11 @@ def test_what_is_written_is_read_again(default: Config, rate: float, tmp_path: P
     values = plain(default) | {"train": plain(default.train) | {"rate": rate}}
     config = build(Config, values)
     for section in (config, train_job(config, "regdb", "msclnet", 3)):
-        for text in (yaml.safe_dump(plain(section)), json.dumps(plain(section))):
+        for text in (yaml_text.write(plain(section)), json.dumps(plain(section))):
             (tmp_path / "written.yaml").write_text(text)
             for values in (read_yaml(str(tmp_path / "written.yaml")), yaml.safe_load(text)):
                 assert build(type(section), values) == section
+    assert yaml_text.read(str(rate)) == rate, "a parameter on the tracking server"
 
 
 def test_a_training_of_before_still_builds(default: Config) -> None:
@@ -70,3 +75,43 @@ def test_a_training_of_before_still_builds(default: Config) -> None:
     old["method"]["losses"] = {"identity": 1.0, "wrt": 1.0} | zeros
     assert build(TrainJob, old) == job
     assert plain(build(TrainJob, old)) == plain(job)
+
+
+@pytest.mark.parametrize("word", ["1e-3", "5e-05", ".5", "2.", "1_0.5", "true", "null", "7", "a", "é", "no: x", ""])
+def test_a_word_is_written_as_one(word: str) -> None:
+    values = {"name": word, word: [word]}
+    for text in (yaml_text.write(values), yaml_text.write([values])[2:].replace("\n  ", "\n")):
+        assert yaml_text.read(text) == yaml.safe_load(text) == values
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_a_value_of_the_command_line_gets_its_type(default: Config, written: str) -> None:
+    """Snakemake reads ``--config train={...}`` as words alone."""
+    told = yaml_text.words(
+        f"{{train: {{rate: {written}, log_every: 10, nesterov: true, precision: float16, factors: [{written}, .5]}}, "
+        f"run: {{gpus_per_training: 1}}, methods: {{agw: {{losses: {{wrt: {written}}}}}}}, "
+        f"data: {{regdb: {{splits: [1, 3], processes: auto}}}}}}"
+    )
+    assert told["train"]["log_every"] == "10"
+    told["train"] = {key: value for key, value in told["train"].items() if key in type(default.train).key_names()}
+    config = build(Config, settings.merge(plain(default), yaml_text.untyped(told)))
+    assert config.train.rate == config.train.factors[0] == config.methods["agw"].losses["wrt"] == float(written)
+    assert config.train.log_every == 10
+    assert config.run.gpus_per_training == 1
+    assert config.data.of("regdb").splits == (1, 3)
+    assert config.data.of("regdb").processes == "auto"
+
+
+def test_a_word_of_the_command_line_stays_one(default: Config) -> None:
+    told = yaml_text.untyped(yaml_text.words("{run: {name: 1e3}, data: {regdb: {root: 007}}}"))
+    config = build(Config, settings.merge(plain(default), told))
+    assert (config.run.name, config.data.of("regdb").root) == ("1e3", "007")
+
+
+def test_one_reader_reads_all_yaml() -> None:
+    """Another one would take 1e-3 for a word."""
+    files = [*(ROOT / "msclnet").rglob("*.py"), *(ROOT / "workflow").rglob("*.py"), *(ROOT / "tools").glob("*.py")]
+    own = ROOT / "msclnet/core/yaml_text.py"
+    assert own in files
+    readers = re.compile(r"yaml\.(safe_load|load|full_load|safe_dump|dump)\b")
+    assert [str(file) for file in files if readers.search(file.read_text()) and file != own] == []

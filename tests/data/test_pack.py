@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -13,11 +14,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
 from msclnet.cli import main
-from msclnet.core.errors import DataError
+from msclnet.core.errors import ConfigError, DataError, StorageError
 from msclnet.core.types import Modality
 from msclnet.data.images import decode
 from msclnet.data.pack import Pack, write_pack
@@ -98,9 +100,66 @@ def test_other_modes_become_rgb(tmp_path: Path, mode: str) -> None:
     assert np.array_equal(decode(path, *SIZE), np.asarray(expected))
 
 
-def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path) -> None:
-    Image.fromarray(np.full((64, 32), 32768, np.uint16)).save(tmp_path / "deep.png")
-    assert set(decode(tmp_path / "deep.png", *SIZE).ravel()) == {128}
+@pytest.mark.parametrize(
+    ("values", "deep_range", "greys"),
+    [
+        ((0, 32768, 65535), (0, 65535), (0, 128, 255)),
+        ((0, 8192, 16383), (0, 16383), (0, 128, 255)),  # counts of 14 bits
+        ((0, 2048, 4095), (0, 4095), (0, 128, 255)),  # of 12
+        ((270.0, 295.1, 330.0), (270, 320), (0, 128, 255)),  # kelvin
+        ((-20.0, 0.1, 20.0), (-20, 20), (0, 128, 255)),  # degrees
+        ((0.0, 0.5, 1.0), (0, 1), (0, 128, 255)),
+    ],
+)
+def test_grey_of_more_than_8_bits_is_mapped_by_the_range_or_refused(
+    tmp_path: Path, values: tuple[float, ...], deep_range: tuple[float, float], greys: tuple[int, ...]
+) -> None:
+    kind = np.uint16 if isinstance(values[0], int) else np.float32
+    path = tmp_path / "deep.tif"
+    Image.fromarray(np.repeat(np.array(values, kind), 16)[:, None].repeat(24, 1)).save(path)
+    pixels = decode(path, 48, 24, deep_range)
+    assert tuple(pixels[row, 0, 0] for row in (4, 24, 44)) == greys
+    with pytest.raises(DataError, match=rf"{path}: grey values from .*, more than 8 bits; state what is black.*deep_"):
+        decode(path, 48, 24)
+
+
+def test_black_is_below_white(tmp_path: Path) -> None:
+    Image.fromarray(np.full((48, 24), 7, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(ConfigError, match="black at 5 and white at 5; expected black below white"):
+        decode(tmp_path / "deep.png", 48, 24, (5, 5))
+
+
+def test_values_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.full((48, 24), np.nan, np.float32)).save(tmp_path / "deep.tif")
+    with pytest.raises(DataError, match="not finite"):
+        decode(tmp_path / "deep.tif", 48, 24, (0, 1))
+
+
+def test_the_range_is_recorded_and_leaves_8_bits_as_they_are(root: Path, tmp_path: Path) -> None:
+    splits = RegDB().survey(root, (1, 3), real=False).require()
+    write_pack(splits, root, tmp_path / "ranged", *SIZE, 1, deep_range=(0, 16383))
+    plain = packed(root, tmp_path / "plain")
+    for name in ("visible.npy", "infrared.npy", "index.csv", "splits.json"):
+        assert (tmp_path / "ranged" / name).read_bytes() == (plain / name).read_bytes()
+    ranged = json.loads((tmp_path / "ranged/pack.json").read_text())
+    assert ranged.pop("deep_range") == [0, 16383]
+    assert ranged == json.loads((plain / "pack.json").read_text())
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_deep_images_through_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: str) -> None:
+    root = trees.sysu(tmp_path / "SYSU")
+    for image in root.glob("cam[36]/*/*.jpg"):
+        image.unlink()
+        Image.fromarray(np.full((48, 24), 8192, np.uint16)).save(image.with_suffix(".png"))
+    command = ["sysu", str(root), "--any-size", "--workers", workers]
+    assert main(["check-data", *command]) == 0
+    assert main(["check-data", *command, "--thorough"]) == 1
+    assert "more than 8 bits; state what is black and what is white" in capsys.readouterr().out
+    assert main(["check-data", *command, "--thorough", "--deep-range", "0", "16383"]) == 0
+    assert main(["export-npy", *command[:2], str(tmp_path / "out"), *command[2:]]) == 1
+    assert main(["export-npy", *command[:2], str(tmp_path / "out"), *command[2:], "--deep-range", "0", "16383"]) == 0
+    assert np.unique(np.load(tmp_path / "out/train_ir_resized_img.npy")).tolist() == [128]
 
 
 def test_a_photographs_rotation_is_undone(tmp_path: Path) -> None:
@@ -261,6 +320,70 @@ def test_a_killed_packing_never_looks_whole_and_starts_again(root: Path, tmp_pat
         assert path.read_bytes() == (tmp_path / "p" / path.name).read_bytes()
 
 
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """A disk that has ``free`` bytes."""
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
+
+
+def test_a_disk_without_room_is_said_before_an_image_is_read(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full(tmp_path, monkeypatch, 24 * 48 * 24 * 3 - 1)
+    with pytest.raises(StorageError, match=rf"^{tmp_path}/pack: 1 MiB are needed there, 0 MiB are free"):
+        packed(root, tmp_path / "pack")
+    assert not (tmp_path / "pack").exists()
+    full(tmp_path, monkeypatch, 24 * 48 * 24 * 3)
+    packed(root, tmp_path / "pack")
+    full(tmp_path, monkeypatch, 0)  # what is written over is room
+    packed(root, tmp_path / "pack")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_disk_that_fills_while_packing_ends_it_with_a_word(root: Path, tmp_path: Path, workers: int) -> None:
+    """A limit on the size of files stands for the full disk: EFBIG where that has ENOSPC."""
+    script = str(ROOT / "workflow/scripts/pack.py")
+    command = [sys.executable, script, "--set", "regdb", "--root", str(root), "--splits", "1", "--height", "288"]
+    command += ["--width", "144", "--workers", str(workers), "--out", str(tmp_path / "p")]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**19, 2**19))
+
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=limit)
+    assert (found.returncode, found.stdout) == (1, "")
+    assert re.fullmatch(rf"error: {tmp_path}/p: 2 MiB are needed there, \d+ MiB are free; .*\n", found.stderr)
+    assert [path.name for path in (tmp_path / "p").iterdir()] == []
+
+
+def test_a_worker_that_is_killed_ends_the_packing_by_name(tmp_path: Path) -> None:
+    """As the kernel does it, for want of memory."""
+    Image.new("RGB", (600, 1200)).save(tmp_path / "big.png")
+    code = (
+        "import sys; from pathlib import Path; from msclnet.core.errors import UserError\n"
+        "from msclnet.core.files import atomic_write; from msclnet.core.types import ImageRecord\n"
+        "from msclnet.data.pack import write_images\n"
+        f"root = Path({str(tmp_path)!r}); records = [ImageRecord('big.png', 1, 1, 0)] * 20000\n"
+        "try:\n    with atomic_write(root / 'a.npy') as out: write_images(records, root, out, 72, 36, 2)\n"
+        "except UserError as error: sys.exit(f'error: {error}')"
+    )
+    packing = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (workers := [c for c in psutil.Process(packing.pid).children(recursive=True) if _works(c, packing.pid)]):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(0.5)
+    workers[0].kill()
+    _, said = packing.communicate(timeout=60)
+    assert packing.returncode == 1
+    assert said.startswith(f"error: a worker at {tmp_path}/big.png was ended by SIGKILL: "), said
+    assert [path.name for path in tmp_path.iterdir()] == ["big.png"]
+
+
+def _works(process: psutil.Process, caller: int) -> bool:
+    """Whether it is a child of the server that starts a pool's processes."""
+    return process.ppid() != caller
+
+
 def test_the_fields_arrays(tmp_path: Path) -> None:
     """Against the preprocessing of the field, done by hand: sorted identities, cameras, files; labels by identity."""
     root = trees.sysu(tmp_path / "SYSU")
@@ -309,6 +432,58 @@ def test_check_data_prints_counts_and_problems(tmp_path: Path, capsys: pytest.Ca
     assert f"{root}: 4 training identities, expected 395; unpack the set again" in out
     assert main(["check-data", "llcm", str(root)]) == 1
     assert "has no vis, nir, test_vis, test_nir, idx" in capsys.readouterr().err
+
+
+def spoilt(tmp_path: Path) -> Path:
+    """A set with a link to nothing, an empty file, a folder, and a text for images."""
+    root = trees.sysu(tmp_path / "SYSU")
+    images = sorted(root.glob("cam1/0001/*.jpg"))
+    (images[0].with_name("gone.jpg")).symlink_to("nowhere.jpg")
+    (images[0].with_name("empty.jpg")).touch()
+    (images[0].with_name("folder.jpg")).mkdir()
+    (images[0].with_name("text.jpg")).write_text("no image")
+    return root
+
+
+def test_check_data_finds_what_packing_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = spoilt(tmp_path)
+    folder = root / "cam1/0001"
+    fast = [
+        f"{folder}/empty.jpg: empty; copy it again",
+        f"{folder}/folder.jpg: no file; expected an image",
+        f"{folder}/gone.jpg: a link to nowhere.jpg, which is not there; copy it again",
+    ]
+    assert main(["check-data", "sysu", str(root), "--any-size"]) == 1
+    out = capsys.readouterr().out
+    assert "3 problems\n" in out
+    assert [line in out for line in fast] == [True] * 3
+    for workers in ("1", "2"):
+        assert main(["check-data", "sysu", str(root), "--any-size", "--thorough", "--workers", workers]) == 1
+        out = capsys.readouterr().out
+        assert "4 problems\n" in out
+        assert [line in out for line in (*fast, f"{folder}/text.jpg: not a readable image")] == [True] * 4
+
+
+def test_what_is_to_be_skipped_is_a_note(tmp_path: Path) -> None:
+    root = spoilt(tmp_path)
+    command = [sys.executable, str(ROOT / "workflow/scripts/check_data.py"), "--set", "sysu", "--root", str(root)]
+    stopped, skipped = (
+        subprocess.run([*command, "--on-bad-image", what], capture_output=True, text=True) for what in ("stop", "skip")
+    )
+    assert (stopped.returncode, skipped.returncode) == (1, 0)
+    assert "left out: 3 problems" in skipped.stdout
+    assert "no problems" in skipped.stdout
+
+
+def test_a_name_that_is_not_utf_8_is_found_before_packing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = trees.sysu(tmp_path / "SYSU")
+    image = sorted(root.glob("cam1/0001/*.jpg"))[0]
+    shutil.copyfile(image, os.fsdecode(os.fsencode(image.parent) + b"/caf\xe9.jpg"))
+    assert main(["check-data", "sysu", str(root), "--any-size"]) == 1
+    said = f"{image.parent}: 'caf\\udce9.jpg' is no name in UTF-8, or has control characters; rename the file"
+    assert said in capsys.readouterr().out
+    assert main(["export-npy", "sysu", str(root), str(tmp_path / "out"), "--any-size"]) == 1
+    assert said in capsys.readouterr().err
 
 
 def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path: Path) -> None:

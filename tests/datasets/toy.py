@@ -55,7 +55,7 @@ class Toy(DataSet):
             ImageRecord(f"{folder}/{person.name}/{name}", int(person.name), CAMERAS[modality], modality)
             for folder, modality in FOLDERS.items()
             for person in sorted((root / folder).iterdir())
-            for name in images_in(person)
+            for name in images_in(person, problems)
         ]
         counts = {"identities": len({record.identity for record in records}), "images": len(records)}
         if real:

@@ -13,6 +13,10 @@ from msclnet.core.errors import DataError
 from msclnet.core.types import Modality
 from msclnet.data.augmentation import normalise
 from msclnet.data.images import decode
+from msclnet.data.pack import Pack, write_pack
+from msclnet.datasets.regdb import RegDB
+from msclnet.evaluation.embedding import extract
+from msclnet.report.explain.activation import activation_maps
 from tests.inference.conftest import folder as folder
 from tests.inference.conftest import job as job
 from tests.inference.conftest import model as model
@@ -55,3 +59,20 @@ def test_mistakes_are_named(model: Path, tmp_path: Path) -> None:
     network.image_size = None
     with pytest.raises(DataError, match=r"at which size it was trained.*set network\.image_size"):
         msclnet.embed(network, tmp_path / "none.png", "visible")
+
+
+@pytest.mark.parametrize("size", [(48, 24), (72, 36), (24, 48)])
+def test_a_pack_of_another_size_is_refused(folder: Path, model: Path, tmp_path: Path, size: tuple[int, int]) -> None:
+    write_pack(RegDB().survey(folder, (1,), real=False).require(), folder, tmp_path / "pack", *size, 1)
+    network, pack, device = msclnet.load_model(model), Pack.open(tmp_path / "pack"), torch.device("cpu")
+    if size == (48, 24):
+        assert extract(network, pack, 1, 8, device).bn.shape == (12, 128)
+        assert activation_maps("mine", network, pack, 1, 1, 0)
+        return
+    said = rf"{tmp_path}/pack: images of {size[0]} x {size[1]} pixels, and the model.* is of 48 x 24; pack the set at"
+    with pytest.raises(DataError, match=said):
+        extract(network, pack, 1, 8, device)
+    with pytest.raises(DataError, match=said):
+        activation_maps("mine", network, pack, 1, 1, 0)
+    network.image_size = None  # a file that does not say it
+    assert extract(network, pack, 1, 8, device).bn.shape == (12, 128)

@@ -123,6 +123,28 @@ def test_reranking_agrees_with_the_sets(k1: int, k2: int) -> None:
     np.testing.assert_allclose(found, literally_reranked(squared, 18, k1, k2, 0.3), atol=2e-6)
 
 
+@pytest.mark.parametrize("queries", [1, 2])
+@pytest.mark.parametrize("gallery", [1, 2])
+def test_reranking_where_all_images_are_the_same(queries: int, gallery: int) -> None:
+    same = torch.nn.functional.normalize(torch.ones(3, 16))[:1]
+    distances = reranked(same.expand(queries, 16), same.expand(gallery, 16))
+    assert torch.equal(distances, torch.zeros(queries, gallery).fill_(distances[0, 0].item()))
+    assert distances[0, 0] >= 0
+
+
+@pytest.mark.parametrize("data", ["regdb", "sysu", "llcm"])
+@pytest.mark.parametrize("rerank", [True, False])
+@pytest.mark.parametrize("gallery", [1, 2])
+def test_one_query_one_draw_and_a_small_gallery(data: str, rerank: bool, gallery: int) -> None:
+    people = made_up(0, [(i, 1) for i in range(1, gallery + 1)], [(1, 3)])
+    choice = {"sysu": {"shots": 10}}.get(data, {"direction": "infrared-to-visible"})
+    found = evaluate(
+        people.bn, people.identities, people.cameras, people.modality, data=data, draws=1, rerank=rerank, **choice
+    )
+    assert (found["queries"], found["gallery"], len(found["draws"])) == (1, gallery, 1)
+    assert found["mean"]["mAP"] in (100, 50)
+
+
 def test_reranking_is_a_column_and_helps_where_the_gallery_clusters() -> None:
     rng = np.random.default_rng(0)
     identities = np.repeat(np.arange(8), 6)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from msclnet.core.errors import DataError
+from msclnet.core.errors import StorageError
 from msclnet.core.types import Modality
 from msclnet.inference import feature_cache as room
 from msclnet.inference.feature_cache import Image, Store
@@ -63,7 +65,61 @@ def test_rows_out_of_use_are_given_back(tmp_path: Path, monkeypatch: pytest.Monk
     assert contents(Store(tmp_path, 2)) == before | {"c": [99, -99]}
 
 
-def test_a_damaged_cache_is_named(tmp_path: Path) -> None:
-    (tmp_path / "images.sqlite").write_bytes(b"no database at all, and long enough to be read as a header" * 20)
-    with pytest.raises(DataError, match=r"not a cache of features .*delete it, it is made anew"):
+def damage(folder: Path, how: str) -> None:
+    database, rows = folder / "images.sqlite", folder / "features-0.f32"
+    match how:
+        case "text":
+            database.write_bytes(b"no database at all, and long enough to be read as a header" * 20)
+        case "cut off":
+            database.write_bytes(database.read_bytes()[:5000])
+        case "a page of noise":
+            content = bytearray(database.read_bytes())
+            content[4096:8192] = np.random.default_rng(0).bytes(4096)
+            database.write_bytes(content)
+        case "rows cut off":
+            rows.write_bytes(rows.read_bytes()[:12])
+        case "no rows":
+            rows.unlink()
+        case _:
+            with closing(sqlite3.connect(database)) as connection, connection:
+                connection.execute(how)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "text",
+        "cut off",
+        "a page of noise",
+        "rows cut off",
+        "no rows",
+        "UPDATE images SET modality = 7",
+        "UPDATE images SET row = row + 100",
+        "UPDATE images SET row = row - 100",
+        "ALTER TABLE images DROP COLUMN colour",
+        "ALTER TABLE images RENAME COLUMN colour TO color",
+        "PRAGMA user_version = 5",
+    ],
+)
+def test_a_damaged_cache_is_made_anew(tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(tmp_path, 2)
+    store.put([image(f"{name}{'x' * 200}") for name in range(50)], features(*range(50)))
+    store.file("visible", ".faiss").write_bytes(b"holds row numbers")
+    del store
+    damage(tmp_path, how)
+    store = Store(tmp_path, 2)
+    assert f"{tmp_path}: a damaged cache of features (" in capsys.readouterr().err
+    assert store.images() == {}
+    assert not list(tmp_path.glob("*.faiss"))
+    store.put([image("a")], features(1))
+    assert contents(Store(tmp_path, 2)) == {"a": [1, -1]}
+    assert capsys.readouterr().err == ""
+
+
+def test_a_folder_that_is_no_place_for_a_cache_is_named(tmp_path: Path) -> None:
+    (tmp_path / "images.sqlite").mkdir()
+    with pytest.raises(StorageError, match=f"{tmp_path}: not usable as a cache of features .*--cache"):
         Store(tmp_path, 2)
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=f"{tmp_path}/file: a file; expected a folder"):
+        Store(tmp_path / "file", 2)

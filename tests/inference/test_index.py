@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from msclnet.core.types import Modality
+from msclnet.inference import feature_cache
 from msclnet.inference.feature_cache import Image, Store
 from msclnet.inference.index import Hits, Index, exact
 
@@ -80,3 +81,43 @@ def test_an_index_that_was_outgrown_or_damaged_is_made_anew(store: Store) -> Non
     assert recall(index.search(QUERIES, 10), truth) > 0.95
     file.write_bytes(b"not an index")
     assert recall(Index(store, VISIBLE).search(QUERIES, 10), truth) > 0.95
+
+
+@pytest.mark.parametrize("images", [1, 2, 4, 5, 8, 9])
+@pytest.mark.parametrize("queries", [1, 2])
+@pytest.mark.parametrize("top", [1, 2, 50])
+@pytest.mark.parametrize("apart", [True, False])
+def test_every_shape_with_a_one_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: int, queries: int, top: int, apart: bool
+) -> None:
+    """Also a last block of one image, one result, and images that are all the same."""
+    monkeypatch.setattr(feature_cache, "BLOCK", 4)
+    features = drawn(np.random.default_rng(3), np.arange(images))
+    store = Store(tmp_path, DIMENSION)
+    put(store, "a", features if apart else features[:1].repeat(images, 0))
+    asked = QUERIES[:queries]
+    best = -np.sort(-(asked @ store.features(store.rows(VISIBLE)).T), axis=1)[:, :top]
+    for found in (exact(store, asked, VISIBLE, top), Index(store, VISIBLE).search(asked, top)):
+        assert found.rows.shape == found.scores.shape == (queries, min(top, images))
+        assert np.allclose(found.scores, best, atol=1e-6)
+        assert all(len(set(rows)) == len(rows) for rows in found.rows.tolist())
+
+
+@pytest.mark.parametrize("other", ["text", "cut off", "another dimension", "another kind"])
+def test_a_damaged_index_is_made_anew(store: Store, tmp_path: Path, other: str) -> None:
+    import faiss
+
+    truth = Index(store, VISIBLE).search(QUERIES, 10)
+    file = store.file("visible", ".faiss")
+    match other:
+        case "text":
+            file.write_bytes(b"no index" * 100)
+        case "cut off":
+            file.write_bytes(file.read_bytes()[:-1000])
+        case "another dimension":
+            index = faiss.index_factory(8, "PCA4,IVF1,SQ8")
+            index.train(np.random.default_rng(0).random((64, 8), np.float32))
+            faiss.write_index(index, str(file))
+        case "another kind":
+            faiss.write_index(faiss.IndexFlatL2(DIMENSION), str(file))
+    assert np.array_equal(Index(store, VISIBLE).search(QUERIES, 10).rows, truth.rows)

@@ -70,7 +70,7 @@ def test_the_page_holds_its_pictures_and_asks_no_network(folder: Path, model: Pa
     Image.new("I;16", (300, 700), 40_000).save(strange)
     queries = sorted((folder / "Thermal").rglob("*.bmp"))[:2]
     page = tmp_path / "page.html"
-    assert search(folder, model, "--query", *queries, "--top", "13", "--out", page) == 0
+    assert search(folder, model, "--query", *queries, "--top", "13", "--out", page, "--deep-range", "0", "65535") == 0
     text = page.read_text()
     assert "http" not in text.replace("http-equiv", "")
     assert "url(" not in text
@@ -111,3 +111,44 @@ def test_mistakes_end_with_a_word_and_status_1(
     with pytest.raises(SystemExit):
         search(folder, model, "--query", tmp_path / "absent.png", "--top", "0")
     assert "--top: found '0', expected a number of 1 or more" in capsys.readouterr().err
+
+
+def test_one_result_in_a_gallery_of_one(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    query, image = (sorted((folder / name).rglob("*.bmp"))[0] for name in ("Thermal", "Visible"))
+    (tmp_path / "one/visible").mkdir(parents=True)
+    shutil.copyfile(image, tmp_path / "one/visible/only.bmp")
+    for top in ("1", "10"):
+        for method in ("exact", "index"):
+            assert search(tmp_path / "one", model, "--query", query, "--top", top, "--method", method) == 0
+            (line,) = capsys.readouterr().out.splitlines()[1:]
+            assert line.endswith("one/visible/only.bmp")
+
+
+def test_a_query_whose_name_is_not_utf_8_is_on_the_page(folder: Path, model: Path, tmp_path: Path) -> None:
+    image = sorted((folder / "Thermal").rglob("*.bmp"))[0]
+    query = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.bmp")
+    shutil.copyfile(image, query)
+    assert search(folder, model, "--query", query, "--query-modality", "infrared", "--out", tmp_path / "x.html") == 0
+    assert "caf\\xe9.bmp" in (tmp_path / "x.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--cache", "{0}/file"], "{0}/file: a file; expected a folder to write to"),
+        (["--out", "{0}/file/x.html"], "{0}/file: a file; expected a folder to write to"),
+        (["--out", "{0}"], "{0}: a folder; expected a file to write"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_embedded(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture, arguments: list[str], said: str
+) -> None:
+    (tmp_path / "file").touch()
+    query = sorted((folder / "Thermal").rglob("*.bmp"))[0]
+    assert search(folder, model, "--query", query, *(word.format(tmp_path) for word in arguments)) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"error: {said.format(tmp_path)}")
+    assert not (tmp_path / "cache").exists()

@@ -11,6 +11,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from msclnet import config as settings
+from msclnet.core import yaml_text
 from msclnet.core.errors import UserError
 from msclnet.core.registry import PLUGINS
 from msclnet.core.sources import Sources
@@ -22,7 +23,9 @@ from msclnet.results import captions, layout, shared, studies
 if not config["run"].get("name"):
     config["run"]["name"] = layout.experiment(workflow.overwrite_configfiles or [])
 try:
-    CONFIG = settings.build(settings.Config, config)
+    # Of --config Snakemake hands over words alone.
+    told = yaml_text.untyped(workflow.config_settings.config)
+    CONFIG = settings.build(settings.Config, settings.merge(config, told))
 except UserError as error:
     raise WorkflowError(f"configuration: {error}") from None
 
@@ -50,6 +53,14 @@ if not workflow.remote_exec:
     for warning in PLAN.warnings({name: CONFIG.data.of(name).processes for name in CONFIG.run.sets}):
         logger.warning(warning)
 
+
+def literally(text):
+    """A text for Snakemake to format: a brace in the path of a checkout is no wildcard."""
+    return str(text).replace("{", "{{").replace("}", "}}")
+
+
+ENVS = literally(ROOT / "envs")
+
 # What every job's shell knows. The scripts import msclnet from this checkout in every environment, conda's included, which
 # it is not installed into. Where a training is mirrored to and how it survives are no parameters of it: a change retrains
 # nothing.
@@ -65,7 +76,7 @@ EXPORTS = {
     "PROCESS_TIMEOUT": CONFIG.survival.timeout,
 }
 assignments = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in EXPORTS.items())
-shell.prefix(f"set -euo pipefail; export {assignments}; ")
+shell.prefix(literally(f"set -euo pipefail; export {assignments}; "))
 
 
 wildcard_constraints:
@@ -85,11 +96,14 @@ def inline(section):
 MESSAGES = [
     "msclnet.core.errors",
     "msclnet.core.files",
+    "msclnet.core.array_file",
+    "msclnet.core.workers",
+    "msclnet.core.command",
     "msclnet.core.torch_file",
     "msclnet.core.optional",
     "msclnet.cli",
 ]
-CHECKS = ["msclnet.config", "msclnet.core.section", "msclnet.core.registry"]
+CHECKS = ["msclnet.config", "msclnet.core.yaml_text", "msclnet.core.section", "msclnet.core.registry"]
 MACHINE = ["msclnet.launch", "msclnet.training.failure", "msclnet.training.progress", "msclnet.training.live_mirror"]
 UNDECISIVE = [*MESSAGES, *CHECKS, *MACHINE]
 # A training reads a pack: how a set is read and drawn was decided before it, and how it is scored will be after it. But

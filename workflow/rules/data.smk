@@ -7,7 +7,7 @@ rule stand_in:
     benchmark:
         "results/benchmarks/stand_in_{folder}.tsv"
     conda:
-        "../../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     threads: ALL_CORES
     params:
         set=lambda wildcards: STAND_INS[wildcards.folder],
@@ -15,7 +15,7 @@ rule stand_in:
         seed=CONFIG.stand_in.seed,
         code=code("draw_stand_in", without=AROUND_DATA),
     shell:
-        "python $SCRIPTS/draw_stand_in.py --set {params.set} --options {params.options:q} --seed {params.seed} "
+        'python "$SCRIPTS/draw_stand_in.py" --set {params.set} --options {params.options:q} --seed {params.seed} '
         "--out $(dirname {output}) --workers {threads} > {log} 2>&1"
 
 
@@ -30,16 +30,17 @@ rule check_data:
     benchmark:
         "results/benchmarks/check_{folder}.tsv"
     conda:
-        "../../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     params:
         set=lambda wildcards: PACKS[wildcards.folder],
         root=packed(shared.root),
         splits=packed(settings.splits),
         real=packed(lambda config, name: "--real" if shared.held_to_the_real(config, name) else ""),
+        on_bad_image=CONFIG.data.on_bad_image,
         code=code("check_data", without=AROUND_DATA),
     shell:
-        "python $SCRIPTS/check_data.py --set {params.set} --root {params.root:q} --splits {params.splits} "
-        "{params.real} --out {output} > {log} 2>&1"
+        'python "$SCRIPTS/check_data.py" --set {params.set} --root {params.root:q} --splits {params.splits} '
+        "{params.real} --on-bad-image {params.on_bad_image} --out {output} > {log} 2>&1"
 
 
 rule pack:
@@ -57,7 +58,7 @@ rule pack:
     benchmark:
         "results/benchmarks/pack_{folder}.tsv"
     conda:
-        "../../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     threads: ALL_CORES
     params:
         set=lambda wildcards: PACKS[wildcards.folder],
@@ -67,11 +68,12 @@ rule pack:
         height=CONFIG.data.height,
         width=CONFIG.data.width,
         on_bad_image=CONFIG.data.on_bad_image,
+        deep_range=f"--deep-range {' '.join(map(str, CONFIG.data.deep_range))}" if CONFIG.data.deep_range else "",
         code=code("pack", without=AROUND_DATA),
     shell:
-        "python $SCRIPTS/pack.py --set {params.set} --root {params.root:q} --splits {params.splits} {params.real} "
+        'python "$SCRIPTS/pack.py" --set {params.set} --root {params.root:q} --splits {params.splits} {params.real} '
         "--height {params.height} --width {params.width} --on-bad-image {params.on_bad_image} "
-        "--out $(dirname {output.manifest}) --workers {threads} > {log} 2>&1"
+        "{params.deep_range} --out $(dirname {output.manifest}) --workers {threads} > {log} 2>&1"
 
 
 rule link_data:
@@ -83,7 +85,7 @@ rule link_data:
     log:
         f"{OUT}/logs/link_data_{{set}}.log",
     conda:
-        "../../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     params:
         root=of_set(shared.root),
         pack=of_set(shared.pack),

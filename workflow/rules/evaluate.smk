@@ -19,7 +19,7 @@ for name in CONFIGURED:
         benchmark:
             f"{OUT}/benchmarks/evaluate_{name}_{{method}}.tsv"
         conda:
-            "../../envs/train.yaml"
+            f"{ENVS}/train.yaml"
         params:
             set=name,
             root=shared.root(CONFIG, name),
@@ -27,7 +27,7 @@ for name in CONFIGURED:
             rerank=RERANK,
             code=code("evaluate"),
         shell:
-            "python $SCRIPTS/evaluate.py --set {params.set} --root {params.root:q} --features {input.features} "
+            'python "$SCRIPTS/evaluate.py" --set {params.set} --root {params.root:q} --features {input.features} '
             "{params.options} {params.rerank} > {log} 2>&1"
 
 
@@ -59,12 +59,12 @@ rule aggregate:
     benchmark:
         f"{OUT}/benchmarks/aggregate_{{set}}.tsv"
     conda:
-        "../../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     params:
         data=data_label,
         methods=METHODS,
         words=caption_words,
         code=code("aggregate"),
     shell:
-        "python $SCRIPTS/aggregate.py --set {wildcards.set} --data {params.data:q} --methods {params.methods} "
+        'python "$SCRIPTS/aggregate.py" --set {wildcards.set} --data {params.data:q} --methods {params.methods} '
         "--scores {input} --trials {output.trials} --summary {output.summary} --page {output.page} > {log} 2>&1"

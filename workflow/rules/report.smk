@@ -21,7 +21,7 @@ for figure, drawn_figure in FIGURES.items():
             f"{OUT}/benchmarks/plot_{figure}_{{set}}.tsv"
         localrule: True
         conda:
-            "../../envs/report.yaml"
+            f"{ENVS}/report.yaml"
         params:
             data=data_label,
             methods=drawn_figure.methods,
@@ -30,7 +30,7 @@ for figure, drawn_figure in FIGURES.items():
             more=more_for(figure),
             code=code_of_figure(figure),
         shell:
-            "python $SCRIPTS/plot.py {params.figure} --set {wildcards.set} --data {params.data:q} "
+            'python "$SCRIPTS/plot.py" {params.figure} --set {wildcards.set} --data {params.data:q} '
             "--methods {params.methods} --inputs {input.files} {params.more} --out {output.figure} > {log} 2>&1"
 
 
@@ -48,14 +48,14 @@ rule explain:
     benchmark:
         f"{OUT}/benchmarks/explain_{{set}}.tsv"
     conda:
-        "../../envs/train.yaml"
+        f"{ENVS}/train.yaml"
     params:
         methods=CONFIG.run.methods,
         queries=CONFIG.figures.queries,
         seed=CONFIG.seed,
         code=code("explain"),
     shell:
-        "python $SCRIPTS/explain.py --set {wildcards.set} --methods {params.methods} --models {input.models} "
+        'python "$SCRIPTS/explain.py" --set {wildcards.set} --methods {params.methods} --models {input.models} '
         "--features {input.features} --pack $(dirname {input.pack}) --queries {params.queries} --seed {params.seed} "
         "--ranked {output.ranked} --activation {output.activation} > {log} 2>&1"
 
@@ -76,7 +76,7 @@ rule track:
     benchmark:
         f"{OUT}/benchmarks/track_{{set}}.tsv"
     conda:
-        "../../envs/report.yaml"
+        f"{ENVS}/report.yaml"
     params:
         uri=CONFIG.tracking.uri,
         data=data_label,
@@ -84,7 +84,7 @@ rule track:
         trainings=lambda wildcards: folders(wildcards.set, METHODS),
         code=code("track"),
     shell:
-        'python $SCRIPTS/track.py --uri={params.uri:q} --experiment "$EXPERIMENT" --set {wildcards.set} --data {params.data:q} '
+        'python "$SCRIPTS/track.py" --uri={params.uri:q} --experiment "$EXPERIMENT" --set {wildcards.set} --data {params.data:q} '
         "--methods {params.methods} --trainings {params.trainings} --tables {input.tables} --figures {input.figures} "
         "--pack $(dirname {input.pack}) --out {output} > {log} 2>&1"
 
@@ -102,7 +102,7 @@ rule register:
     benchmark:
         f"{OUT}/benchmarks/register_{{set}}.tsv"
     conda:
-        "../../envs/train.yaml"
+        f"{ENVS}/train.yaml"
     params:
         uri=CONFIG.tracking.uri,
         data=data_label,
@@ -110,6 +110,6 @@ rule register:
         trainings=lambda wildcards: folders(wildcards.set, CONFIG.run.methods),
         code=code("register"),
     shell:
-        'python $SCRIPTS/register.py --uri={params.uri:q} --experiment "$EXPERIMENT" --set {wildcards.set} '
+        'python "$SCRIPTS/register.py" --uri={params.uri:q} --experiment "$EXPERIMENT" --set {wildcards.set} '
         "--data {params.data:q} --methods {params.methods} --trainings {params.trainings} --record {input.record} "
         "--out {output} > {log} 2>&1"

@@ -13,7 +13,7 @@ rule score_study:
     wildcard_constraints:
         variant="|".join(map(re.escape, VARIANTS)),
     conda:
-        "../../envs/train.yaml"
+        f"{ENVS}/train.yaml"
     threads: PLAN.embedding_cores
     resources:
         device=PLAN.embedding_device,
@@ -28,10 +28,10 @@ rule score_study:
         options=evaluation(STUDIED),
         code=code("features", "evaluate"),
     shell:
-        "python $SCRIPTS/launch.py --device {resources.device} --threads {threads} $SCRIPTS/features.py "
+        'python "$SCRIPTS/launch.py" --device {resources.device} --threads {threads} "$SCRIPTS/features.py" '
         "--model {input.models} --pack $(dirname {input.pack}) --split {params.split} "
         "--batch {params.batch} --threads {params.threads} --out {output.features} > {log} 2>&1 && "
-        "python $SCRIPTS/evaluate.py --set {params.set} --root {params.root:q} --features {output.features} "
+        'python "$SCRIPTS/evaluate.py" --set {params.set} --root {params.root:q} --features {output.features} '
         "{params.options} >> {log} 2>&1"
 
 
@@ -51,7 +51,7 @@ rule ablation:
     benchmark:
         f"{OUT}/benchmarks/ablation.tsv"
     conda:
-        "../../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     params:
         study="ablation",
         studies=inline(CONFIG.studies),
@@ -60,7 +60,7 @@ rule ablation:
         losses=inline(COMPLETE_LOSSES),
         code=code("study"),
     shell:
-        "python $SCRIPTS/study.py {params.study} --studies {params.studies:q} --losses {params.losses:q} "
+        'python "$SCRIPTS/study.py" {params.study} --studies {params.studies:q} --losses {params.losses:q} '
         "--data {params.data:q} --scores {input.scores} --out {output.table} > {log} 2>&1"
 
 
@@ -106,7 +106,7 @@ rule plot_study:
     wildcard_constraints:
         study="ablation|sensitivity",
     conda:
-        "../../envs/report.yaml"
+        f"{ENVS}/report.yaml"
     params:
         set=STUDIED,
         data=settings.data_label(CONFIG, STUDIED),
@@ -114,5 +114,5 @@ rule plot_study:
         method=CONFIG.studies.method,
         code=code_of_figure("studies"),
     shell:
-        "python $SCRIPTS/plot.py {wildcards.study} --set {params.set} --data {params.data:q} "
+        'python "$SCRIPTS/plot.py" {wildcards.study} --set {params.set} --data {params.data:q} '
         "--methods {params.method} --inputs {input} --out {output.figure} > {log} 2>&1"

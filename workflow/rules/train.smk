@@ -11,7 +11,7 @@ rule train:
     benchmark:
         "results/benchmarks/train_{folder}.tsv"
     conda:
-        "../../envs/train.yaml"
+        f"{ENVS}/train.yaml"
     threads: lambda wildcards: PLAN.cores_of(job(wildcards).processes)
     # No parameters: what a training ran on is no reason to run it again. From `gres` on they are Slurm's. The process that
     # launches a training, without which it ends, is only to be seen from its own node.
@@ -29,8 +29,8 @@ rule train:
         job=lambda wildcards: inline(job(wildcards)),
         code=lambda wildcards: code_of_training(job(wildcards)),
     shell:
-        "python $SCRIPTS/launch.py --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} "
-        "--threads {threads} --restarts $RESTARTS $SCRIPTS/train.py --job {params.job:q} "
+        'python "$SCRIPTS/launch.py" --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} '
+        '--threads {threads} --restarts $RESTARTS "$SCRIPTS/train.py" --job {params.job:q} '
         "--pack $(dirname {input.pack}) --out $(dirname {output.model}) --code {params.code} "
         "$( (({resources.anew})) && echo --anew) --checkpoint-every $CHECKPOINT_EVERY --timeout $PROCESS_TIMEOUT "
         "--launcher $(({resources.nodes} == 1 ? PPID : 0)) "
@@ -48,7 +48,7 @@ rule collect:
     wildcard_constraints:
         method="|".join(map(re.escape, CONFIG.run.methods)),
     conda:
-        "../../envs/data.yaml"
+        f"{ENVS}/data.yaml"
     params:
         folder=HERE.training("{set}", "{method}", "{split}"),
     shell:
@@ -78,7 +78,7 @@ rule features:
     benchmark:
         f"{OUT}/benchmarks/features_{{set}}_{{method}}_split{{split}}.tsv"
     conda:
-        "../../envs/train.yaml"
+        f"{ENVS}/train.yaml"
     threads: PLAN.embedding_cores
     resources:
         device=PLAN.embedding_device,
@@ -90,6 +90,6 @@ rule features:
         flip="--flip" if CONFIG.evaluate.flip else "",
         code=code("features"),
     shell:
-        "python $SCRIPTS/launch.py --device {resources.device} --threads {threads} $SCRIPTS/features.py "
+        'python "$SCRIPTS/launch.py" --device {resources.device} --threads {threads} "$SCRIPTS/features.py" '
         "--model {input.model} --pack $(dirname {input.pack}) --split {wildcards.split} "
         "--batch {params.batch} --threads {params.threads} {params.flip} --out {output} > {log} 2>&1"

@@ -5,10 +5,8 @@ python workflow/scripts/aggregate.py --set regdb --data stand-in --methods untra
 """
 
 import argparse
-import sys
-from pathlib import Path
 
-from msclnet.core.errors import UserError
+from msclnet.core.command import output, run, source
 from msclnet.report.summary_page import write_page
 from msclnet.results.captions import spread
 from msclnet.results.in_print import SELECTION
@@ -20,10 +18,10 @@ def main() -> None:
     parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
     parser.add_argument("--methods", required=True, nargs="+", help="in the order of the tables' rows")
-    parser.add_argument("--scores", required=True, nargs="+", type=Path, help=".../<method>/split<N>/scores.json")
-    parser.add_argument("--trials", required=True, type=Path, help="the CSV of every trial to write")
-    parser.add_argument("--summary", required=True, type=Path, help="the CSV of means over trials to write")
-    parser.add_argument("--page", type=Path, help="the summary as HTML, to be written, too")
+    parser.add_argument("--scores", required=True, nargs="+", type=source, help=".../<method>/split<N>/scores.json")
+    parser.add_argument("--trials", required=True, type=output, help="the CSV of every trial to write")
+    parser.add_argument("--summary", required=True, type=output, help="the CSV of means over trials to write")
+    parser.add_argument("--page", type=output, help="the summary as HTML, to be written, too")
     args = parser.parse_args()
     rows = trials(args.set, args.data, args.methods, args.scores)
     table = summary(args.set, rows)
@@ -36,7 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -7,11 +7,9 @@ Without --model the network is the one before its first step.
 """
 
 import argparse
-import sys
-from pathlib import Path
 
 from msclnet.config import TrainJob, build, read_yaml
-from msclnet.core.errors import UserError
+from msclnet.core.command import run, source
 from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.model.files import load_model
@@ -25,12 +23,13 @@ from msclnet.training.validation import held_out
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--job", required=True, help="the config.yaml beside a training's model, or {...} inline")
-    parser.add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
-    parser.add_argument("--model", type=Path, help="model.pt of that training (default: before its first step)")
+    parser.add_argument("--pack", required=True, type=source, help="the folder that pack.py wrote")
+    parser.add_argument("--model", type=source, help="model.pt of that training (default: before its first step)")
     parser.add_argument("--batches", type=int, default=8, help="looked at (default: 8)")
     args = parser.parse_args()
     job = build(TrainJob, read_yaml(args.job))
     pack = Pack.open(args.pack)
+    pack.require_size((job.height, job.width), "the training")
     images = TrainingImages(pack, recipe(job, held_out(job, pack)))
     network = load_model(args.model) if args.model else build_network(job, len(images.identities))
     pulls, geometry = diagnose(network, images, job, args.batches)
@@ -40,7 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

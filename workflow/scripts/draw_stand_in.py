@@ -6,13 +6,13 @@ python workflow/scripts/draw_stand_in.py --set sysu --like lists/sysu --out data
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from msclnet.config import build, load, read_yaml, replace
-from msclnet.core.errors import UserError
+from msclnet.core.command import output_folder, run
 from msclnet.core.files import exclusive_lock
 from msclnet.datasets.table import SETS
+from msclnet.standin.drawing import DRAWN
 
 DEFAULT = str(Path(__file__).parents[2] / "config/config.yaml")
 
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--options", help="`stand_in.<set>`: a YAML file, or {...} inline (default: config.yaml's)")
     parser.add_argument("--seed", type=int, help="of the drawing (default: config.yaml's)")
     parser.add_argument("--like", help="a folder with the real set's lists (idx/ or exp/): draw exactly as they say")
-    parser.add_argument("--out", required=True, type=Path, help="the folder to write")
+    parser.add_argument("--out", required=True, type=output_folder, help="the folder to write")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     args = parser.parse_args()
     data_set = SETS.get(args.set)
@@ -35,11 +35,9 @@ def main() -> None:
     if args.like:
         options = replace(options, like=args.like)
     with exclusive_lock(args.out):
+        (args.out / DRAWN).unlink(missing_ok=True)  # or what a killed run leaves would look whole
         data_set.draw(args.out, options, seed, args.workers)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

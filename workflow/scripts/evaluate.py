@@ -6,11 +6,9 @@ python workflow/scripts/evaluate.py --set sysu --features features.npz --split 1
 """
 
 import argparse
-import sys
-from pathlib import Path
 
 from msclnet.config.evaluation import evaluation
-from msclnet.core.errors import UserError
+from msclnet.core.command import output, run, source
 from msclnet.datasets.table import SETS
 from msclnet.evaluation.feature_file import load_split
 from msclnet.evaluation.scoring import split_rows
@@ -21,12 +19,12 @@ from msclnet.results.scores import write_scores
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", required=True, help="the data set's name")
-    parser.add_argument("--features", required=True, nargs="+", type=Path, help="the .npz of one or more splits")
+    parser.add_argument("--features", required=True, nargs="+", type=source, help="the .npz of one or more splits")
     parser.add_argument("--split", type=int, help="which the features must be of (default: as their folder split<N>)")
-    parser.add_argument("--out", type=Path, help="the file to write (default: scores.json beside the features)")
+    parser.add_argument("--out", type=output, help="the file to write (default: scores.json beside the features)")
     parser.add_argument("--rerank", action="store_true", help="k-reciprocal re-ranking")
     parser.add_argument("--options", default="{}", help="`evaluate.<set>`: a YAML file, or {...} inline (default: all)")
-    parser.add_argument("--root", type=Path, help="the set's folder, where its protocol reads a file of it")
+    parser.add_argument("--root", type=source, help="the set's folder, where its protocol reads a file of it")
     args = parser.parse_args()
     if len(args.features) > 1 and (args.split is not None or args.out):
         parser.error("--split and --out go with a single file of features")
@@ -40,7 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

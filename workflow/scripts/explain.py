@@ -6,11 +6,9 @@ python workflow/scripts/explain.py --set regdb --methods agw msclnet --pack data
 """
 
 import argparse
-import sys
-from pathlib import Path
 
 from msclnet.config.evaluation import evaluation
-from msclnet.core.errors import UserError
+from msclnet.core.command import output, run, source
 from msclnet.data.pack import Pack
 from msclnet.datasets.table import SETS
 from msclnet.evaluation.feature_file import load_split
@@ -26,17 +24,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--methods", required=True, nargs="+", help="in the order of the figures")
-    parser.add_argument("--models", required=True, nargs="+", type=Path, help="the model.pt of each method, one split")
-    parser.add_argument("--features", required=True, nargs="+", type=Path, help="the features.npz of each method")
-    parser.add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
+    parser.add_argument(
+        "--models", required=True, nargs="+", type=source, help="the model.pt of each method, one split"
+    )
+    parser.add_argument("--features", required=True, nargs="+", type=source, help="the features.npz of each method")
+    parser.add_argument("--pack", required=True, type=source, help="the folder that pack.py wrote")
     parser.add_argument("--queries", required=True, type=int, help="of each kind: best, worst, random; and identities")
     parser.add_argument("--seed", required=True, type=int, help="of the random choice")
     parser.add_argument(
         "--options", help="`evaluate.<set>`: a YAML file, or {...} inline (default: one comparison of each)"
     )
-    parser.add_argument("--root", type=Path, help="the set's folder, where its protocol reads a file of it")
-    parser.add_argument("--ranked", required=True, type=Path, help="the CSV of ranked lists to write")
-    parser.add_argument("--activation", required=True, type=Path, help="the CSV of activation maps to write")
+    parser.add_argument("--root", type=source, help="the set's folder, where its protocol reads a file of it")
+    parser.add_argument("--ranked", required=True, type=output, help="the CSV of ranked lists to write")
+    parser.add_argument("--activation", required=True, type=output, help="the CSV of activation maps to write")
     args = parser.parse_args()
     if not len(args.methods) == len(args.models) == len(args.features):
         parser.error("--methods, --models and --features must be as many")
@@ -56,7 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -4,10 +4,8 @@ python workflow/scripts/features.py --model results/x/model.pt --pack data/packs
 """
 
 import argparse
-import sys
-from pathlib import Path
 
-from msclnet.core.errors import UserError
+from msclnet.core.command import output, run, source
 from msclnet.data.pack import Pack
 from msclnet.evaluation.embedding import extract
 from msclnet.evaluation.feature_file import save_features
@@ -17,13 +15,15 @@ from msclnet.training.process_group import processes
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, nargs="+", type=Path, help="model.pt of a training, or of an import")
-    parser.add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
+    parser.add_argument(
+        "--model", required=True, nargs="+", type=source, help="model.pt of a training, or of an import"
+    )
+    parser.add_argument("--pack", required=True, type=source, help="the folder that pack.py wrote")
     parser.add_argument("--split", required=True, type=int, help="whose test images are embedded")
     parser.add_argument("--batch", default=128, type=int, help="images embedded at once (default: 128)")
     parser.add_argument("--flip", action="store_true", help="average the features of an image and its mirror image")
     parser.add_argument("--threads", default=1, type=int, help="CPU threads (default: 1)")
-    parser.add_argument("--out", required=True, nargs="+", type=Path, help="the .npz to write, one a model")
+    parser.add_argument("--out", required=True, nargs="+", type=output, help="the .npz to write, one a model")
     args = parser.parse_args()
     if len(args.model) != len(args.out):
         parser.error(f"{len(args.model)} files after --model and {len(args.out)} after --out; expected as many")
@@ -35,7 +35,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -5,9 +5,8 @@ python workflow/scripts/launch.py --device gpu --processes 2 workflow/scripts/tr
 
 import argparse
 import os
-import sys
 
-from msclnet.core.errors import UserError
+from msclnet.core.command import run
 from msclnet.launch.torchrun import Layout, launch
 
 
@@ -27,7 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

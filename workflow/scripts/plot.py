@@ -7,10 +7,8 @@ python workflow/scripts/plot.py ranked --set regdb --data stand-in --methods agw
 """
 
 import argparse
-import sys
-from pathlib import Path
 
-from msclnet.core.errors import UserError
+from msclnet.core.command import output, run, source
 from msclnet.data.pack import Pack
 from msclnet.report.figures.activation import plot_activation
 from msclnet.report.figures.cameras import plot_cameras
@@ -48,14 +46,14 @@ def main() -> None:
         figure.add_argument("--set", required=True, help="the data set's name")
         figure.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
         figure.add_argument("--methods", required=True, nargs="+", help="in the order of the legend")
-        figure.add_argument("--inputs", required=True, nargs="+", type=Path, help=inputs)
-        figure.add_argument("--out", required=True, type=Path, help="the figure, .svg or .png: both are written")
+        figure.add_argument("--inputs", required=True, nargs="+", type=source, help=inputs)
+        figure.add_argument("--out", required=True, type=output, help="the figure, .svg or .png: both are written")
     figures.choices["cmc"].add_argument("--ranks", required=True, type=int, help="the last rank")
     embedding = figures.choices["embedding"]
     embedding.add_argument("--identities", required=True, type=int, help="how many, 1 to 7")
     embedding.add_argument("--seed", required=True, type=int, help="of their choice, and of t-SNE")
     for name in ("ranked", "activation"):
-        figures.choices[name].add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
+        figures.choices[name].add_argument("--pack", required=True, type=source, help="the folder that pack.py wrote")
     args = parser.parse_args()
     if FIGURES[args.figure][1] in (EXPLAINED, STUDY) and len(args.inputs) > 1:
         figures.choices[args.figure].error(
@@ -85,7 +83,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -6,10 +6,9 @@ python workflow/scripts/register.py --uri "" --set regdb --data stand-in --metho
 
 import argparse
 import json
-import sys
-from pathlib import Path
 
-from msclnet.core.errors import UserError
+from msclnet.core.command import output, run, source
+from msclnet.core.files import write_text
 from msclnet.results.layout import DEFAULT
 from msclnet.tracking.delivery import Delivery
 from msclnet.tracking.experiment import TrackedSet
@@ -23,18 +22,14 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
     parser.add_argument("--experiment", default=DEFAULT, help=f"whose results they are (default: {DEFAULT})")
     parser.add_argument("--methods", required=True, nargs="+", help="those to register")
-    parser.add_argument("--trainings", required=True, nargs="+", type=Path, help="folders .../<method>/split<N>")
-    parser.add_argument("--record", required=True, type=Path, help="the JSON that track.py wrote")
-    parser.add_argument("--out", required=True, type=Path, help="the JSON of versions and aliases to write")
+    parser.add_argument("--trainings", required=True, nargs="+", type=source, help="folders .../<method>/split<N>")
+    parser.add_argument("--record", required=True, type=source, help="the JSON that track.py wrote")
+    parser.add_argument("--out", required=True, type=output, help="the JSON of versions and aliases to write")
     args = parser.parse_args()
     tracked = TrackedSet(args.set, args.data, args.experiment)
     rows = register(args.uri, Delivery(tracked, args.methods, args.trainings), args.record)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps({"model": tracked.model, "versions": rows}, indent=2) + "\n")
+    write_text(args.out, json.dumps({"model": tracked.model, "versions": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -5,11 +5,9 @@ python workflow/scripts/study.py ablation --studies studies.yaml --losses losses
 """
 
 import argparse
-import sys
-from pathlib import Path
 
 from msclnet.config import Studies, build, read_yaml
-from msclnet.core.errors import UserError
+from msclnet.core.command import output, run, source
 from msclnet.results.in_print import SELECTION
 from msclnet.results.studies import ablation, sensitivity, sensitivity_points
 from msclnet.results.tables import readable, write_csv
@@ -23,8 +21,8 @@ def main() -> None:
     )
     parser.add_argument("--losses", required=True, help="the complete method's weights: YAML file, or {...} inline")
     parser.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
-    parser.add_argument("--scores", required=True, nargs="+", type=Path, help="of every variant and seed")
-    parser.add_argument("--out", required=True, type=Path, help="the CSV to write")
+    parser.add_argument("--scores", required=True, nargs="+", type=source, help="of every variant and seed")
+    parser.add_argument("--out", required=True, type=output, help="the CSV to write")
     args = parser.parse_args()
     studies = build(Studies, read_yaml(args.studies), "studies")
     losses = read_yaml(args.losses)
@@ -39,7 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -7,10 +7,9 @@ python workflow/scripts/track.py --uri "" --set regdb --data stand-in --methods 
 
 import argparse
 import json
-import sys
-from pathlib import Path
 
-from msclnet.core.errors import UserError
+from msclnet.core.command import output, run, source
+from msclnet.core.files import write_text
 from msclnet.results.layout import DEFAULT
 from msclnet.tracking.delivery import Delivery
 from msclnet.tracking.experiment import TrackedSet
@@ -25,23 +24,22 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
     parser.add_argument("--experiment", default=DEFAULT, help=f"whose results they are (default: {DEFAULT})")
     parser.add_argument("--methods", required=True, nargs="+", help="in the order of the file's rows")
-    parser.add_argument("--trainings", required=True, nargs="+", type=Path, help="folders .../<method>/split<N>")
-    parser.add_argument("--tables", nargs="+", type=Path, default=[], help="CSV")
-    parser.add_argument("--figures", nargs="+", type=Path, default=[], help="SVG or PNG, and what lies beside it")
-    parser.add_argument("--pack", type=Path, help="the folder that pack.py wrote, for the digests of the images")
-    parser.add_argument("--out", required=True, type=Path, help="the JSON of run ids and counts to write")
+    parser.add_argument("--trainings", required=True, nargs="+", type=source, help="folders .../<method>/split<N>")
+    parser.add_argument("--tables", nargs="+", type=source, default=[], help="CSV")
+    parser.add_argument("--figures", nargs="+", type=source, default=[], help="SVG or PNG, and what lies beside it")
+    parser.add_argument("--pack", type=source, help="the folder that pack.py wrote, for the digests of the images")
+    parser.add_argument("--out", required=True, type=output, help="the JSON of run ids and counts to write")
     args = parser.parse_args()
     tracked = TrackedSet(args.set, args.data, args.experiment)
     delivery = Delivery(tracked, args.methods, args.trainings, args.tables, args.figures, args.pack)
-    runs = publish(args.uri, delivery)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(runs, indent=2) + "\n")
+    try:
+        runs = publish(args.uri, delivery)
+    except TrackingError as error:
+        raise TrackingError(
+            f"{error}. Nothing computed is lost: the files in results/ are the record; then run again"
+        ) from error
+    write_text(args.out, json.dumps(runs, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except TrackingError as error:
-        sys.exit(f"error: {error}. Nothing computed is lost: the files in results/ are the record; then run again")
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -8,10 +8,9 @@ an error or, with torchrun's --max-restarts, the death of one of its processes.
 
 import argparse
 import sys
-from pathlib import Path
 
 from msclnet.config import TrainJob, build, read_yaml
-from msclnet.core.errors import UserError
+from msclnet.core.command import output_folder, run, source
 from msclnet.results.layout import DEFAULT, WORK
 from msclnet.training import failure
 
@@ -19,8 +18,8 @@ from msclnet.training import failure
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--job", required=True, help="the training's configuration: a YAML file, or {...} inline")
-    parser.add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
-    parser.add_argument("--out", required=True, type=Path, help="where model.pt, metrics.jsonl, config.yaml go")
+    parser.add_argument("--pack", required=True, type=source, help="the folder that pack.py wrote")
+    parser.add_argument("--out", required=True, type=output_folder, help="for model.pt, metrics.jsonl, config.yaml")
     parser.add_argument("--uri", default="", help="MLflow tracking URI of the live mirror")
     parser.add_argument("--experiment", default=DEFAULT, help=f"its name on the tracking server (default: {DEFAULT})")
     parser.add_argument("--live-every", default=0.0, type=float, help="seconds between uploads; 0: none (default)")
@@ -44,7 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

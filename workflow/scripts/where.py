@@ -9,14 +9,13 @@ set, of all experiments.
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from msclnet.config import merge, read_yaml
-from msclnet.core.errors import ConfigError, UserError
+from msclnet.core import yaml_text
+from msclnet.core.command import run
+from msclnet.core.errors import ConfigError
 from msclnet.results.captions import spread
 from msclnet.results.in_print import SELECTION
 from msclnet.results.layout import DEFAULT, Layout, experiment
@@ -57,7 +56,7 @@ def name_of(files: Sequence[str], pairs: Sequence[str]) -> str:
         key, sign, value = pair.partition("=")
         if not sign:
             raise ConfigError(f"--config {pair}: expected KEY=VALUE, e.g. run='{{name: wide}}'")
-        values = merge(values, {key: yaml.safe_load(value)})
+        values = merge(values, {key: yaml_text.words(value)})
     run = values.get("run")
     return str((isinstance(run, dict) and run.get("name")) or experiment(files))
 
@@ -96,7 +95,4 @@ def print_results(layout: Layout) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

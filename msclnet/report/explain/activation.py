@@ -22,8 +22,9 @@ def activation_maps(
     """The maps of a visible and an infrared image of each of ``identities`` test identities, drawn by ``seed``.
 
     Test identities have no classifier: what is explained is each image's likeness to the other one. Raises DataError
-    when no test identity has both modalities.
+    when no test identity has both modalities, or the images are of another size than the network was trained at.
     """
+    pack.require_size(network.image_size, f"the model of {method}")
     network = network.eval()
     cells = []
     for identity, rows in _pairs(pack, split, identities, seed):

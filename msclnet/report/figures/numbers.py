@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from msclnet.core.errors import DataError
+from msclnet.core.files import atomic_write
 from msclnet.core.types import Features
 from msclnet.evaluation.feature_file import load_split
 from msclnet.results.layout import FEATURES, by_method
@@ -31,8 +32,7 @@ def features_by_method(methods: Sequence[str], paths: Sequence[Path]) -> dict[st
 
 def write_numbers(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """CSV; floats with six significant digits."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
+    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows([f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in rows)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from msclnet.config import title
 from msclnet.core.errors import DataError
+from msclnet.core.files import atomic_write
 from msclnet.report.figures.numbers import write_numbers
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # without yellow, too pale
@@ -73,8 +74,8 @@ def save(figure: Figure, out: Path) -> None:
     """
     if out.suffix not in METADATA:
         raise DataError(f"{out}: figures are written as {' or '.join(METADATA)}; name one of these")
-    out.parent.mkdir(parents=True, exist_ok=True)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # laid out once for both: for a hundred images that takes seconds
     for ending, metadata in METADATA.items():
-        figure.savefig(out.with_suffix(ending), dpi=150, metadata=metadata)
+        with atomic_write(out.with_suffix(ending)) as partial:
+            figure.savefig(partial, format=ending[1:], dpi=150, metadata=metadata)

@@ -1,0 +1,101 @@
+"""Paths on command lines, and the end of a command in words."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from msclnet.core import command
+from msclnet.core.errors import StorageError, UserError
+from tests.conftest import ROOT
+
+SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
+
+
+def raises(error: BaseException) -> Callable[[], int]:
+    def main() -> int:
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize("kind", [command.source, command.output, command.output_folder])
+def test_the_home_folder_and_nothing(
+    kind: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert kind("~/x") == tmp_path / "x"
+    for text in ("", "  "):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected a path"):
+            kind(text)
+
+
+def test_what_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for text in ("file", "file/x", "file/x/y"):
+        with pytest.raises(StorageError, match=rf"{tmp_path}/file: a file; expected a folder"):
+            command.output_folder(str(tmp_path / text))
+    with pytest.raises(StorageError, match=rf"{tmp_path}/file: a file; expected a folder"):
+        command.output(str(tmp_path / "file/x"))
+    with pytest.raises(StorageError, match=rf"{tmp_path}: a folder; expected a file"):
+        command.output(str(tmp_path))
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(StorageError, match="link: a file"):
+        command.output_folder(str(tmp_path / "link/x"))
+    assert command.output(str(tmp_path / "file")) == tmp_path / "file"
+    assert command.output(str(tmp_path / "new/x")) == tmp_path / "new/x"
+    assert not (tmp_path / "new").exists(), "nothing is made before it is needed"
+
+
+def test_a_folder_without_the_right_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(StorageError, match=f"{tmp_path}: cannot be written to; make it writable"):
+        command.output(str(tmp_path / "x"))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (UserError("so and so"), "error: so and so\n"),
+        (PermissionError(errno.EACCES, "Permission denied", "a"), "error: a: Permission denied; expected a file"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "a"), "error: a: Is a directory; expected a file"),
+        (OSError(errno.ENOSPC, "No space left on device"), "cannot be written (No space left on device): "),
+        (OSError("1000 requested and 10 written"), "cannot be written (No space left on device): "),
+    ],
+)
+def test_what_the_user_can_mend_is_said(error: Exception, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.status(raises(error)) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), ConnectionRefusedError(errno.ECONNREFUSED, "refused")])
+def test_another_failure_keeps_its_traceback(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        command.status(raises(error))
+
+
+def test_numpy_says_a_full_disk_as_is_read() -> None:
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="requested and") as caught:
+        np.zeros(10_000).tofile(full)
+    assert command.status(raises(caught.value)) == 1
+
+
+def test_a_name_of_other_bytes_can_be_printed() -> None:
+    code = "from msclnet.core.command import run; import os; run(lambda: print(os.fsdecode(b'caf\\xe9')))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "caf\\udce9\n")
+
+
+@pytest.mark.parametrize("script", [path for path in SCRIPTS if path.name != "launch.py"], ids=lambda path: path.name)
+def test_every_script_reads_paths_and_ends_the_same_way(script: Path) -> None:
+    text = script.read_text()
+    assert "type=Path" not in text
+    assert text.endswith('if __name__ == "__main__":\n    run(main)\n')

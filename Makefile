@@ -53,7 +53,7 @@ test-fast: $(VENV)/test.installed
 ui: $(VENV)/run.installed
 	@python workflow/scripts/where.py --port $(UI_PORT)
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(UI_PORT) --workers 1 \
-		--backend-store-uri sqlite:///$(CURDIR)/mlflow.db --default-artifact-root $(CURDIR)/mlartifacts
+		--backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" --default-artifact-root "$(CURDIR)/mlartifacts"
 
 docs: $(VENV)/test.installed
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict

@@ -103,6 +103,8 @@ def measured(records: list[ImageRecord], root: Path, out: Path, workers: int) ->
             continue
         peak = max(peak, total / 2**20)
         child.join(0.2)
+    if child.exitcode:
+        raise SystemExit(f"error: the process that packs with {workers} workers ended with {child.exitcode}")
     return took.get(), peak
 
 

@@ -46,16 +46,35 @@ def atomic_write(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _wait(partial, os.O_RDWR | os.O_CREAT, math.inf)
     try:
-        yield partial
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync(path.parent)  # or a power failure could undo the renaming
+        with filling(path):
+            yield partial
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+            _sync(path.parent)  # or a power failure could undo the renaming
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def filling(path: Path) -> Iterator[None]:
+    """Names a file, or a folder, in the error of a full disk, which by itself says no name.
+
+    Args:
+        path: what is written.
+
+    Raises:
+        OSError: what was raised within.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -121,7 +140,8 @@ def storage(error: OSError, folder: Path) -> StorageError:
     """
     match error.errno:
         case number if number in FULL:
-            remedy = f"{_free(folder) / MIB:.0f} MiB are free on its disk; free some there, or raise your quota"
+            place = Path(error.filename).parent if error.filename else folder
+            remedy = f"{_free(place) / MIB:.0f} MiB are free on its disk; free some there, or raise your quota"
         case number if number in FORBIDDEN:
             remedy = "make the folder writable for the user who runs this"
         case _:

@@ -9,6 +9,7 @@ docs/use.md says what that costs, and why it beats two files.
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import tempfile
 from collections.abc import Callable
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from msclnet.core.errors import DataError, UserError
-from msclnet.core.files import require_file, sha256, write_text
+from msclnet.core.files import filling, require_file, sha256, write_text
 from msclnet.core.optional import extra
 from msclnet.core.types import Modality
 from msclnet.data.augmentation import normalise
@@ -104,13 +105,15 @@ def export(model: Path, format: Format, out: Path | None = None) -> tuple[Path, 
     if out.suffix != EXPORTS[format]:
         raise UserError(f"--out {out}: expected a name that ends in {EXPORTS[format]}, which says the format {format}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+    with filling(out), tempfile.TemporaryDirectory(dir=out.parent) as folder:
         partial = Path(folder, out.name)
         match format:
             case "onnx":
                 _onnx(saved.network, partial)
             case "torch-export":
-                torch.export.save(_program(saved.network), partial)
+                buffer = io.BytesIO()  # torch's own writer says a full disk by an error of its own
+                torch.export.save(_program(saved.network), buffer)
+                partial.write_bytes(buffer.getbuffer())
             case "safetensors":
                 _safetensors(saved, partial)
         verification = verify(saved.network, load_export(partial))

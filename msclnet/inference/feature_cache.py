@@ -12,6 +12,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,7 +68,7 @@ class Store:
         """Opens the store in ``folder``, or makes one, also in place of a damaged one; StorageError where it cannot."""
         self.folder, self.dimension = require_folder(folder), dimension
         folder.mkdir(parents=True, exist_ok=True)
-        try:
+        with self._named():
             try:
                 self._open()
             except _Damaged as error:
@@ -76,11 +77,6 @@ class Store:
                 self._open()
             if self._rows() - self._live() > self._live() + BLOCK:
                 self._compact()
-        except (sqlite3.OperationalError, _Damaged) as error:
-            raise StorageError(
-                f"{folder}: not usable as a cache of features ({error}); see that it can be written, on a disk with "
-                "room, or name another folder: --cache"
-            ) from error
 
     def file(self, kind: str, suffix: str) -> Path:
         """Where something that holds row numbers lies; gone when they change."""
@@ -94,8 +90,7 @@ class Store:
 
     def put(self, images: Sequence[Image], features: np.ndarray) -> None:
         """Writes images and their features ``[N, dimension]``, in place of those of the same path."""
-        self._database.execute("BEGIN IMMEDIATE")  # appending is for one process at a time
-        with self._database:
+        with self._changing():  # appending is for one process at a time
             start = self._rows()
             with self.file("features", ".f32").open("ab") as file:
                 file.truncate(start * self.dimension * 4)  # what a killed run left of a row
@@ -109,8 +104,7 @@ class Store:
 
     def drop(self, paths: Iterable[str]) -> None:
         """Forgets images."""
-        self._database.execute("BEGIN IMMEDIATE")
-        with self._database:
+        with self._changing():
             self._database.executemany("DELETE FROM images WHERE path = ?", ((path,) for path in paths))
 
     def rows(self, modality: Modality) -> np.ndarray:
@@ -154,6 +148,25 @@ class Store:
         if first is not None and not {lowest, highest} <= set(Modality):
             raise _Damaged(f"the modalities {lowest} to {highest}")
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """A change that is there whole or not at all; other processes wait."""
+        with self._named():
+            self._database.execute("BEGIN IMMEDIATE")
+            with self._database:
+                yield
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Raises what SQLite says of the disk, or of another process, as StorageError."""
+        try:
+            yield
+        except (sqlite3.OperationalError, _Damaged) as error:
+            raise StorageError(
+                f"{self.folder}: not usable as a cache of features ({error}); see that it can be written, on a disk "
+                "with room, or name another folder: --cache"
+            ) from error
+
     def _discard(self) -> None:
         self._database.close()
         for pattern in ("images.sqlite*", "*-*.f32", "*-*.faiss"):
@@ -171,8 +184,7 @@ class Store:
         return file.stat().st_size // (4 * self.dimension) if file.exists() else 0
 
     def _compact(self) -> None:
-        self._database.execute("BEGIN IMMEDIATE")
-        with self._database:
+        with self._changing():
             used = np.fromiter((row for (row,) in self._database.execute("SELECT row FROM images ORDER BY row")), int)
             (number,) = self._database.execute("PRAGMA user_version").fetchone()
             outdated = list(self.folder.glob("*-*.*"))  # also what a run killed at this point left behind

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
+import re
 import signal
 import time
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from msclnet.core.errors import DataError
-from msclnet.core.files import atomic_write, exclusive_lock
+from msclnet.core.files import atomic_write, exclusive_lock, storage
 
 FORK = multiprocessing.get_context("fork")
 
@@ -78,3 +80,13 @@ def test_a_folder_is_one_processs_at_a_time(tmp_path: Path) -> None:
         assert 1 <= time.monotonic() - began < 5
     with exclusive_lock(tmp_path / "work", 1):
         pass
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as caught, atomic_write(tmp_path / "x"):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as a write says it
+    assert caught.value.filename == str(tmp_path / "x")
+    assert re.match(
+        rf"{tmp_path}/x: cannot be written .*\d MiB are free on its disk", str(storage(caught.value, Path()))
+    )
+    assert not list(tmp_path.iterdir())

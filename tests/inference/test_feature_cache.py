@@ -123,3 +123,21 @@ def test_a_folder_that_is_no_place_for_a_cache_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=f"{tmp_path}/file: a file; expected a folder"):
         Store(tmp_path / "file", 2)
+
+
+@pytest.mark.parametrize("what", ["put", "drop"])
+def test_a_change_that_the_disk_cannot_take_is_named_and_undone(tmp_path: Path, what: str) -> None:
+    """A limit on the database's pages stands for the full disk."""
+    store = Store(tmp_path, 2)
+    store.put([image(f"{name}{'x' * 200}") for name in range(50)], features(*range(50)))
+    before = store.images()
+    (pages,) = store._database.execute("PRAGMA page_count").fetchone()
+    store._database.execute(f"PRAGMA max_page_count = {pages}")
+    if what == "put":
+        with pytest.raises(StorageError, match=f"{tmp_path}: not usable as a cache of features .database or disk is"):
+            store.put([image(f"new{name}{'x' * 200}") for name in range(50)], features(*range(50)))
+    else:
+        store._database.execute("PRAGMA query_only = 1")
+        with pytest.raises(StorageError, match=f"{tmp_path}: not usable as a cache of features .*readonly"):
+            store.drop(before)
+    assert Store(tmp_path, 2).images() == before

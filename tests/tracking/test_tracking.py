@@ -106,6 +106,9 @@ def test_an_address_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert server.resolve("sqlite:///other/a.db") == f"sqlite:///{tmp_path}/other/a.db"
     assert server.resolve("sqlite:////abs/a.db") == "sqlite:////abs/a.db"
     assert server.resolve("https://server") == "https://server"
+    monkeypatch.setenv("HOME", "/home/me")
+    assert server.resolve("sqlite:///~/a.db") == "sqlite:////home/me/a.db"
+    assert server.resolve("~/runs") == "/home/me/runs"
 
 
 # The mirror

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msclnet.config import build, load, read_yaml, replace
 from msclnet.core.command import output_folder, run
-from msclnet.core.files import exclusive_lock
+from msclnet.core.files import exclusive_lock, filling
 from msclnet.datasets.table import SETS
 from msclnet.standin.drawing import DRAWN
 
@@ -36,7 +36,8 @@ def main() -> None:
         options = replace(options, like=args.like)
     with exclusive_lock(args.out):
         (args.out / DRAWN).unlink(missing_ok=True)  # or what a killed run leaves would look whole
-        data_set.draw(args.out, options, seed, args.workers)
+        with filling(args.out):
+            data_set.draw(args.out, options, seed, args.workers)
 
 
 if __name__ == "__main__":

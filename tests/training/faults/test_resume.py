@@ -179,6 +179,6 @@ def test_a_disk_that_is_full_at_the_end_costs_no_step(job: TrainJob, pack: Path,
     assert (
         finish(start(run, job, pack, out, Fault("fill the disk", "msclnet.training.trainer.save_model", 1), log)) == 1
     )
-    assert f"{out}/work: cannot be written (No space left on device): " in log.read_text()
+    assert f"{out}/work/model.pt: cannot be written (No space left on device): " in log.read_text()
     assert finish(start(run, job, pack, out, Fault("kill", STEP, 1))) == 0, "the last checkpoint is of the last step"
     Left.by(out).assert_equals(alone)

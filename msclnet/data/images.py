@@ -1,13 +1,30 @@
-"""Image files as pixels."""
+"""Image files as pixels: the one place where they are opened. What a file holds is a stranger's word."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from msclnet.core.errors import DataError
+from msclnet.core.files import open_regular
+
+# Pillow tries no others, whatever a file's name says: it would hand PostScript to another program.
+FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
+LARGEST = 89_478_485  # pixels: above it Pillow suspects a decompression bomb
+ORIENTATION = 0x0112  # EXIF's tag
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def decode(path: Path, height: int, width: int) -> np.ndarray:
@@ -16,17 +33,42 @@ def decode(path: Path, height: int, width: int) -> np.ndarray:
 
 
 def read_rgb(path: Path) -> Image.Image:
-    """The image in ``path`` upright, as RGB.
+    """The image in ``path`` upright, as RGB; 16-bit grey is scaled to 8 bits.
 
-    16-bit grey is scaled to 8 bits. Raises DataError naming a file that is missing, truncated or no image.
+    Args:
+        path: a file of one of ``FORMATS``.
+
+    Returns:
+        The image.
+
+    Raises:
+        DataError: the file is absent, no regular file, of another format, damaged, or of more than ``LARGEST`` pixels.
     """
+    with _opened(path) as image:
+        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+        upright = image if turn is None else image.transpose(turn)
+        if upright.mode.startswith("I;16") or upright.mode == "I":
+            upright = Image.fromarray((np.asarray(upright).astype(np.uint32) >> 8).astype(np.uint8))
+        return upright.convert("RGB")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An image file, and whatever goes wrong with it under its name."""
     try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16") or upright.mode == "I":
-                upright = Image.fromarray((np.asarray(upright).astype(np.uint32) >> 8).astype(np.uint8))
-            return upright.convert("RGB")
+        with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+            if image.width * image.height > LARGEST:
+                raise ValueError(f"{image.width} x {image.height} pixels; expected at most {LARGEST}")
+            yield image
+    except DataError:
+        raise
     except FileNotFoundError:
         raise DataError(f"{path}: no such image; see that the name is right, or copy it there again") from None
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
-        raise DataError(f"{path}: not a readable image ({error}); copy it again from where it came from") from None
+    except UnidentifiedImageError:
+        expected = ", ".join(FORMATS)
+        raise DataError(
+            f"{path}: not a readable image (none of {expected}); copy it again from where it came from, or convert it"
+        ) from None
+    except Exception as error:  # a decoder that meets what it does not expect raises nearly anything
+        reason = str(error) or type(error).__name__
+        raise DataError(f"{path}: not a readable image ({reason}); copy it again from where it came from") from None

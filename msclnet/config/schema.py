@@ -288,8 +288,8 @@ class Survival(Section):
     )
     timeout: float = Field(
         gt=0,
-        description="seconds a process waits for the others before all are ended; more than the reading of the "
-        "whole pack takes",
+        description="seconds a process waits for the others before all are ended, and takes for a step before its "
+        "launcher ends it (ten more); more than the reading of the whole pack takes",
     )
 
 

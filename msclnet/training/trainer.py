@@ -1,6 +1,6 @@
 """Training of one split by one method, on any number of processes.
 
-    torchrun --standalone --nproc-per-node 2 workflow/scripts/train.py --job job.yaml --pack PACK --out FOLDER
+    python workflow/scripts/launch.py --device cpu --processes 2 workflow/scripts/train.py --job job.yaml ...
 
 A batch by eye: ``TrainingImages.epoch`` -> ``train_step`` -> ``MSCLNet.forward`` -> ``objective`` -> ``MetricsLog``.
 Everything random is a function of (seed, split, epoch, step), so a training resumed after any step continues as if it
@@ -23,6 +23,7 @@ from msclnet.core.files import atomic_write, exclusive_lock
 from msclnet.core.types import Batch
 from msclnet.data.loader import Recipe, TrainingImages
 from msclnet.data.pack import Pack
+from msclnet.launch.watchdog import Heartbeat
 from msclnet.losses import objective
 from msclnet.model.files import save_model
 from msclnet.results.layout import CONFIG, METRICS, MODEL, WORK
@@ -77,6 +78,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
     work = folder / WORK
     forget(work)
     with (
+        Heartbeat() as heart,
         processes(job.train.threads, options.timeout) as process,
         final(work),
         StopRequests(process, options.launcher) as stop,
@@ -101,7 +103,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
                 partial.write_text(yaml.safe_dump(plain(job), sort_keys=False))
             outputs.place(CONFIG)  # the live mirror reads it
         checkpoints = Checkpointer(work, options.checkpoint_every, origin, process, stop)
-        trainer = Trainer(learner, images, log, checkpoints, options.mirror if process.first else None)
+        trainer = Trainer(learner, images, log, checkpoints, options.mirror if process.first else None, heart)
         trainer.run(state)
         log.end()
         if process.first:
@@ -120,9 +122,11 @@ class Trainer:
         log: MetricsLog,
         checkpoints: Checkpointer,
         mirror: LiveMirror | None = None,
+        heart: Heartbeat | None = None,
     ) -> None:
         self.learner, self.images = learner, images
         self.log, self.checkpoints, self.mirror = log, checkpoints, mirror
+        self.heart = heart or Heartbeat()
         self.epoch, self.taken = 1, 0  # at work, and its steps so far
 
     def run(self, state: dict[str, Any] | None = None) -> None:
@@ -143,6 +147,7 @@ class Trainer:
         for batch in self.images.epoch(self.epoch, self.learner.device, self.taken):
             self.log.add(train_step(self.learner, batch))
             self.taken += 1
+            self.heart.beat()
             last = self.taken == self.images.steps
             if last or self.taken % job.train.log_every == 0:
                 self.log.write_step()

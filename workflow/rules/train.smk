@@ -48,7 +48,7 @@ rule train:
         code=code("train", without=tuple(AROUND_TRAINING)),
     shell:
         "python $SCRIPTS/launch.py --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} "
-        "--threads {threads} --restarts $RESTARTS $SCRIPTS/train.py --job {params.job:q} "
+        "--threads {threads} --restarts $RESTARTS --timeout $PROCESS_TIMEOUT $SCRIPTS/train.py --job {params.job:q} "
         "--pack $(dirname {input.pack}) --out $(dirname {output.model}) --code {params.code} "
         "$( (({resources.anew})) && echo --anew) --checkpoint-every $CHECKPOINT_EVERY --timeout $PROCESS_TIMEOUT "
         "--launcher $(({resources.nodes} == 1 ? PPID : 0)) "

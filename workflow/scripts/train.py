@@ -1,9 +1,10 @@
-"""Trains one split by one method. Run by torchrun; ``python train.py ...`` is a single process.
+"""Trains one split by one method. Run by launch.py; ``python train.py ...`` is a single process.
 
-torchrun --standalone --nproc-per-node 2 workflow/scripts/train.py --job job.yaml --pack data/packs/regdb --out x
+python workflow/scripts/launch.py --device cpu --processes 2 workflow/scripts/train.py \\
+    --job job.yaml --pack data/packs/regdb --out x
 
 The same command goes on where a training was interrupted: by a kill, a signal (SIGTERM and SIGINT leave a checkpoint),
-an error or, with torchrun's --max-restarts, the death of one of its processes.
+an error or, with launch.py's --restarts, the death of one of its processes.
 """
 
 import argparse

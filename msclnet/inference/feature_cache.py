@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from msclnet.core.errors import DataError
 from msclnet.core.types import Modality
 
 BLOCK = 4096  # features read at once
+DATABASE = "images.sqlite"
+PRIVATE = 0o600  # of every file: by its features a person can be found again
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (
     row INTEGER PRIMARY KEY,
@@ -49,8 +51,11 @@ class Store:
         """Opens the store in ``folder``, or makes one; DataError when a file there is damaged."""
         self.folder, self.dimension = folder, dimension
         folder.mkdir(parents=True, exist_ok=True)
+        for path in (folder / DATABASE, *folder.iterdir()):  # SQLite's journals take after the database
+            path.touch(PRIVATE)
+            path.chmod(PRIVATE)
         try:
-            self._database = sqlite3.connect(folder / "images.sqlite", isolation_level=None)
+            self._database = sqlite3.connect(folder / DATABASE, isolation_level=None)
             self._database.execute(SCHEMA)
             (live,) = self._database.execute("SELECT count(*) FROM images").fetchone()
         except sqlite3.DatabaseError as error:
@@ -63,6 +68,11 @@ class Store:
         (number,) = self._database.execute("PRAGMA user_version").fetchone()
         return self.folder / f"{kind}-{number}{suffix}"
 
+    @staticmethod
+    def open(path: Path, mode: Literal["ab", "wb"]) -> BinaryIO:
+        """A file of the store to be written, which nobody else may read."""
+        return open(path, mode, opener=lambda name, flags: os.open(name, flags, PRIVATE))
+
     def images(self) -> dict[str, Image]:
         """Every image by its path."""
         rows = self._database.execute("SELECT path, bytes, modified, modality, colour FROM images")
@@ -73,7 +83,7 @@ class Store:
         self._database.execute("BEGIN IMMEDIATE")  # appending is for one process at a time
         with self._database:
             start = self._rows()
-            with self.file("features", ".f32").open("ab") as file:
+            with self.open(self.file("features", ".f32"), "ab") as file:
                 file.truncate(start * self.dimension * 4)  # what a killed run left of a row
                 file.write(features.astype("<f4").tobytes())
                 file.flush()
@@ -121,7 +131,7 @@ class Store:
             used = np.fromiter((row for (row,) in self._database.execute("SELECT row FROM images ORDER BY row")), int)
             (number,) = self._database.execute("PRAGMA user_version").fetchone()
             outdated = list(self.folder.glob("*-*.*"))  # also what a run killed at this point left behind
-            with (self.folder / f"features-{number + 1}.f32").open("wb") as file:
+            with self.open(self.folder / f"features-{number + 1}.f32", "wb") as file:
                 for _, features in self.blocks(used):
                     file.write(features.tobytes())
                 file.flush()

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msclnet.core.address import VARIABLE, from_environment
 from msclnet.core.errors import UserError
 from msclnet.core.files import exclusive_lock
 from msclnet.results.layout import CONFIG, DEFAULT, home_of
@@ -136,7 +137,7 @@ def _held(client: MlflowClient, run: Run) -> Curves:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m msclnet.tracking.mirror", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="the training's, e.g. results/<set>/<method>/split3")
-    parser.add_argument("--uri", default="", help="tracking URI (default: mlflow.db in the working directory)")
+    parser.add_argument("--uri", default=from_environment(), help=f"tracking URI (default: ${VARIABLE}, or mlflow.db)")
     parser.add_argument("--experiment", default=DEFAULT, help=f"whose runs they are (default: {DEFAULT})")
     args = parser.parse_args()
     mirror(args.folder, args.uri, args.experiment)

@@ -28,7 +28,7 @@ from msclnet.tracking.delivery import Delivery
 from msclnet.tracking.experiment import TrackedSet
 from msclnet.tracking.mirror import mirror
 from msclnet.tracking.publish import publish
-from msclnet.tracking.server import TrackingError, prepare
+from msclnet.tracking.server import TrackingError, prepare, readable_errors, resolve
 from tests.conftest import ROOT
 from tests.datasets import trees
 from tests.results.files import BEGAN, END, EPOCHS, HOW, POINTS, WHOLE, epoch, scored, start, step, system, train
@@ -473,7 +473,7 @@ def test_without_mlflow_the_message_says_what_to_install(
     tmp_path: Path, uri: str, job: settings.TrainJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(TrackingError, match=r"MLflow cannot be imported .*; install it: pip install mlflow"):
+    with pytest.raises(TrackingError, match=r"MLflow cannot be imported; install it: pip install mlflow"):
         mirror(train(tmp_path, job), uri)
 
 
@@ -502,7 +502,48 @@ def test_a_password_is_not_shown(tmp_path: Path, job: settings.TrainJob, monkeyp
         raise OSError(f"cannot reach {address}")
 
     monkeypatch.setattr("msclnet.tracking.mirror.connect", refuse)
-    with pytest.raises(TrackingError) as caught:
-        mirror(train(tmp_path, job), "http://ann:secret@server:5000")
-    assert "secret" not in str(caught.value)
-    assert "tracking at http://***@server:5000: OSError: cannot reach http://***@server:5000" in str(caught.value)
+    for password in ("secret", "s3cr@t", "s3cr%40t"):
+        with pytest.raises(TrackingError) as caught:
+            mirror(train(tmp_path, job), f"http://ann:{password}@server:5000")
+        assert password not in str(caught.value)
+        assert "tracking at http://***@server:5000: OSError: cannot reach http://***@server:5000" in str(caught.value)
+    assert "an @ in the password as %40" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "remedy"),
+    [
+        (
+            "http://h:5",
+            OSError("failed with error code 401 != 200"),
+            r"set MLFLOW_TRACKING_USERNAME and ML",
+        ),
+        ("http://h:5", OSError("failed with error code 403 != 200"), r"\(403\): set MLFLOW_TRACKING_USERNAME"),
+        ("http://u:p@ss@h:5", OSError("no route to host"), r"an @ in the password as %40"),
+        (
+            "http://h:5",
+            PermissionError(13, "Permission denied", "/mlruns"),
+            r"written to /mlruns, .*--artifacts-d",
+        ),
+        ("postgresql://u@h/d", OSError('FATAL: password authentication failed for user "u"'), r"or set PGPASSWORD"),
+        ("postgresql://h/d", ModuleNotFoundError("No module", name="psycopg2"), r"-m pip install 'psycopg2-binary'"),
+        ("postgresql://h/d", OSError("database schema (found version abcdef012345, but"), r"newer MLflow .*do not run"),
+        ("postgresql://h/d", OSError("database schema (found version 0a8213491aaa, but"), r"start the server"),
+    ],
+)
+def test_the_message_says_what_to_mend(address: str, error: Exception, remedy: str) -> None:
+    with pytest.raises(TrackingError, match=remedy), readable_errors(address):
+        raise error
+
+
+def test_a_database_of_a_newer_mlflow_is_said_to_be(uri: str) -> None:
+    """Its own advice, to upgrade, would not help."""
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database, database:
+        database.execute("update alembic_version set version_num = 'ffffffffffff'")
+    with pytest.raises(TrackingError, match=r"of a newer MLflow than this one .* its version ffffffffffff"):
+        prepare(uri)
+
+
+def test_the_home_folder_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert resolve("sqlite:///~/runs.db") == f"sqlite:///{tmp_path}/runs.db"

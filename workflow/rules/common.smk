@@ -11,6 +11,8 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from msclnet import config as settings
+from msclnet.core import address
+from msclnet.core.address import masked
 from msclnet.core.errors import UserError
 from msclnet.core.registry import PLUGINS
 from msclnet.core.sources import Sources
@@ -58,12 +60,12 @@ EXPORTS = {
     "SCRIPTS": ROOT / "workflow/scripts",
     PLUGINS: os.pathsep.join(CONFIG.plugins),
     "EXPERIMENT": CONFIG.run.name,
-    "TRACKING_URI": CONFIG.tracking.uri,
     "TRACKING_EVERY": CONFIG.tracking.live_every,
     "CHECKPOINT_EVERY": CONFIG.survival.checkpoint_every,
     "RESTARTS": CONFIG.survival.restarts,
     "PROCESS_TIMEOUT": CONFIG.survival.timeout,
 }
+os.environ[address.VARIABLE] = CONFIG.tracking.uri  # no command line, which others can read: it may hold a password
 assignments = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in EXPORTS.items())
 shell.prefix(f"set -euo pipefail; export {assignments}; ")
 

@@ -9,10 +9,10 @@ rule track_prepare:
     conda:
         "../../envs/report.yaml"
     params:
-        uri=CONFIG.tracking.uri,
+        uri=masked(CONFIG.tracking.uri),
         code=code("track_prepare"),
     shell:
-        "python $SCRIPTS/track_prepare.py --uri={params.uri:q} --out {output} > {log} 2>&1"
+        "python $SCRIPTS/track_prepare.py --out {output} > {log} 2>&1"
 
 
 rule train:
@@ -52,7 +52,7 @@ rule train:
         "--pack $(dirname {input.pack}) --out $(dirname {output.model}) --code {params.code} "
         "$( (({resources.anew})) && echo --anew) --checkpoint-every $CHECKPOINT_EVERY --timeout $PROCESS_TIMEOUT "
         "--launcher $(({resources.nodes} == 1 ? PPID : 0)) "
-        '--uri="$TRACKING_URI" --live-every "$TRACKING_EVERY" --experiment "$EXPERIMENT" > {log} 2>&1'
+        '--live-every "$TRACKING_EVERY" --experiment "$EXPERIMENT" > {log} 2>&1'
 
 
 rule collect:

@@ -1,4 +1,4 @@
-"""Runs a script on devices of its own, by torchrun's agent where it has several processes, on each node of its Slurm job.
+"""Runs a script on devices of its own: by torchrun's agent where it has processes, on each node of its Slurm job.
 
 python workflow/scripts/launch.py --device gpu --processes 2 workflow/scripts/train.py --job job.yaml ...
 """

@@ -1,6 +1,6 @@
 """Logs the best split's model of each method to MLflow and registers it. May be run again.
 
-python workflow/scripts/register.py --uri "" --set regdb --data stand-in --methods agw msclnet \\
+python workflow/scripts/register.py --set regdb --data stand-in --methods agw msclnet \\
     --trainings results/regdb/{agw,msclnet}/split* --record results/tracking/regdb.json --out regdb_models.json
 """
 
@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+from msclnet.core.address import VARIABLE, from_environment
 from msclnet.core.errors import UserError
 from msclnet.results.layout import DEFAULT
 from msclnet.tracking.delivery import Delivery
@@ -18,7 +19,7 @@ from msclnet.tracking.registry import register
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--uri", required=True, help="tracking URI; '': mlflow.db in the working directory")
+    parser.add_argument("--uri", default=from_environment(), help=f"tracking URI (default: ${VARIABLE}, or mlflow.db)")
     parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
     parser.add_argument("--experiment", default=DEFAULT, help=f"whose results they are (default: {DEFAULT})")

@@ -1,6 +1,6 @@
 """Makes the tracking database ready for trainings that write to it side by side.
 
-python workflow/scripts/track_prepare.py --uri "" --out results/tracking/ready.json
+python workflow/scripts/track_prepare.py --out results/tracking/ready.json
 
 A server that cannot be reached is reported and noted in the file, with exit status 0: the trainings do not need it,
 and track.py sends all later.
@@ -11,12 +11,13 @@ import json
 import sys
 from pathlib import Path
 
+from msclnet.core.address import VARIABLE, from_environment
 from msclnet.tracking.server import TrackingError, prepare
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--uri", required=True, help="tracking URI; '': mlflow.db in the working directory")
+    parser.add_argument("--uri", default=from_environment(), help=f"tracking URI (default: ${VARIABLE}, or mlflow.db)")
     parser.add_argument("--out", required=True, type=Path, help="the JSON to write")
     args = parser.parse_args()
     try:

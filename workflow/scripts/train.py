@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from msclnet.config import TrainJob, build, read_yaml
+from msclnet.core.address import VARIABLE, from_environment
 from msclnet.core.errors import UserError
 from msclnet.results.layout import DEFAULT, WORK
 from msclnet.training import failure
@@ -22,7 +23,7 @@ def main() -> None:
     parser.add_argument("--job", required=True, help="the training's configuration: a YAML file, or {...} inline")
     parser.add_argument("--pack", required=True, type=Path, help="the folder that pack.py wrote")
     parser.add_argument("--out", required=True, type=Path, help="where model.pt, metrics.jsonl, config.yaml go")
-    parser.add_argument("--uri", default="", help="MLflow tracking URI of the live mirror")
+    parser.add_argument("--uri", default=from_environment(), help=f"the live mirror's (default: ${VARIABLE})")
     parser.add_argument("--experiment", default=DEFAULT, help=f"its name on the tracking server (default: {DEFAULT})")
     parser.add_argument("--live-every", default=0.0, type=float, help="seconds between uploads; 0: none (default)")
     parser.add_argument("--checkpoint-every", default=60.0, type=float, help="seconds; 0: every step (default: 60)")

@@ -9,6 +9,7 @@ set, of all experiments.
 
 import argparse
 import json
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +63,10 @@ def name_of(files: Sequence[str], pairs: Sequence[str]) -> str:
 
 
 def print_runs(port: int) -> None:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"port {port}: {error}; choose another: make ui UI_PORT={min(port, 65534) + 1}") from None
     database = database_of(resolve(""))
     if database and database.is_file():
         with readable_errors(resolve("")):

@@ -85,6 +85,8 @@ def inline(section):
 # Code that decides no number, figure or page, by what an edit of it would run again without need: messages, files and
 # locks; what the values of the configuration are checked by; where a job runs; the terminal and the mirror of a training.
 MESSAGES = [
+    "msclnet.core.address",
+    "msclnet.core.archive",
     "msclnet.core.errors",
     "msclnet.core.files",
     "msclnet.core.torch_file",

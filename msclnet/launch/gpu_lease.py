@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -26,6 +27,8 @@ FOLDER = "MSCLNET_LEASES"  # where leases lie; containers that share GPUs must s
 DEFAULT_FOLDER = "/tmp/msclnet-leases"  # not TMPDIR, which may differ between two jobs
 STANDARD_INPUT = 0
 POLL = 1.0  # seconds between two looks at who has what
+PATIENCE = 5.0  # seconds until a job says that it waits for the others' look
+READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 class DeviceError(UserError):
@@ -72,7 +75,7 @@ def lease(count: int) -> tuple[str, ...]:
         Their names, as ``visible`` gives them.
 
     Raises:
-        DeviceError: there are not as many, taken or not.
+        DeviceError: there are not as many, taken or not; or the folder of leases cannot be used.
     """
     devices = visible()
     if count > len(devices):
@@ -129,31 +132,59 @@ def _name(entry: str, machine: tuple[str, ...]) -> str | None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Holds the folder's mutex. Folder and mutex are every user's, as those of /tmp are."""
-    if not folder.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o1777)
+    """Holds the folder's mutex. Folder and mutex are every user's, as those of /tmp are, whatever the umask."""
     mutex = folder / "mutex"
     try:
-        descriptor = os.open(mutex, os.O_RDONLY)
-    except FileNotFoundError:
-        descriptor = os.open(mutex, os.O_RDONLY | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        if not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o1777)
+        try:
+            descriptor = os.open(mutex, READ)
+        except FileNotFoundError:
+            descriptor = os.open(mutex, READ | os.O_CREAT, 0o644)
+            os.fchmod(descriptor, 0o644)
+        try:
+            _hold(descriptor, mutex)
+            yield
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise DeviceError(
+            f"{error.filename or folder}: {error.strerror}; all users of this machine lease its GPUs there: "
+            f"see that each can read and write in the folder, or name another in {FOLDER}, the same for all"
+        ) from error
+
+
+def _hold(descriptor: int, mutex: Path) -> None:
+    """Waits for the mutex; whoever can read it can hold it, so not without a word."""
+    began, told = time.monotonic(), False
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not told and time.monotonic() - began > PATIENCE:
+                told = True
+                print(
+                    f"waiting for {mutex}, which another process holds (fuser {mutex} names it)",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            time.sleep(POLL / 10)
 
 
 def _taken(folder: Path) -> Iterator[tuple[str, int]]:
-    """Each leased device with the job that leased it. A lease nobody has any more is swept up."""
+    """Each leased device with the job that leased it. A lease nobody has any more is swept up.
+
+    What is no file, and so no lease of ours, is passed over unopened: a pipe would be waited for.
+    """
     for path in folder.glob("lease-*"):
-        descriptor = os.open(path, os.O_RDONLY)
+        if not stat.S_ISREG(path.lstat().st_mode):
+            continue
+        descriptor = os.open(path, READ)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            held = json.loads(path.read_text())
-            yield from ((device, held["job"]) for device in held["devices"])
+            yield from _leased(path)
         else:
             with suppress(PermissionError):  # another user's; it binds nobody
                 path.unlink()
@@ -161,10 +192,23 @@ def _taken(folder: Path) -> Iterator[tuple[str, int]]:
             os.close(descriptor)
 
 
+def _leased(path: Path) -> list[tuple[str, int]]:
+    """The devices of a lease that somebody holds, with the job."""
+    try:
+        held = json.loads(path.read_text())
+        return [(str(device), int(held["job"])) for device in held["devices"]]
+    except (ValueError, KeyError, TypeError):
+        raise DeviceError(
+            f"{path}: no lease of this project, and held by a process of user {path.stat().st_uid}; let that one end "
+            f"(fuser {path} names it), and delete it"
+        ) from None
+
+
 def _write_lease(folder: Path, devices: tuple[str, ...]) -> None:
     """Makes a lease this process's standard input, read to its end; the mutex keeps others from seeing it half made."""
     path = folder / f"lease-{os.getpid()}-{time.time_ns()}"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+    os.fchmod(descriptor, 0o644)  # every user's to read
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.write(descriptor, json.dumps({"job": os.getpid(), "devices": devices}).encode())
     os.dup2(descriptor, STANDARD_INPUT)

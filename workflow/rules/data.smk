@@ -38,7 +38,7 @@ rule check_data:
         real=packed(lambda config, name: "--real" if shared.held_to_the_real(config, name) else ""),
         code=code("check_data", without=AROUND_DATA),
     shell:
-        "python $SCRIPTS/check_data.py --set {params.set} --root {params.root:q} --splits {params.splits} "
+        "python $SCRIPTS/check_data.py --set {params.set} --root={params.root:q} --splits {params.splits} "
         "{params.real} --out {output} > {log} 2>&1"
 
 
@@ -69,7 +69,7 @@ rule pack:
         on_bad_image=CONFIG.data.on_bad_image,
         code=code("pack", without=AROUND_DATA),
     shell:
-        "python $SCRIPTS/pack.py --set {params.set} --root {params.root:q} --splits {params.splits} {params.real} "
+        "python $SCRIPTS/pack.py --set {params.set} --root={params.root:q} --splits {params.splits} {params.real} "
         "--height {params.height} --width {params.width} --on-bad-image {params.on_bad_image} "
         "--out $(dirname {output.manifest}) --workers {threads} > {log} 2>&1"
 
@@ -91,5 +91,5 @@ rule link_data:
             {"images": shared.root(CONFIG, wildcards.set), "pack": shared.pack(CONFIG, wildcards.set)}
         ),
     shell:
-        "( ln -sfnr {params.root:q} $(dirname {output})/images; ln -sfnr {params.pack} $(dirname {output})/pack; "
+        "( ln -sfnr -- {params.root:q} $(dirname {output})/images; ln -sfnr {params.pack} $(dirname {output})/pack; "
         "echo {params.said:q} > {output} ) 2> {log}"

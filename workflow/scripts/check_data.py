@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from msclnet.config.evaluation import evaluation
-from msclnet.core.errors import UserError
+from msclnet.core.errors import UserError, printable
 from msclnet.datasets.table import SETS
 
 
@@ -28,7 +28,7 @@ def main() -> None:
     data_set = SETS.get(args.set)
     asked = evaluation(data_set, args.options) if args.options else None
     found = data_set.survey(args.root, tuple(args.splits), real=args.real, evaluation=asked)
-    print(found)
+    print(printable(str(found)))
     found.require()
     if args.out:
         args.out.write_text(json.dumps(found.counts, indent=2) + "\n")

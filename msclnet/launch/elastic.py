@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import torch
 from torch.distributed import PrefixStore, TCPStore
 from torch.distributed.elastic.agent.server.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -36,6 +37,8 @@ from torch.distributed.elastic.rendezvous import (
 )
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from msclnet.core.errors import UserError
+from msclnet.launch import gpu_lease
 from msclnet.launch.interface import LOOPBACK, bind
 from msclnet.launch.watchdog import watch
 
@@ -184,8 +187,9 @@ def main() -> None:
         parser.error("name a script")
     group = Group(args.processes, args.restarts, args.timeout, args.host, args.port, args.nodes, args.node)
     try:
+        gpu_lease.require_seen(torch.cuda.is_available())
         run(group, sys.executable, *args.script)
-    except RendezvousError as error:
+    except (UserError, RendezvousError) as error:
         sys.exit(f"error: {error}")
     except ChildFailedError as error:
         sys.exit(str(error))

@@ -19,12 +19,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from msclnet.core.errors import UserError
+from msclnet.core.errors import UserError, printable
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 DECLARED = "MSCLNET_GPUS"  # so many devices, whatever nvidia-smi says
 FOLDER = "MSCLNET_LEASES"  # where leases lie; containers that share GPUs must share it
 DEFAULT_FOLDER = "/tmp/msclnet-leases"  # not TMPDIR, which may differ between two jobs
+LEASED = "MSCLNET_LEASED"  # the devices of this job, where they are real
+DEVICES = Path("/dev")
 STANDARD_INPUT = 0
 POLL = 1.0  # seconds between two looks at who has what
 PATIENCE = 5.0  # seconds until a job says that it waits for the others' look
@@ -80,9 +82,10 @@ def lease(count: int) -> tuple[str, ...]:
     devices = visible()
     if count > len(devices):
         told = f" in {VISIBLE}={os.environ[VISIBLE]}" if VISIBLE in os.environ else ""
+        why = f" ({found})" if (found := obstacle()) else ""
         raise DeviceError(
-            f"{count} GPUs wanted, and this machine has {len(devices)}{told}; lower run.gpus_per_training or the data "
-            "set's processes in the configuration, or make more visible"
+            f"{count} GPUs wanted, and this machine has {len(devices)}{told}{why}; lower run.gpus_per_training or the "
+            "data set's processes in the configuration, or make more visible"
         )
     folder = Path(os.environ.get(FOLDER, DEFAULT_FOLDER))
     waiting = False
@@ -94,6 +97,8 @@ def lease(count: int) -> tuple[str, ...]:
                 chosen = tuple(free[:count])
                 _write_lease(folder, chosen)
                 os.environ[VISIBLE] = ",".join(chosen)
+                if DECLARED not in os.environ:
+                    os.environ[LEASED] = os.environ[VISIBLE]
                 print(f"on the GPUs {', '.join(chosen)}", flush=True)
                 return chosen
         if not waiting:
@@ -105,18 +110,61 @@ def lease(count: int) -> tuple[str, ...]:
         time.sleep(POLL)
 
 
+def obstacle(environment: Mapping[str, str] = os.environ) -> str:
+    """Why no GPU of this machine can be used, where it seems to have some.
+
+    Args:
+        environment: the variables of the job.
+
+    Returns:
+        The reason; empty where a GPU can be used, or there is no sign of any.
+
+    Raises:
+        DeviceError: MSCLNET_GPUS is no number.
+    """
+    machine, trouble = _listed(environment)
+    if machine and not visible(environment):
+        return f"{VISIBLE}={environment[VISIBLE]} hides its {len(machine)} GPUs"
+    return trouble
+
+
 def _machine(environment: Mapping[str, str]) -> tuple[str, ...]:
     """All devices there are, by index."""
+    return _listed(environment)[0]
+
+
+def require_seen(seen: bool) -> None:
+    """Ends a job that has leased GPUs of which torch sees none: it would run on the CPU without a word.
+
+    Args:
+        seen: whether torch sees one.
+
+    Raises:
+        DeviceError: it sees none.
+    """
+    if not seen and (leased := os.environ.get(LEASED)):
+        raise DeviceError(
+            f"the GPUs {leased} are this job's, and torch sees none: its build has no CUDA, or the driver is older "
+            "than it needs (python -c 'import torch; torch.cuda.init()' tells); mend that, or set run.gpus_per_training: 0"
+        )
+
+
+def _listed(environment: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
+    """All devices there are, by index, and what kept them from being listed."""
     if DECLARED in environment:
         if not environment[DECLARED].isdecimal():
             raise DeviceError(f"{DECLARED}={environment[DECLARED]}: expected the number of GPUs of this machine")
-        return tuple(map(str, range(int(environment[DECLARED]))))
+        return tuple(map(str, range(int(environment[DECLARED])))), ""
     query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
     try:
         listed = subprocess.run(query, capture_output=True, text=True)
-    except OSError:
-        return ()
-    return tuple(listed.stdout.split()) if listed.returncode == 0 else ()
+    except OSError as error:
+        there = sorted(map(str, DEVICES.glob("nvidia[0-9]*")))
+        return (), f"it has {', '.join(there)}, and nvidia-smi does not run ({error.strerror})" if there else ""
+    if listed.returncode:
+        said = next(iter((listed.stdout + listed.stderr).splitlines()), "no reason given")
+        return (), f"nvidia-smi ends with status {listed.returncode}: {printable(said)}"
+    return tuple(listed.stdout.split()), ""
 
 
 def _name(entry: str, machine: tuple[str, ...]) -> str | None:

@@ -66,6 +66,7 @@ def launch(script: Sequence[str], layout: Layout, rendezvous: str | None = None)
         devices.lease(local)
     else:
         os.environ[devices.VISIBLE] = ""
+        os.environ.pop(devices.LEASED, None)
     os.environ.update(dict.fromkeys(THREAD_POOLS, str(max(1, layout.threads // local))))
     if layout.processes is None:
         _become([sys.executable, *script])

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from msclnet.launch import gpu_lease
 from msclnet.launch.gpu_lease import DeviceError, visible
 from tests.conftest import ROOT
 
@@ -191,6 +192,46 @@ def test_a_mutex_that_somebody_holds_is_not_waited_for_without_a_word(machine: M
         assert job.stderr is not None
         assert f"waiting for {mutex}, which another process holds" in job.stderr.readline()
     assert job.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("smi", "environment", "reason"),
+    [
+        (
+            "echo 'Failed to initialize NVML: mismatch'; exit 18",
+            {},
+            "status 18: Failed to initialize NVML",
+        ),
+        ("echo GPU-aaaa; echo GPU-bbbb", {"CUDA_VISIBLE_DEVICES": ""}, "CUDA_VISIBLE_DEVICES= hides its 2 GPUs"),
+        ("echo GPU-aaaa", {"CUDA_VISIBLE_DEVICES": "7"}, "CUDA_VISIBLE_DEVICES=7 hides its 1 GPUs"),
+        ("echo GPU-aaaa", {}, ""),
+        ("echo GPU-aaaa; echo GPU-bbbb", {"CUDA_VISIBLE_DEVICES": "1"}, ""),
+        ("exit 9", {"MSCLNET_GPUS": "0"}, ""),
+        ("", {}, "it has .*/nvidia0, and nvidia-smi does not run"),
+    ],
+)
+def test_a_gpu_that_cannot_be_used_is_not_passed_over_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smi: str, environment: dict[str, str], reason: str
+) -> None:
+    if smi:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{smi}\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(gpu_lease, "DEVICES", tmp_path)
+    found = gpu_lease.obstacle(environment)
+    assert re.search(reason, found) if reason else not found
+
+
+def test_a_leased_gpu_that_torch_does_not_see_ends_the_job(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho GPU-aaaa\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    del machine.environment["MSCLNET_GPUS"]
+    machine.environment["PATH"] = f"{tmp_path}:{machine.environment['PATH']}"
+    job = machine.start("--device", "gpu", "--processes", "1")
+    said = job.communicate(timeout=60)[1]
+    assert "error: the GPUs GPU-aaaa are this job's, and torch sees none" in said
+    assert (job.returncode, machine.said()) == (1, [])
 
 
 def test_the_visible_devices_are_respected_by_index_and_by_uuid(machine: Machine, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ PLAN = Plan(
     gpus=0 if CLUSTER else len(gpu_lease.visible()),
     cores=workflow.global_resources["_cores"].value,
     cluster=CLUSTER,
+    obstacle="" if CLUSTER else gpu_lease.obstacle(),
 )
 if not CLUSTER and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", PLAN.gpus)  # without a limit Snakemake would not count them

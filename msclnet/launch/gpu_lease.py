@@ -145,7 +145,8 @@ def require_seen(seen: bool) -> None:
     if not seen and (leased := os.environ.get(LEASED)):
         raise DeviceError(
             f"the GPUs {leased} are this job's, and torch sees none: its build has no CUDA, or the driver is older "
-            "than it needs (python -c 'import torch; torch.cuda.init()' tells); mend that, or set run.gpus_per_training: 0"
+            "than it needs (python -c 'import torch; torch.cuda.init()' tells); mend that, or set "
+            "run.gpus_per_training: 0"
         )
 
 

@@ -31,7 +31,21 @@ from msclnet.tracking.publish import publish
 from msclnet.tracking.server import TrackingError, prepare, readable_errors, resolve
 from tests.conftest import ROOT
 from tests.datasets import trees
-from tests.results.files import BEGAN, END, EPOCHS, HOW, POINTS, WHOLE, epoch, scored, start, step, system, train
+from tests.results.files import (
+    BEGAN,
+    DIRECTIONS,
+    END,
+    EPOCHS,
+    HOW,
+    POINTS,
+    WHOLE,
+    epoch,
+    scored,
+    start,
+    step,
+    system,
+    train,
+)
 
 DEAD = "http://127.0.0.1:9"  # the discard port: nobody answers
 
@@ -300,6 +314,68 @@ def test_completing_adds_scores_and_files_once(
     scored("regdb", folders[0], [64.0])  # evaluated again, otherwise: the newest number shows
     publish(uri, delivery)
     assert client(uri).get_run(child.info.run_id).data.metrics["visible-to-infrared/bn/rank1"] == 64.0
+
+
+def rate_and_score(uri: str, run_id: str) -> tuple[str, float, bool]:
+    run = client(uri).get_run(run_id)
+    return run.data.params["train.rate"], run.data.metrics["rank1"], "superseded" in run.data.tags
+
+
+def test_the_parameters_of_a_method_are_those_of_its_scores(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    """In one folder the rate is changed, and changed back."""
+
+    def sent(rate: float, rank1: float) -> list[str]:
+        changed = settings.replace(job, train=settings.replace(job.train, rate=rate))
+        folder = train(tmp_path, changed)
+        scored("regdb", folder, [rank1], DIRECTIONS)
+        result = publish(uri, Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], [folder]))
+        return [run["run_id"] for run in result["runs"]]
+
+    first, second = sent(0.5, 60.0), sent(0.25, 70.0)
+    for run in first:
+        assert rate_and_score(uri, run) == ("0.5", 60.0, True)
+    for run in second:
+        assert rate_and_score(uri, run) == ("0.25", 70.0, False)
+    assert client(uri).get_run(second[1]).data.tags["mlflow.parentRunId"] == second[0]
+    assert sent(0.5, 60.0) == first
+    assert [rate_and_score(uri, run)[2] for run in (*first, *second)] == [False, False, True, True]
+
+
+def test_two_clones_on_one_server_touch_only_their_own_runs(
+    tmp_path: Path, uri: str, job: settings.TrainJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same method and split, of two configurations, and then of one."""
+    monkeypatch.setattr("msclnet.tracking.mirror.database_of", lambda _: None)  # as of a server
+
+    def sent(clone: str, rate: float, rank1: float) -> list[str]:
+        changed = settings.replace(job, train=settings.replace(job.train, rate=rate))
+        folder = train(tmp_path / clone, changed)
+        scored("regdb", folder, [rank1], DIRECTIONS)
+        result = publish(uri, Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], [folder]))
+        return [run["run_id"] for run in result["runs"]]
+
+    ones, others = sent("one", 0.5, 60.0), sent("other", 0.25, 70.0)
+    assert sent("one", 0.5, 60.0) == ones
+    for run in ones:
+        assert rate_and_score(uri, run) == ("0.5", 60.0, False)
+    for run in others:
+        assert rate_and_score(uri, run) == ("0.25", 70.0, False)
+    third = sent("other", 0.5, 80.0)
+    assert not set(third) & set(ones), "its scores are its own"
+    assert [rate_and_score(uri, run) for run in ones] == [("0.5", 60.0, False)] * 2
+    assert [rate_and_score(uri, run)[2] for run in (*others, *third)] == [True, True, False, False]
+
+
+def test_trainings_of_several_configurations_are_no_method(tmp_path: Path, job: settings.TrainJob) -> None:
+    rates = (0.5, 0.25)
+    folders = [
+        train(tmp_path, settings.replace(job, split=split, train=settings.replace(job.train, rate=rate)))
+        for split, rate in enumerate(rates, start=1)
+    ]
+    for folder in folders:
+        scored("regdb", folder, [60.0])
+    with pytest.raises(DataError, match=r"split2: a training of msclnet of another configuration than .*split1"):
+        publish("", Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], folders))
 
 
 def test_of_sysu_a_trial_is_a_draw(tmp_path: Path, uri: str, default: settings.Config) -> None:

@@ -22,11 +22,11 @@ import numpy as np
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from msclnet.core.errors import ConfigError, DataError
-from msclnet.core.mat_file import Unreadable, read_mat
 from msclnet.core.section import Section, each_once
 from msclnet.core.types import ImageRecord, Images, Modality
 from msclnet.datasets.base import Problems, Split, Survey, compare, images_in, read_identities, require_layout
 from msclnet.datasets.dataset import AGW, MSCLNET, DataSet, Printed, StandInOptions
+from msclnet.datasets.mat_file import Unreadable, read_mat
 from msclnet.datasets.protocol import Comparison, Permutations, Rule, Setting, community_gallery, places
 
 if TYPE_CHECKING:  # drawing needs Pillow, reading does not

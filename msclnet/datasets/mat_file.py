@@ -45,7 +45,7 @@ def read_mat(path: Path, name: str) -> dict[tuple[int, ...], np.ndarray]:
     open_regular(path).close()  # no pipe, which would be waited for
     places = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(places), "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-P", "-m", "msclnet.core.mat_file", str(path.absolute()), name]
+    command = [sys.executable, "-P", "-m", "msclnet.datasets.mat_file", str(path.absolute()), name]
     try:
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
     except subprocess.TimeoutExpired:

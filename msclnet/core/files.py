@@ -6,6 +6,7 @@ after the other. The kernel releases a lock with the process that holds it, howe
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import math
@@ -85,8 +86,8 @@ def open_regular(path: Path) -> BinaryIO:
         The file, open.
 
     Raises:
-        DataError: there is a pipe, a device, a socket or a folder.
-        OSError: the file is absent or cannot be read.
+        DataError: there is a pipe, a device or a socket.
+        OSError: the file is absent, a folder, or cannot be read.
     """
     _require_regular(path, path.stat())
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -100,8 +101,10 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def _require_regular(path: Path, found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(found.st_mode):
-        kind = {stat.S_IFIFO: "a pipe", stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket"}
+        kind = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
         what = kind.get(stat.S_IFMT(found.st_mode), "a device")
         raise DataError(f"{path}: {what}; expected a regular file: name another, or take it away")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
@@ -29,6 +30,11 @@ ENVIRONMENT = {  # read by MLflow when it is imported; the user's own values are
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
 }
+REFUSED = re.compile(
+    "error code (401|403)|not authenticated|permission.denied:|password authentication failed|no password supplied",
+    re.IGNORECASE,
+)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 DRIVERS = {"psycopg2": "psycopg2-binary", "psycopg": "psycopg[binary]", "pymysql": "pymysql", "MySQLdb": "mysqlclient"}
 
 
@@ -152,14 +158,14 @@ def _remedy(error: Exception, address: str) -> str:
             f"the database is of a newer MLflow than this one ({import_mlflow().__version__}), which does not know its "
             f"version {unknown}: install that MLflow, or name another database; do not run mlflow db upgrade"
         )
-    if refused := re.search(r"\b(401|403)\b|[Pp]assword authentication failed|[Nn]o password supplied", text):
+    if refused := REFUSED.search(text):
         if address.startswith("http"):
             return (
                 f"the server asks who you are ({refused[0]}): set MLFLOW_TRACKING_USERNAME and "
                 "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, of a user who may write there"
             )
         return "correct user and password in tracking.uri (an @ in them is written %40), or set PGPASSWORD"
-    if isinstance(error, PermissionError) and not database_of(address):
+    if isinstance(error, OSError) and error.errno in FORBIDDEN and not database_of(address):
         return (
             f"the server wants files written to {error.filename}, which this machine cannot: start it so that it keeps "
             "them itself (mlflow server --artifacts-destination FOLDER), or make that folder writable here"

@@ -52,18 +52,12 @@ def device(path: Path) -> None:
     path.symlink_to("/dev/zero")
 
 
-def folder(path: Path) -> None:
-    path.mkdir()
-
-
 def listening(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
 
 
-@pytest.mark.parametrize(
-    ("make", "what"), [(fifo, "a pipe"), (device, "a device"), (folder, "a folder"), (listening, "a socket")]
-)
+@pytest.mark.parametrize(("make", "what"), [(fifo, "a pipe"), (device, "a device"), (listening, "a socket")])
 def test_what_is_no_file_is_refused_before_it_is_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None], what: str
 ) -> None:
@@ -72,6 +66,11 @@ def test_what_is_no_file_is_refused_before_it_is_opened(
     monkeypatch.setattr(os, "open", lambda *_: pytest.fail("opened"))
     with pytest.raises(DataError, match=rf"x\.png: {what}; expected a regular file"):
         read_rgb(Path("x.png"))
+
+
+def test_a_folder_is_no_image(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r": not a readable image \(.*Is a directory"):
+        read_rgb(tmp_path)
 
 
 def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -594,7 +594,11 @@ def test_a_password_is_not_shown(tmp_path: Path, job: settings.TrainJob, monkeyp
             OSError("failed with error code 401 != 200"),
             r"set MLFLOW_TRACKING_USERNAME and ML",
         ),
-        ("http://h:5", OSError("failed with error code 403 != 200"), r"\(403\): set MLFLOW_TRACKING_USERNAME"),
+        (
+            "http://h:5",
+            OSError("failed with error code 403 != 200"),
+            r"\(error code 403\): set MLFLOW_TRACKING_USERNAME",
+        ),
         ("http://u:p@ss@h:5", OSError("no route to host"), r"an @ in the password as %40"),
         (
             "http://h:5",

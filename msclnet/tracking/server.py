@@ -31,7 +31,7 @@ ENVIRONMENT = {  # read by MLflow when it is imported; the user's own values are
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
 }
 REFUSED = re.compile(
-    "error code (401|403)|not authenticated|permission.denied:|password authentication failed|no password supplied",
+    "error code (401|403)|not authenticated|(?-i:PERMISSION_DENIED)|password authentication failed|no password",
     re.IGNORECASE,
 )
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)

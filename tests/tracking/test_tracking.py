@@ -597,7 +597,7 @@ def test_a_password_is_not_shown(tmp_path: Path, job: settings.TrainJob, monkeyp
         (
             "http://h:5",
             OSError("failed with error code 403 != 200"),
-            r"\(error code 403\): set MLFLOW_TRACKING_USERNAME",
+            r"\(error code 403\): set MLFLOW_TR",
         ),
         ("http://u:p@ss@h:5", OSError("no route to host"), r"an @ in the password as %40"),
         (

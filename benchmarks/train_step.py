@@ -150,9 +150,9 @@ def literal(images: TrainingImages, job: TrainJob, process: Processes, workers: 
     device = process.device
     network = build_network(job, len(images.identities)).to(device)
     recipe = job.train
-    backbone, rest = network.parameter_groups()
+    rest, quick = (list(group.values()) for group in network.parameter_groups())
     optimiser = torch.optim.SGD(
-        [{"params": backbone, "lr": recipe.backbone_factor * recipe.rate}, {"params": rest, "lr": recipe.rate}],
+        [{"params": rest, "lr": recipe.backbone_factor * recipe.rate}, {"params": quick, "lr": recipe.rate}],
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
         nesterov=recipe.nesterov,
@@ -182,8 +182,9 @@ def literal(images: TrainingImages, job: TrainJob, process: Processes, workers: 
 
 def ours(images: TrainingImages, job: TrainJob, process: Processes, folder: Path, epochs: int) -> Epoch:
     """``msclnet.training.trainer`` as it trains, ``epochs`` times."""
-    longer = replace(job, epochs=epochs + 1)  # a checkpoint is written after the last
-    learner = Learner.of(longer, len(images.identities), process)
+    steps_alone = replace(job.train, gradients_every=0)
+    longer = replace(job, epochs=epochs + 1, train=steps_alone)  # a checkpoint is written after the last
+    learner = Learner.of(longer, len(images.identities), process, images.cameras)
     log = MetricsLog(folder / "metrics.jsonl", process, Progress(images.steps * epochs))
     never = Checkpointer(folder, math.inf, {}, process, StopRequests(process))
     return trainer.Trainer(learner, images, log, never).train_epoch

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -62,18 +63,32 @@ def postgresql_programs() -> Path | None:
     return next((folder for folder in reversed(folders) if (folder / "initdb").exists()), None)
 
 
+def no_postgresql() -> str:
+    """Why no PostgreSQL can be started here, or nothing."""
+    if postgresql_programs() is None:
+        return "no PostgreSQL here; apt-get install postgresql"
+    if getpass.getuser() == "root" and shutil.which("runuser") is None:
+        return "PostgreSQL does not run as root, and there is no runuser on the PATH; apt-get install util-linux"
+    return ""
+
+
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
-    """The URI of an empty database of a PostgreSQL server of the test's own, its files in ``folder``."""
+def postgresql() -> Iterator[str]:
+    """The URI of an empty database of a PostgreSQL server of the test's own."""
+    temporary = tempfile.TemporaryDirectory(prefix="msclnet-postgresql-", ignore_cleanup_errors=True)
+    with temporary as folder, _postgresql(Path(folder)) as address:
+        yield address
+
+
+@contextmanager
+def _postgresql(folder: Path) -> Iterator[str]:
+    """Its files are in ``folder``; none above that is pytest's, which is closed to the server's user."""
     programs, port = postgresql_programs(), free_port()
     assert programs
     as_user: list[str] = []
     if getpass.getuser() == "root":  # whom it refuses
         as_user = ["runuser", "-u", "postgres", "--"]
         shutil.chown(folder, "postgres")
-        for above in folder.parents:
-            if above.stat().st_uid == os.getuid() and above.is_relative_to("/tmp") and above != Path("/tmp"):
-                above.chmod(above.stat().st_mode | 0o711)
     data, log = folder / "data", folder / "log"
     run = functools.partial(subprocess.run, check=True, cwd=folder, stdout=subprocess.DEVNULL, timeout=300)
     run([*as_user, programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-N"])

@@ -246,8 +246,8 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         "reference/configuration.html": "divergence_ceiling",
         "reference/commands.html": "plot.py ranked",
         "reference/python.html": "in evaluation mode, on the CPU",
-        "how-to/loss.html": 'href="../source/msclnet/losses/objective.py.txt"',
-        "source/msclnet/losses/objective.py.txt": "def terms(",
+        "how-to/loss.html": 'href="../source/msclnet/losses/table.py.txt"',
+        "source/msclnet/losses/table.py.txt": "class Term(",
     }
     for page, words in has.items():
         assert words in (tmp_path / page).read_text(encoding="utf-8"), page

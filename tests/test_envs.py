@@ -49,6 +49,7 @@ def rules() -> dict[str, tuple[str, list[str]]]:
     text = "".join(file.read_text() for file in sorted((ROOT / "workflow/rules").glob("*.smk")))
     head = re.compile(r"^ *(?:use rule (?P<frame>\w+) as (?P<like>\w+) with|rule ?(?P<name>\w*)):$", re.MULTILINE)
     heads = list(head.finditer(text))
+    figures = re.findall(r'^    "(\w+)": Drawn\(', text, re.MULTILINE)
     found: dict[str, tuple[str, list[str]]] = {}
     for rule, following in zip(heads, [*heads[1:], None], strict=True):
         body = text[rule.end() : following.start() if following else None]
@@ -58,7 +59,10 @@ def rules() -> dict[str, tuple[str, list[str]]]:
         environment = re.search(r'conda:\s+"\.\./\.\./envs/(\w+)\.yaml"', body)
         assert environment, f"rule {rule['name']} has no conda environment"
         told = environment[1], re.findall(r"\$SCRIPTS/(\w+\.py)", body)
-        names = [rule["name"]] if rule["name"] else [f"evaluate_{name}" for name in SETS.names()]  # one a data set
+        names = [rule["name"]]
+        if not rule["name"]:  # one of a loop
+            (kind,) = re.findall(r'name:\s+f"(\w+)_\{', body)
+            names = [f"{kind}_{each}" for each in {"evaluate": SETS.names(), "plot": figures}[kind]]
         found |= dict.fromkeys(names, told)
     return found
 

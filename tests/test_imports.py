@@ -15,7 +15,8 @@ from tests.conftest import ROOT
 LAYERS = [  # a room imports those of later rows alone
     {"cli"},
     {"inference", "report", "tracking"},
-    {"training", "evaluation"},
+    {"training"},  # above the evaluation, which it scores held-out identities by
+    {"evaluation"},
     {"results"},
     {"model", "data"},
     {"launch"},

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from msclnet.config.problems import nearest
 from msclnet.core.errors import ConfigError
-from msclnet.datasets.dataset import STAND_IN
+from msclnet.datasets.dataset import LEAST_HELD, STAND_IN, held
 from msclnet.datasets.table import SETS
-from msclnet.losses.needs import needed
+from msclnet.losses.needs import needed, wanted
 from msclnet.losses.table import TERMS
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NO_FILE = ("none", "imagenet")  # the weights of a backbone that are no file
 HALVINGS = {"small": 3, "resnet18": 4, "resnet50": 4}  # of an image's rows on their way to the last feature map
 IN_PARTS = {"visible_blocks", "synergy_blocks", "synergy_neck"}  # the outputs for which maps are cut into parts
+MASKS = {"visible_masks", "infrared_masks"}  # those that only a network with masks gives
 
 
 def broken(sections: Mapping[str, Any]) -> list[str]:
@@ -93,6 +94,37 @@ def batch_fits_the_stand_in(run: Run, studies: Studies, data: Data, stand_in: St
             yield (
                 f"train.identities: a batch of {train.identities} identities, and stand_in.{name} draws {there} to "
                 f"train on; use {there} or fewer, or draw more"
+            )
+
+
+def held_out_identities_are_enough(
+    run: Run, studies: Studies, data: Data, stand_in: StandIn, train: Train
+) -> Iterator[str]:
+    """And leave a batch its identities. What is not known before a set is read is held when its training starts."""
+    if not train.validate_every:
+        return
+    for name in filter(data.has, _used(run, studies)):
+        kind, drawn = SETS.get(name), data.of(name).root == STAND_IN
+        options = stand_in.of(name) if drawn and stand_in.has(name) and not stand_in.of(name).like else None
+        there = options.training_identities if options else None if drawn else kind.training_identities
+        listed = options.validation_identities if options else None
+        if there is None or (kind.validation_list and listed is None):
+            continue
+        out = listed if listed is not None else held(there, train.validation_fraction)
+        if out < LEAST_HELD and listed is not None:
+            yield (
+                f"stand_in.{name}: draws {out} into {kind.validation_list}, and train.validate_every holds out those "
+                f"identities; draw {LEAST_HELD} or more, or set train.validate_every to 0"
+            )
+        elif out < LEAST_HELD:
+            yield (
+                f"train.validation_fraction: {train.validation_fraction:g} of {name}'s {there} training identities is "
+                f"{out}; use {LEAST_HELD / there:.3f} or more, or set train.validate_every to 0"
+            )
+        elif there - out < train.identities <= there:
+            yield (
+                f"train.identities: a batch of {train.identities} identities, and train.validate_every holds out {out} "
+                f"of {name}'s {there} training identities; use {there - out} or fewer, or hold out fewer"
             )
 
 
@@ -165,15 +197,25 @@ def parts_divide_the_last_map(
         if name in methods and _reads_parts(methods[name], objective)
     ]
     there = rows(model.backbone, data.height)
-    if readers and there % model.parts:
+    if model.parts_by == "stripes" and readers and there % model.parts:
         fitting = [str(n) for n in range(1, there + 1) if there % n == 0]
         stride = 2 ** HALVINGS[model.backbone]
         nearby = sorted({max(1, there // model.parts) * model.parts, -(-there // model.parts) * model.parts})
         yield (
             f"model.parts: {model.parts} parts do not divide the {there} rows of {model.backbone}'s last map at "
-            f"data.height {data.height} (read by {', '.join(readers)}); use {', '.join(fitting)} parts, or a height of "
-            f"{' or '.join(str(n * stride) for n in nearby)}"
+            f"data.height {data.height} (read by {', '.join(readers)}); use {', '.join(fitting)} parts, a height of "
+            f"{' or '.join(str(n * stride) for n in nearby)}, or model.parts_by: masks"
         )
+
+
+def masks_are_there(model: Model, objective: Readings, methods: Mapping[str, Method]) -> Iterator[str]:
+    for name, method in methods.items() if model.parts_by == "stripes" else ():
+        for term in wanted(method.losses):
+            if MASKS & needed({term.name: 1.0}, objective):
+                yield (
+                    f"methods.{name}.losses.{term.name}: reads the masks of parts, and model.parts_by is stripes; set "
+                    "it to masks, or the weight to 0"
+                )
 
 
 def study_has_its_split(studies: Studies) -> Iterator[str]:
@@ -219,7 +261,9 @@ RULES: tuple[Callable[..., Iterator[str]], ...] = (
     sets_agree_with_themselves,
     weights_fit_the_backbone,
     parts_divide_the_last_map,
+    masks_are_there,
     batch_fits_the_stand_in,
+    held_out_identities_are_enough,
     batch_is_shared_evenly,
     processes_are_spread_evenly,
     schedule_fits_every_training,

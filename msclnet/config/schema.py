@@ -28,6 +28,7 @@ from msclnet.losses.readings import Readings
 from msclnet.losses.table import TERMS
 
 UNTRAINED = "untrained"  # reserved method name: the last method's network before its first step
+BEST, BY_TEST = "best", "chosen-by-test"  # reserved, too: aliases of a registered model, by what it was chosen by
 NONE, IMAGENET = "none", "imagenet"  # model.weights that are no file
 SMALL = "small"  # the backbone without published weights
 COLOURS = 7  # that a figure can tell apart
@@ -61,6 +62,8 @@ def _experiment(name: str) -> str:
 def _method_name(name: str) -> str:
     if name == UNTRAINED:
         raise ValueError("the name is reserved for the network before its first step; choose another")
+    if name in (BEST, BY_TEST):
+        raise ValueError("the name is reserved for the registered model that is chosen among all; choose another")
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise ValueError("use letters, digits, '-' and '_' (the name becomes a folder)")
     return name
@@ -123,7 +126,7 @@ class Data(BySet):
         ge=16,
         le=2048,
         description="pixels every image is resized to, once. The feature map's rows (`height` / 8 for `small`, / 16 "
-        "for a ResNet, rounded up) must be a multiple of `model.parts` where a loss reads parts",
+        "for a ResNet, rounded up) must be a multiple of `model.parts` where a loss reads stripes",
     )
     width: int = Field(ge=16, le=2048, description="the same")
     on_bad_image: Literal["stop", "skip"] = Field(
@@ -164,7 +167,14 @@ class Model(Section):
         "weights. `small` has `none`",
     )
     gem_p: float = Field(ge=1, description="exponent of GeM pooling; 1 averages")
-    parts: int = Field(ge=1, description="n, the horizontal parts of Eq. 2 and 6")
+    parts: int = Field(ge=1, description="n, the parts of Eq. 2 and 6")
+    parts_by: Literal["masks", "stripes"] = Field(
+        description="`masks`, learned as MPANet's, or horizontal `stripes` of equal height"
+    )
+    encoder: Literal["columns", "crossed"] = Field(
+        description="the synergistic encoder: `columns` as figure 3 draws it, one a modality and a chained one between "
+        "them; or each modality's state gates the other's parts, `crossed`"
+    )
     hidden: int = Field(ge=1, description="width of the synergistic encoder's states")
     rounds: int = Field(ge=0, description="Q, the Mogrifier's rounds; 0 is a plain LSTM")
     rank: int = Field(ge=0, description="of the Mogrifier's factored matrices; 0 is full rank")
@@ -216,8 +226,10 @@ class Train(Section):
     threads: int = Field(
         ge=1, description="CPU threads a process. Sums keep their order, so a result does not depend on `--cores`"
     )
-    rate: float = Field(gt=0, description="learning rate of the new layers")
-    backbone_factor: float = Field(ge=0, description="the backbone's rate is this fraction of it")
+    rate: float = Field(gt=0, description="learning rate of the BN neck and the classifiers")
+    backbone_factor: float = Field(
+        ge=0, description="all other layers, the backbone's and those of MS and MC, learn at this fraction of it"
+    )
     warmup: int = Field(ge=0, description="epochs in which the rate rises linearly; at most a training's")
     milestones: Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(_ascending)] = Field(
         description="after each of these epochs the rate changes; they ascend, and lie inside every training"
@@ -231,7 +243,8 @@ class Train(Section):
     padding: int = Field(ge=0, description="pixels of zero padding before the random crop; fewer than the image has")
     flip: Probability = Field(description="probability of a horizontal flip")
     erasing_area: Annotated[tuple[Fraction, Fraction], AfterValidator(_smaller_first)] = Field(
-        description="smallest and largest fraction of the image erased"
+        description="smallest and largest fraction of the image erased; a box that does not fit the image is drawn "
+        "anew, up to 100 times"
     )
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         description="`float32`, or automatic mixed precision in `bfloat16` or, for GPUs without it, `float16` (with "
@@ -251,6 +264,26 @@ class Train(Section):
     log_every: int = Field(
         ge=1, description="steps between two lines of metrics.jsonl; the losses are read, and checked, then"
     )
+    gradients_every: int = Field(
+        ge=0,
+        description="epochs between two looks at each term's gradient: its norm, and its cosine with the identity "
+        "loss's; a look costs a step a term. 0: none",
+    )
+    validate_every: int = Field(
+        ge=0,
+        description="epochs between two scores (Rank-1, mAP, mINP) of training identities that are held out, also "
+        "after the last epoch: see docs/how-to/validating.md. 0: none are held out, all train",
+    )
+    validation_fraction: float = Field(
+        gt=0,
+        lt=1,
+        description="the share of the training identities that is held out, drawn by seed and split. A set that has "
+        "its own list of them holds out that list instead. Read with `validate_every` only",
+    )
+    keep: Literal["last", "best_validation"] = Field(
+        description="the weights that a training leaves: of the `last` epoch, or of the epoch whose validation had the "
+        "highest mAP (of equal ones the earliest). The test images have no part in it"
+    )
 
     @field_validator("factors")
     @classmethod
@@ -266,6 +299,13 @@ class Train(Section):
         if nesterov and info.data.get("momentum") == 0:
             raise ValueError("true needs a train.momentum above 0, found 0; set one of them")
         return nesterov
+
+    @field_validator("keep")
+    @classmethod
+    def _with_validation(cls, keep: str, info: ValidationInfo) -> str:
+        if keep == "best_validation" and info.data.get("validate_every") == 0:
+            raise ValueError("best_validation needs a train.validate_every above 0, found 0; set one of them")
+        return keep
 
     @property
     def least_share(self) -> int:

@@ -1,7 +1,7 @@
 """The words every room shares.
 
 Shape legend, used by every module: ``B`` pairs in a batch, ``C`` channels of the last feature map, ``n``
-horizontal parts, ``N`` images, ``H x W`` the image (rows x columns).
+parts, ``N`` images, ``H x W`` the image (rows x columns).
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ class Outputs:
     infrared_normalised: Tensor | None = None  # [B, C]
     visible_normalised_logits: Tensor | None = None  # [B, identities], Eq. 4
     infrared_normalised_logits: Tensor | None = None  # [B, identities]
+    visible_masks: Tensor | None = None  # [B, n, h w], in [0, 1]: where the parts are in the last map
+    infrared_masks: Tensor | None = None  # [B, n, h w]
     visible_blocks: Tensor | None = None  # [B, n, C] b^v
     synergy_blocks: Tensor | None = None  # [B, n, C] b^s, Eq. 2
     synergy_neck: Tensor | None = None  # [B, C] f^s, the mean of its blocks, after a BN neck of its own
@@ -94,6 +96,10 @@ class Outputs:
         fields = {name: value for name, value in vars(self).items() if value is not None}
         half = {n: v.float() for n, v in fields.items() if v.is_floating_point() and v.dtype.itemsize < 4}
         return dataclasses.replace(self, **half)
+
+    def detached(self) -> Outputs:
+        """The same values without gradients, and without what computed them."""
+        return Outputs(**{name: value.detach() for name, value in vars(self).items() if value is not None})
 
 
 @dataclass(frozen=True)

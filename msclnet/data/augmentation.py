@@ -7,7 +7,6 @@ device nor on the number of processes. Shape legend: B images of H x W pixels.
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MEAN, STD = torch.tensor(IMAGENET_MEAN) * 255, torch.tensor(IMAGENET_STD) * 255  # in the units of uint8 images
 ERASING_ASPECT = (0.3, 1 / 0.3)  # height : width of the erased box; Zhong et al., Random Erasing, AAAI 2020
+TRIES = 100  # boxes drawn for an image before it is left alone
 
 
 @dataclass(frozen=True)
@@ -54,27 +54,36 @@ def draw(
     erasing: float,
     erasing_area: tuple[float, float],
 ) -> Draws:
-    """Random numbers for ``count`` images; ``flip`` and ``erasing`` are probabilities, the area a range of fractions.
+    """Random numbers for ``count`` images of ``height`` x ``width`` pixels.
 
-    A box that would not fit at its drawn aspect is narrowed to the image, which keeps its area where it can.
+    The erased box is drawn as in the public code of random erasing (Zhong et al., AAAI 2020), which MCLNet uses. Area
+    and aspect are uniform. A box that is not smaller than the image both ways is drawn anew, area and aspect, up to
+    ``TRIES`` times; then the image is left alone. Redrawing favours small boxes, so that the mean area is less than the
+    middle of the range.
+
+    Args:
+        rng: the source of all of them; the number of calls does not depend on what is drawn.
+        count: B, of the global batch.
+        height: pixels.
+        width: pixels.
+        padding: pixels around the image before the crop, >= 0.
+        flip: probability, 0 to 1.
+        erasing: probability, 0 to 1.
+        erasing_area: smallest and largest fraction of the image, above 0 to 1.
+
+    Returns:
+        The numbers of each image, ``[B]`` each.
     """
-    area = rng.uniform(*erasing_area, count) * height * width
-    flattest, tallest = map(math.log, ERASING_ASPECT)
-    aspect = np.exp(rng.uniform(flattest, tallest, count))
-    box_height = np.clip(np.sqrt(area * aspect), area / width, height)
-    box_width = np.clip(area / box_height, 1, width)
-    rows, columns = np.rint(box_height).astype(np.int64), np.rint(box_width).astype(np.int64)
-    erased = rng.random(count) < erasing
+    dy, dx = rng.integers(0, 2 * padding + 1, (2, count))
+    flipped, chosen = rng.random((2, count)) < ((flip,), (erasing,))
+    area = rng.uniform(*erasing_area, (TRIES, count)) * (height * width)
+    aspect = rng.uniform(*ERASING_ASPECT, (TRIES, count))
+    sizes = np.rint(np.sqrt([area * aspect, area / aspect])).astype(np.int64)  # [2, TRIES, B]: rows, columns
+    fits = (sizes[0] < height) & (sizes[1] < width)
+    first = fits.argmax(0), np.arange(count)  # 0 where none fits
+    rows, columns = np.where(chosen & fits[first], sizes[:, *first], 0)
     top, left = rng.integers(0, height - rows + 1), rng.integers(0, width - columns + 1)
-    return Draws(
-        dy=rng.integers(0, 2 * padding + 1, count),
-        dx=rng.integers(0, 2 * padding + 1, count),
-        flip=(rng.random(count) < flip).astype(np.int64),
-        top=top,
-        bottom=np.where(erased, top + rows, top),
-        left=left,
-        right=left + columns,
-    )
+    return Draws(dy, dx, flipped.astype(np.int64), top, top + rows, left, left + columns)
 
 
 def augment(images: Tensor, draws: Tensor, padding: int) -> Tensor:

@@ -34,19 +34,23 @@ class Recipe:
     flip: float
     erasing: float
     erasing_area: tuple[float, float]
+    held_out: tuple[int, ...] = ()  # identities that do not train
 
 
 class TrainingImages:
     """The pairs of one split's training half, batch by batch, as rank ``rank`` of ``world`` sees them.
 
-    Labels are 0..identities-1 in the order of the sorted identities, the same on every rank.
+    Labels are 0..identities-1 in the order of the sorted identities that train, the same on every rank.
     """
 
     def __init__(self, pack: Pack, recipe: Recipe, rank: int = 0, world: int = 1) -> None:
         self.pack, self.recipe = pack, recipe
-        self.rows = {m: pack.rows(recipe.split, "train", m) for m in Modality}
+        whole = {m: pack.rows(recipe.split, "train", m) for m in Modality}
+        self.rows = {m: rows[~np.isin(pack.identities[m][rows], recipe.held_out)] for m, rows in whole.items()}
         self.identities = np.unique(np.concatenate([pack.identities[m][self.rows[m]] for m in Modality]))
         self.labels = {m: np.searchsorted(self.identities, pack.identities[m][self.rows[m]]) for m in Modality}
+        visible, infrared = (np.unique(pack.cameras[m][self.rows[m]]) for m in Modality)
+        self.cameras = visible, infrared  # each once
         self.pairs = recipe.identities * recipe.images
         self.share = share(self.pairs, rank, world, recipe.least)
 

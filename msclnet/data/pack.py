@@ -118,11 +118,14 @@ class Pack:
             splits=json.loads((folder / SPLITS).read_text()),
         )
 
-    def rows(self, split: int, part: Literal["train", "test"], modality: Modality) -> np.ndarray:
-        """The rows of a split's half, int64, in the order of the set's index."""
+    def rows(self, split: int, part: Literal["train", "test", "validation"], modality: Modality) -> np.ndarray:
+        """The rows of a split's half, int64, in the order of the set's index.
+
+        ``validation`` are those rows of ``train`` that a list of the set's own names for it; none without a list.
+        """
         if str(split) not in self.splits:
             raise DataError(f"{self.folder}: has no split {split}; it holds {', '.join(self.splits)}. Pack that split")
-        return np.array(self.splits[str(split)][part][modality.name.lower()], np.int64)
+        return np.array(self.splits[str(split)].get(part, {}).get(modality.name.lower(), []), np.int64)
 
     def verify(self) -> dict[str, str]:
         """The sha256 of each file; raises DataError naming one whose content is not what was packed."""
@@ -225,13 +228,15 @@ def _without(split: Split, skipped: Mapping[ImageRecord, str]) -> Split:
                     f"identity {lost[0]} of the {part} half: none of its {modality.name.lower()} images can be read; "
                     "expected one at least: copy them from the set's archive again"
                 )
-    return Split(*(tuple(record for record in part if record not in skipped) for part in (split.train, split.test)))
+    parts = (split.train, split.test, split.validation)
+    return Split(*(tuple(record for record in part if record not in skipped) for part in parts))
 
 
 def _rows(split: Split, row_of: dict[ImageRecord, int]) -> dict[str, dict[str, list[int]]]:
+    parts = {"train": split.train, "test": split.test} | ({"validation": split.validation} if split.validation else {})
     return {
         part: {m.name.lower(): [row_of[r] for r in records if r.modality is m] for m in Modality}
-        for part, records in (("train", split.train), ("test", split.test))
+        for part, records in parts.items()
     }
 
 

@@ -19,10 +19,14 @@ EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp"}
 
 @dataclass(frozen=True)
 class Split:
-    """The images of one training and of its test, in the order of the set's own index files."""
+    """The images of one training and of its test, in the order of the set's own index files.
+
+    ``validation`` are those of ``train`` that a list of the set's own names for validation, where it has one.
+    """
 
     train: tuple[ImageRecord, ...]
     test: tuple[ImageRecord, ...]
+    validation: tuple[ImageRecord, ...] = ()
 
 
 @dataclass(frozen=True)

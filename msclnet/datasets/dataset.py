@@ -7,10 +7,12 @@ the package, in a file that the configuration names under ``plugins`` and that c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from msclnet.core.section import Home, Section, Words
@@ -19,8 +21,10 @@ from msclnet.datasets.base import Survey
 from msclnet.datasets.protocol import DIRECTIONS, Comparison, Permutations
 
 STAND_IN = "stand-in"  # in place of a root: drawn people
+LEAST_HELD = 2  # identities of a validation: of one, every image that is found is right
 FIGURES = ("cmc", "losses", "embedding", "distances", "cameras", "ranked", "activation")
-MSCLNET = "Zhang et al., ECCV 2022, comparison with the state of the art"
+MSCLNET = "Zhang et al., ECCV 2022, Tables 2 and 3"
+BASELINE = "Zhang et al., ECCV 2022, Table 1"
 AGW = "Ye et al., TPAMI 2021"
 VISIBLE_TO_INFRARED, INFRARED_TO_VISIBLE = DIRECTIONS
 
@@ -57,14 +61,47 @@ class StandInOptions(Section):
         """How many people the smallest training half has; None where that is not known before they are drawn."""
         return None
 
+    @property
+    def validation_identities(self) -> int | None:
+        """How many of them the set's own ``validation_list`` names; None for a set without one."""
+        return None
 
-class Printed(NamedTuple):
+
+@dataclass(frozen=True, kw_only=True)
+class Printed:
     """Numbers in print, in percent; None where the source has none."""
 
-    rank1: float | None
-    mAP: float | None
+    rank1: float | None = None
+    rank10: float | None = None
+    rank20: float | None = None
+    mAP: float | None = None
     mINP: float | None = None
-    source: str = ""
+    source: str
+
+
+PrintedTable = Mapping[tuple[str, tuple[Any, ...]], Printed]  # by method and the values of a set's ``columns``
+
+
+def printed_table(
+    source: str,
+    metrics: Sequence[str],
+    settings: Sequence[tuple[Any, ...]],
+    rows: Mapping[str, Sequence[float]],
+) -> dict[tuple[str, tuple[Any, ...]], Printed]:
+    """A table as it is printed: each row a method, its ``metrics`` at the first of ``settings``, then at the next."""
+    width = len(metrics)
+    return {
+        (method, setting): Printed(
+            source=source, **dict(zip(metrics, row[width * place : width * (place + 1)], strict=True))
+        )
+        for method, row in rows.items()
+        for place, setting in enumerate(settings)
+    }
+
+
+def held(identities: int, fraction: float) -> int:
+    """How many of the training identities are drawn for validation: their ``fraction``, rounded."""
+    return round(identities * fraction)
 
 
 class DataSet(ABC):
@@ -82,12 +119,17 @@ class DataSet(ABC):
 
     every_split: ClassVar[tuple[int, ...]] = (1,)  # that the set has; ``Options`` may choose among them
 
+    # Validation: on training identities that are held out.
+    validation_list: ClassVar[str] = ""  # the set's own file that names them; empty: a fraction is drawn
+    training_identities: ClassVar[int | None] = None  # of the real set, from which it is drawn; None: not known
+
     # Tables and figures.
     columns: ClassVar[tuple[str, ...]]  # the keys of a comparison that tables have a column for, in order
     order: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # of the rows, by column; others are ordered by value
     trial: ClassVar[Literal["split", "draw"]]  # what a mean is over: trainings on splits, or gallery draws
     headline: ClassVar[tuple[Mapping[str, Any], ...]]  # the comparisons whose mean stands for a training
-    printed: ClassVar[Mapping[tuple[str, tuple[Any, ...]], Printed]] = {}  # by method and the values of ``columns``
+    # The rows of ``agw`` (AGW*: with random erasing) and ``msclnet`` stand beside ours, the others by themselves.
+    printed: ClassVar[PrintedTable] = {}
     figures: ClassVar[tuple[str, ...]] = FIGURES  # those that make sense, in the report's order
     reads: ClassVar[tuple[str, ...]] = ()  # files that a protocol needs beside the images, from the root
     listed: ClassVar[Mapping[str, Any]] = {}  # of ``Evaluation``: the comparisons whose ranked lists are shown
@@ -99,6 +141,25 @@ class DataSet(ABC):
     def disagreements(self, options: Any, evaluation: Any) -> Iterator[str]:
         """What in ``Options`` and ``Evaluation`` does not go together: a line each, beginning with its dotted key."""
         yield from ()
+
+    def held_out(
+        self, identities: np.ndarray, listed: np.ndarray, fraction: float, seed: tuple[int, ...]
+    ) -> np.ndarray:
+        """The training identities to validate on: those of the set's own list, or as many drawn as ``held`` says.
+
+        Args:
+            identities: all that the set would train on, sorted, int64 ``[P]``.
+            listed: those of ``validation_list``, sorted; empty for a set without one.
+            fraction: of the identities to draw, between 0 and 1.
+            seed: of the draw: the training's seed and split, so that all methods of a split hold out the same.
+
+        Returns:
+            Sorted, int64.
+        """
+        if self.validation_list:
+            return listed
+        chosen = np.random.default_rng(seed).choice(identities, held(len(identities), fraction), replace=False)
+        return np.sort(chosen)
 
     @abstractmethod
     def survey(

@@ -71,6 +71,8 @@ class LLCM(DataSet):
     class Evaluation(Section):
         draws: int = Field(default=10, ge=1, description="galleries drawn, of which the mean is taken")
 
+    training_identities = EXPECTED["training identities"]
+
     columns = ("direction",)
     order: ClassVar[Mapping[str, tuple[str, ...]]] = {"direction": (VISIBLE_TO_INFRARED, INFRARED_TO_VISIBLE)}
     trial: ClassVar[Literal["split", "draw"]] = "draw"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import normalize
 
 from msclnet.core.errors import DataError
-from msclnet.core.types import Features, Modality
+from msclnet.core.types import Features, Images, Modality
 from msclnet.data.augmentation import normalise
 from msclnet.data.images import decode
 from msclnet.data.pack import Pack
@@ -106,9 +106,16 @@ def extract(network: MSCLNet, pack: Pack, split: int, batch: int, device: torch.
     return Features(
         bn=np.concatenate([bn for bn, _ in embedded]),
         pooled=np.concatenate([pooled for _, pooled in embedded]),
+        **vars(known(pack, rows)),
+        flip=flip,
+    )
+
+
+def known(pack: Pack, rows: Mapping[Modality, np.ndarray]) -> Images:
+    """What a pack knows of some rows, int64 ``[n]`` of each modality: visible first, each in the rows' order."""
+    return Images(
         identities=np.concatenate([pack.identities[m][rows[m]] for m in Modality]),
         cameras=np.concatenate([pack.cameras[m][rows[m]] for m in Modality]),
         modality=np.concatenate([np.full(len(rows[m]), int(m)) for m in Modality]),
         paths=np.array([pack.paths[m][row] for m in Modality for row in rows[m]]),
-        flip=flip,
     )

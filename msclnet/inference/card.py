@@ -12,7 +12,7 @@ from msclnet.config import STAND_IN
 from msclnet.core.files import atomic_write
 from msclnet.datasets.table import SETS
 from msclnet.evaluation.embedding import image_size
-from msclnet.inference.info import Measured, network, scores, trained_on
+from msclnet.inference.info import Measured, kept, network, scores, trained_on
 from msclnet.model.files import Saved
 from msclnet.results.scores import Row
 
@@ -59,7 +59,7 @@ as implemented by msclnet; Apache-2.0.
 
 ## Data
 
-{trained_on(origin)}.{WARNING if origin.get("data") == STAND_IN else ""}
+{". ".join(filter(None, (trained_on(origin), kept(saved))))}.{WARNING if origin.get("data") == STAND_IN else ""}
 
 ## Protocol
 

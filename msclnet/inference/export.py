@@ -238,7 +238,7 @@ def _onnx(network: MSCLNet, path: Path) -> None:
 def _safetensors(saved: Saved, path: Path) -> None:
     with extra("use"):
         from safetensors.torch import save
-    sections = description(saved.network, saved.origin)
+    sections = description(saved.network, saved.origin, saved.validation)
     # A tensor under two names (the baseline's classifier heads Eq. 4, too) is written twice: the format has no links.
     tensors = {name: value.clone() for name, value in saved.network.state_dict().items()}
     path.write_bytes(save(tensors, {"format": "pt", "msclnet": json.dumps(sections)}))

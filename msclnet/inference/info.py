@@ -45,7 +45,8 @@ def info(path: Path) -> str:
         shown = [{name: row[name] for name in (*measured.setting, *SHOWN)} for row in measured.rows]
         text = f"scores in percent, {measured.spread}:\n{readable(shown)}"
     configuration = yaml.safe_dump(saved.origin, sort_keys=False)
-    return f"{path}: {network(saved)}\n{trained_on(saved.origin)}\n\n{text}\n\n{configuration}"
+    about = "\n".join(filter(None, (f"{path}: {network(saved)}", trained_on(saved.origin), kept(saved))))
+    return f"{about}\n\n{text}\n\n{configuration}"
 
 
 def network(saved: Saved) -> str:
@@ -74,6 +75,18 @@ def trained_on(origin: dict[str, Any]) -> str:
     if not origin["epochs"]:
         return f"Untrained: initial weights, meant for {data}, split {origin['split']}, seed {origin['seed']}, {size}"
     return f"Trained on {data}, split {origin['split']}, {origin['epochs']} epochs, seed {origin['seed']}, {size}"
+
+
+def kept(saved: Saved) -> str:
+    """Of which epoch the weights are, and how it scored on held-out identities, in a sentence; empty: not validated."""
+    if not (scores := saved.validation):
+        return ""
+    best = saved.origin["train"]["keep"] == "best_validation"
+    which = "the highest validation mAP" if best else "the last"
+    return (
+        f"Weights of epoch {scores['epoch']}, {which}; on {scores['identities']} training identities held out for "
+        f"validation: Rank-1 {scores['rank1']:.2f}, mAP {scores['mAP']:.2f}, mINP {scores['mINP']:.2f}"
+    )
 
 
 def title_of(name: str) -> str:

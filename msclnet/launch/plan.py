@@ -25,7 +25,7 @@ class Plan:
     """
 
     gpus_wanted: Processes  # for a training: run.gpus_per_training
-    nodes: int  # of a training
+    nodes: int  # of a training of several processes
     threads: int  # of a process: train.threads
     gpus: int  # of this machine, that may be used
     cores: int | None  # this run's; None: all
@@ -74,6 +74,20 @@ class Plan:
         """
         return "gpu" if self.gpus_each and (self.cluster or self.processes(wanted) <= self.gpus) else "cpu"
 
+    def nodes_of(self, wanted: Processes) -> int:
+        """Nodes of a training: those of each, but one for a single process, as the untrained network's.
+
+        Args:
+            wanted: ``processes`` of the data set.
+
+        Returns:
+            Their number, 1 or more.
+
+        Raises:
+            ConfigError: as in ``processes``.
+        """
+        return min(self.nodes, self.processes(wanted))
+
     def local_gpus(self, wanted: Processes) -> int:
         """GPUs of a training on each of its nodes.
 
@@ -86,7 +100,7 @@ class Plan:
         Raises:
             ConfigError: as in ``processes``.
         """
-        return self.processes(wanted) // self.nodes if self.device(wanted) == "gpu" else 0
+        return self.processes(wanted) // self.nodes_of(wanted) if self.device(wanted) == "gpu" else 0
 
     def cores_of(self, wanted: Processes) -> int:
         """Cores of a training on each of its nodes: its processes' threads.
@@ -100,7 +114,7 @@ class Plan:
         Raises:
             ConfigError: as in ``processes``.
         """
-        local = self.processes(wanted) // self.nodes
+        local = self.processes(wanted) // self.nodes_of(wanted)
         return self._share(local * self.threads, local if self.device(wanted) == "gpu" else self.gpus)
 
     @property

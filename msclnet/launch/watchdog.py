@@ -12,7 +12,8 @@ import signal
 import struct
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 BEATS = "MSCLNET_HEARTBEATS"  # where a process of a launcher counts its steps
@@ -40,6 +41,14 @@ class Heartbeat:
             os.pwrite(self._file, SLOT.pack(0, 0), self._place)
             os.close(self._file)
             self._file = None
+
+    @contextmanager
+    def rest(self) -> Iterator[None]:
+        """Takes as long as it likes over what is no step."""
+        if self._file is not None:
+            os.pwrite(self._file, SLOT.pack(0, 0), self._place)
+        yield
+        self.beat()
 
     def beat(self) -> None:
         """Says that a step has been taken."""

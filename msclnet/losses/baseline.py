@@ -5,6 +5,8 @@ Shape legend: N features of a batch, D their width. Pure functions of tensors; e
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,6 +14,7 @@ from torch import Tensor
 from msclnet.losses.centers import pairwise_squared_distance, same_group
 
 MIN_SQUARED_DISTANCE = 1e-12  # below it the root's gradient would overflow; as in the public AGW code
+MIN_WEIGHTS = 1e-6  # what the public AGW code adds to a sum of weights
 
 
 def identity(logits: Tensor, labels: Tensor) -> Tensor:
@@ -46,24 +49,39 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, margin: float) -> Tenso
     return (furthest - closest + margin).clamp(min=0).mean()
 
 
-def weighted_regularised_triplet(features: Tensor, labels: Tensor) -> Tensor:
+def weighted_regularised_triplet(features: Tensor, labels: Tensor, weights: Literal["public", "softmax"]) -> Tensor:
     """WRT: mean over anchors of ``log(1 + exp(sum_p w_p d_p - sum_n w_n d_n))``, Euclidean.
 
-    The weights are softmax(d) over an anchor's positives and softmax(-d) over its negatives. The anchor itself is among
-    its positives, as in the public code. Source: Ye et al., AGW, TPAMI 2021. Anchors without a negative contribute 0.
+    The weights rise with d over an anchor's positives, and fall with d over its negatives. The anchor itself is among
+    its positives, as in the public code. Source: Ye et al., AGW, TPAMI 2021.
+
+    ``softmax`` is the formula in print: weights that add up to 1. ``public`` is the public code, where those over
+    negatives are ``exp(-d) / (sum exp(-d) + 1e-6)``. Beyond a distance of 15 or so they vanish, and the closest
+    negative with them: the loss then draws all features together, until they are near enough to be told apart.
 
     Args:
         features: ``[N, D]``.
         labels: int64 ``[N]``.
+        weights: ``public`` or ``softmax``.
 
     Returns:
-        A scalar >= 0.
+        A scalar >= 0. An anchor without a negative contributes 0 to ``softmax``, its positives alone to ``public``.
+
+    Raises:
+        ValueError: other weights.
     """
     distance, positive, negative = _distances(features, labels)
-    furthest = (distance * _masked_softmax(distance, positive)).sum(1)
-    closest = (distance * _masked_softmax(-distance, negative)).sum(1)
-    has_negative = negative.any(1)
-    return (F.softplus(furthest - closest) * has_negative).mean()
+    match weights:
+        case "public":
+            furthest = (distance * _public_weights(distance, positive)).sum(1)
+            closest = (distance * _public_weights(-distance, negative)).sum(1)
+            return F.softplus(furthest - closest).mean()
+        case "softmax":
+            furthest = (distance * _masked_softmax(distance, positive)).sum(1)
+            closest = (distance * _masked_softmax(-distance, negative)).sum(1)
+            return (F.softplus(furthest - closest) * negative.any(1)).mean()
+        case _:
+            raise ValueError(f"objective.wrt_weights: expected 'public' or 'softmax', found {weights!r}")
 
 
 def _distances(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -71,6 +89,13 @@ def _distances(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor
     distance = pairwise_squared_distance(features).clamp(min=MIN_SQUARED_DISTANCE).sqrt()
     positive = same_group(labels)
     return distance, positive, ~positive
+
+
+def _public_weights(values: Tensor, mask: Tensor) -> Tensor:
+    """The public code's weights: what is not in ``mask`` counts as 0 where the maximum is taken."""
+    masked = values * mask
+    weights = (masked - masked.detach().amax(1, keepdim=True)).exp() * mask
+    return weights / (weights.sum(1, keepdim=True) + MIN_WEIGHTS)
 
 
 def _masked_softmax(values: Tensor, mask: Tensor) -> Tensor:

@@ -1,7 +1,9 @@
 """Modality Complement, Eq. 6 and 7: the single modalities teach the synergistic feature f^s what it lacks.
 
+And MPANet's separation of the parts' masks, for Eq. 6 compares parts.
+
 No gradient passes through the teachers; f^s depends on theta_v and theta_r through f hat, and that path stays open.
-Shape legend: B pairs, n parts, C channels.
+Shape legend: B pairs, n parts, C channels, P positions of a map.
 """
 
 from __future__ import annotations
@@ -60,3 +62,20 @@ def global_(synergy: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
     """
     same = same_group(labels)
     return squared_distance(centre_of_each(synergy, same), centre_of_each(teacher.detach(), same)).mean()
+
+
+def separation(masks: Tensor) -> Tensor:
+    """Keeps the masks of the parts apart: the overlap ``sum_p m_ip m_jp`` of two of an image's, at all positions p.
+
+    Source: MPANet (Wu et al., CVPR 2021), from which the paper takes its parts; its public code weighs it with 0.5 on
+    SYSU-MM01.
+
+    Args:
+        masks: ``[2B, n, P]``, in [0, 1].
+
+    Returns:
+        The mean over images and pairs of parts, a scalar in [0, P]; 0 where there is one part.
+    """
+    overlap = (masks @ masks.transpose(1, 2)).triu(diagonal=1).sum((1, 2)).mean()
+    parts = masks.shape[1]
+    return overlap / max(1, parts * (parts - 1) / 2)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SYNERGY_CAMERA = 0  # f^s takes a camera of its own in Eq. 10 and 11; the sets count theirs from 1
+PAIR = 1 << 16  # more than any camera's number: makes one number of two
 
 
 def both(visible: Tensor, infrared: Tensor) -> Tensor:
@@ -54,6 +55,31 @@ def centred(feature: Tensor, space: str) -> Tensor:
             raise ValueError(f"objective.centre_space: expected 'neck', 'normalised' or 'raw', found {space!r}")
 
 
+def local_parts(blocks: Tensor, parts: str) -> Tensor:
+    """The parts that Eq. 6 compares.
+
+    Pooled parts are never negative and fill a narrow cone: an image's is at a cosine of 0.95 to anybody's. Less their
+    mean over the batch they are compared by what tells them apart.
+
+    Args:
+        blocks: ``[B, n, C]``.
+        parts: ``centred``, or ``raw``.
+
+    Returns:
+        ``[B, n, C]``.
+
+    Raises:
+        ValueError: other parts.
+    """
+    match parts:
+        case "centred":
+            return blocks - blocks.mean(0, keepdim=True)
+        case "raw":
+            return blocks
+        case _:
+            raise ValueError(f"objective.local_parts: expected 'centred' or 'raw', found {parts!r}")
+
+
 def cascade_features(space: str, *features: Tensor) -> Tensor:
     """Eq. 16: the features CA acts on.
 
@@ -82,7 +108,10 @@ def cascade_identities(labels: Tensor, cascade_on: Collection[str]) -> Tensor:
 
 
 def cascade_cameras(visible: Tensor, infrared: Tensor, cascade_on: Collection[str]) -> Tensor:
-    """The cameras of the features CA acts on; f^s has ``SYNERGY_CAMERA``.
+    """The cameras of the features CA acts on.
+
+    f^s has ``SYNERGY_CAMERA``. Where CA acts on f^s alone each of its identities would then be one sub-class, and
+    Eq. 11 be 0: there its camera is the pair of its two images' cameras.
 
     Args:
         visible: int64 ``[B]``, the visible images' cameras.
@@ -92,5 +121,22 @@ def cascade_cameras(visible: Tensor, infrared: Tensor, cascade_on: Collection[st
     Returns:
         Int64 ``[N]``.
     """
+    if set(cascade_on) == {"synergy"}:
+        return visible * PAIR + infrared
     cameras = {"visible": visible, "infrared": infrared, "synergy": torch.full_like(visible, SYNERGY_CAMERA)}
     return torch.cat([cameras[name] for name in cameras if name in cascade_on])
+
+
+def every_camera(visible: Tensor, infrared: Tensor, cascade_on: Collection[str]) -> Tensor:
+    """All that ``cascade_cameras`` can give of a training's cameras.
+
+    Args:
+        visible: int64, the visible images' cameras, each once.
+        infrared: int64, the infrared images' cameras, each once.
+        cascade_on: as in ``cascade_cameras``.
+
+    Returns:
+        Int64, ascending, each once.
+    """
+    pairs = torch.cartesian_prod(visible, infrared).view(-1, 2)
+    return cascade_cameras(pairs[:, 0], pairs[:, 1], cascade_on).unique()

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from msclnet.core.errors import ConfigError
 from msclnet.core.types import Outputs
 from msclnet.losses.readings import Readings
-from msclnet.losses.table import INPUTS, TERMS, Made, Term
+from msclnet.losses.table import INPUTS, MEMORY, TERMS, Made, Term
 
 OUTPUTS = frozenset(field.name for field in dataclasses.fields(Outputs))
 
@@ -31,6 +31,11 @@ def needed(weights: Mapping[str, float], readings: Readings) -> frozenset[str]:
     return frozenset(found)
 
 
+def remembers(weights: Mapping[str, float], readings: Readings) -> bool:
+    """Whether a wanted term reads centres of the batches before, and some are to be kept."""
+    return readings.centre_memory > 0 and any(MEMORY in term.arguments(readings) for term in wanted(weights))
+
+
 def _collect(made: Made, term: Term, readings: Readings, found: set[str]) -> None:
     """Adds the outputs behind ``made``, the term itself or an input of it, to ``found``."""
     inputs = INPUTS.names()
@@ -39,8 +44,8 @@ def _collect(made: Made, term: Term, readings: Readings, found: set[str]) -> Non
             found.add(name)
         elif name in inputs:
             _collect(INPUTS.get(name), term, readings, found)
-        elif name not in Readings.model_fields:
-            known = sorted({*OUTPUTS, *inputs, *Readings.model_fields})
+        elif name != MEMORY and name not in Readings.model_fields:
+            known = sorted({*OUTPUTS, *inputs, *Readings.model_fields, MEMORY})
             near = get_close_matches(name, known, n=3, cutoff=0.5) or known
             raise ConfigError(
                 f"losses.{term.name}: {made.name!r} reads {name!r}, which there is not; did you mean "

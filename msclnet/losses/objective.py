@@ -1,4 +1,4 @@
-"""Eq. 17: the terms a method wants, by name, and their weighted sum."""
+"""Eq. 17: the terms a method wants, by name, their weighted sum, and what is logged beside them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ import torch
 from torch import Tensor
 
 from msclnet.core.types import Outputs
+from msclnet.losses.memory import CentreMemory
 from msclnet.losses.needs import OUTPUTS, wanted
 from msclnet.losses.readings import Readings
-from msclnet.losses.table import INPUTS, Made
+from msclnet.losses.table import INPUTS, MEASURES, MEMORY, Made
 
 
-def terms(outputs: Outputs, weights: Mapping[str, float], readings: Readings) -> dict[str, Tensor]:
+def terms(
+    outputs: Outputs, weights: Mapping[str, float], readings: Readings, memory: CentreMemory | None = None
+) -> dict[str, Tensor]:
     """Every term whose weight is not 0, unweighted.
 
     Args:
         outputs: the whole batch's, for triplets, centres and Eq. 12 are no sums over processes.
         weights: the weight of each term, by its name.
         readings: how the paper's equations are read.
+        memory: centres of the batches before, or None.
 
     Returns:
         The terms by name, as float32 scalars (float64 if the outputs are).
@@ -29,8 +33,25 @@ def terms(outputs: Outputs, weights: Mapping[str, float], readings: Readings) ->
         ConfigError: a weight without a term.
         ValueError: a term reads an output that the network does not give.
     """
-    batch = _Batch(outputs.at_least_float32(), readings)
+    batch = _Batch(outputs.at_least_float32(), readings, memory)
     return {term.name: batch.made(term) for term in wanted(weights)}
+
+
+@torch.no_grad()
+def measures(outputs: Outputs, weights: Mapping[str, float], readings: Readings) -> dict[str, Tensor]:
+    """What is logged beside the terms whose weight is not 0.
+
+    Args:
+        outputs: the whole batch's.
+        weights: the weight of each term, by its name.
+        readings: how the paper's equations are read.
+
+    Returns:
+        Scalars by name, without gradients.
+    """
+    batch = _Batch(outputs.at_least_float32(), readings, None)
+    names = {term.name for term in wanted(weights)}
+    return {measure.name: batch.made(measure) for measure in MEASURES if names.intersection(measure.beside)}
 
 
 def total(values: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
@@ -49,8 +70,8 @@ def total(values: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
 class _Batch:
     """The arguments of the terms, by name; what several share is made when it is first read, and kept."""
 
-    def __init__(self, outputs: Outputs, readings: Readings) -> None:
-        self.outputs, self.readings = outputs, readings
+    def __init__(self, outputs: Outputs, readings: Readings, memory: CentreMemory | None) -> None:
+        self.outputs, self.readings, self.memory = outputs, readings, memory
         self.inputs: dict[str, Tensor] = {}
 
     def made(self, made: Made) -> Tensor:
@@ -66,6 +87,8 @@ class _Batch:
             return value
         if name in Readings.model_fields:
             return getattr(self.readings, name)
+        if name == MEMORY:
+            return self.memory
         if name not in self.inputs:
             self.inputs[name] = self.made(INPUTS.get(name))
         return self.inputs[name]

@@ -1,4 +1,4 @@
-"""Modality Synergy, Eq. 3 and 4. Shape legend: B pairs, C channels."""
+"""Modality Synergy, Eq. 3 and 4. Shape legend: B pairs, C channels, K channels or identities."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from torch import Tensor
 def divergence(visible: Tensor, infrared: Tensor, ceiling: float | None) -> Tensor:
     """Eq. 3, L_div = -KL(f^v hat || f^r hat): minimising it makes the two modalities' features diverse.
 
-    Softmax over the channels makes of the features the distributions that the divergence needs. Departure from print:
-    -KL is unbounded below. So each pair's KL counts up to ``ceiling``, where its gradient ends.
+    A divergence needs distributions, which features are not: a softmax makes them. Over the identity logits it gives
+    the posteriors of the identities, over the channels of the pooled features next to a uniform distribution, whose
+    divergence is of a hundredth of a nat. Departure from print: -KL is unbounded below. So each pair's KL counts up to
+    ``ceiling``, where its gradient ends.
 
     Args:
-        visible: ``[B, C]``, the pooled f^v hat.
-        infrared: ``[B, C]``, the pooled f^r hat.
+        visible: ``[B, K]``, of f^v hat: its identity logits, or its channels.
+        infrared: ``[B, K]``, of f^r hat.
         ceiling: in nats, > 0; None is the printed form.
 
     Returns:
@@ -30,8 +32,8 @@ def divergence(visible: Tensor, infrared: Tensor, ceiling: float | None) -> Tens
 def modality_identity(visible_logits: Tensor, infrared_logits: Tensor, labels: Tensor) -> Tensor:
     """Eq. 4, L_t: cross-entropy of the identity logits of f^v hat and of f^r hat.
 
-    An addition to the baseline's identity loss, not in place of it (Table 1). Like that loss it is the mean over all 2B
-    images, so that lambda_t weighs one against the other.
+    An addition to the baseline's identity loss, not in place of it (Table 1). Each modality's is a mean over its B
+    images, and L_t their sum, as printed.
 
     Args:
         visible_logits: ``[B, identities]``, of f^v hat.
@@ -39,6 +41,6 @@ def modality_identity(visible_logits: Tensor, infrared_logits: Tensor, labels: T
         labels: int64 ``[B]``, of the pairs.
 
     Returns:
-        The mean over images, a scalar in nats, >= 0.
+        The sum of the two means, a scalar in nats, >= 0.
     """
-    return (F.cross_entropy(visible_logits, labels) + F.cross_entropy(infrared_logits, labels)) / 2
+    return F.cross_entropy(visible_logits, labels) + F.cross_entropy(infrared_logits, labels)

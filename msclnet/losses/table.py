@@ -1,4 +1,4 @@
-"""The terms of the objective, one row each: its name, its function, and what that reads.
+"""The terms of the objective, one row each: its name, its function, and what that reads. And what is logged beside.
 
 A new term is one ``TERMS.register(Term(...))``, here or in a file that the configuration names under ``plugins``.
 Imports no torch: planning reads the names.
@@ -19,6 +19,7 @@ from msclnet.losses.readings import Readings
 if TYPE_CHECKING:
     from torch import Tensor
 
+MEMORY = "memory"  # what is read of the batches before
 Reads = tuple[str, ...] | Callable[[Readings], tuple[str, ...]]
 
 # What else stands beside the terms in a line of the log.
@@ -33,8 +34,8 @@ class Made:
         name: the tensor's.
         function: the function itself, or ``"module:function"``, which is imported when it is first called.
         reads: the names of its arguments, in their order. They are fields of ``Outputs``, inputs of the table
-            ``INPUTS`` and fields of ``Readings``. Where the readings decide what is read, ``reads`` is a function
-            of them.
+            ``INPUTS``, fields of ``Readings``, and ``memory``, the centres of the batches before, or None. Where the
+            readings decide what is read, ``reads`` is a function of them.
     """
 
     name: str
@@ -85,6 +86,17 @@ class Input(Made):
     """What several terms read and the network does not give: made once a step, when it is first read."""
 
 
+@dataclass(frozen=True)
+class Measure(Made):
+    """What is logged beside the losses, and trains nothing: a scalar.
+
+    Attributes:
+        beside: the terms of which one is wanted where it is logged; it reads what they read.
+    """
+
+    beside: tuple[str, ...]
+
+
 def _space(feature: str, readings: Readings) -> str:
     """The output from which f^v, f^r or f^s is taken where its centres are."""
     if readings.centre_space == "neck":
@@ -94,6 +106,10 @@ def _space(feature: str, readings: Readings) -> str:
 
 def _centred(feature: str) -> Callable[[Readings], tuple[str, ...]]:
     return lambda readings: (_space(feature, readings), "centre_space")
+
+
+def _divergence(readings: Readings) -> tuple[str, ...]:
+    return *(_HAT_LOGITS if readings.divergence_of == "posteriors" else _HAT), "divergence_ceiling"
 
 
 def _cascade(readings: Readings) -> tuple[str, ...]:
@@ -107,6 +123,9 @@ INPUTS: Table[Input] = Table(
         Input("both", "msclnet.losses.inputs:both", ("visible", "infrared")),
         Input("both_labels", "msclnet.losses.inputs:both", ("labels", "labels")),
         Input("both_logits", "msclnet.losses.inputs:both", ("visible_logits", "infrared_logits")),
+        Input("both_masks", "msclnet.losses.inputs:both", ("visible_masks", "infrared_masks")),
+        Input("visible_parts", "msclnet.losses.inputs:local_parts", ("visible_blocks", "local_parts")),
+        Input("synergy_parts", "msclnet.losses.inputs:local_parts", ("synergy_blocks", "local_parts")),
         Input("visible_centred", "msclnet.losses.inputs:centred", _centred("visible")),
         Input("infrared_centred", "msclnet.losses.inputs:centred", _centred("infrared")),
         Input("synergy_centred", "msclnet.losses.inputs:centred", _centred("synergy")),
@@ -124,19 +143,41 @@ _HAT = ("visible_normalised", "infrared_normalised")
 _HAT_LOGITS = ("visible_normalised_logits", "infrared_normalised_logits")
 _SUB_CLASSES = ("cascade_features", "cascade_identities", "cascade_cameras")
 
-# In the order of Eq. 17, in which terms are computed, summed and logged.
+# In the order of Eq. 17, and what stands beside it; in it terms are computed, summed and logged.
 TERMS: Table[Term] = Table(
     "loss",
     (
         Term("identity", "msclnet.losses.baseline:identity", ("both_logits", "both_labels")),
         Term("triplet", "msclnet.losses.baseline:batch_hard_triplet", ("both", "both_labels", "margin")),
-        Term("wrt", "msclnet.losses.baseline:weighted_regularised_triplet", ("both", "both_labels")),
-        Term("div", "msclnet.losses.synergy:divergence", (*_HAT, "divergence_ceiling")),
+        Term("wrt", "msclnet.losses.baseline:weighted_regularised_triplet", ("both", "both_labels", "wrt_weights")),
+        Term("div", "msclnet.losses.synergy:divergence", _divergence),
         Term("t", "msclnet.losses.synergy:modality_identity", (*_HAT_LOGITS, "labels")),
-        Term("local", "msclnet.losses.complement:local", ("visible_blocks", "synergy_blocks", "local_form")),
+        Term("local", "msclnet.losses.complement:local", ("visible_parts", "synergy_parts", "local_form")),
         Term("global", "msclnet.losses.complement:global_", ("synergy_centred", "infrared_centred", "labels")),
-        Term("sub", "msclnet.losses.cascade:sub", _SUB_CLASSES),
-        Term("intra", "msclnet.losses.cascade:intra", _SUB_CLASSES),
-        Term("inter", "msclnet.losses.cascade:inter", ("cascade_features", "cascade_identities")),
+        Term("sub", "msclnet.losses.cascade:sub", (*_SUB_CLASSES, MEMORY)),
+        Term("intra", "msclnet.losses.cascade:intra", (*_SUB_CLASSES, MEMORY)),
+        Term("inter", "msclnet.losses.cascade:inter", ("cascade_features", "cascade_identities", MEMORY)),
+        Term("separation", "msclnet.losses.complement:separation", ("both_masks",)),
+    ),
+)
+
+_TRIPLETS = ("triplet", "wrt")
+_BOTH = ("both", "both_labels")
+
+MEASURES: Table[Measure] = Table(
+    "measure",
+    (
+        Measure("positive_distance", "msclnet.losses.measures:positive_distance", _BOTH, _TRIPLETS),
+        Measure("negative_distance", "msclnet.losses.measures:negative_distance", _BOTH, _TRIPLETS),
+        Measure("own_cosine", "msclnet.losses.measures:own_cosine", ("visible_parts", "synergy_parts"), ("local",)),
+        Measure(
+            "other_cosine",
+            "msclnet.losses.measures:other_cosine",
+            ("visible_parts", "synergy_parts", "labels"),
+            ("local",),
+        ),
+        Measure("mask_size", "msclnet.losses.measures:mask_size", ("both_masks",), ("separation",)),
+        Measure("mask_overlap", "msclnet.losses.measures:mask_overlap", ("both_masks",), ("separation",)),
+        Measure("alone", "msclnet.losses.measures:alone", ("cascade_identities", "cascade_cameras"), ("sub", "intra")),
     ),
 )

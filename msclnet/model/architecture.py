@@ -24,6 +24,8 @@ class Architecture:
     rounds: int
     rank: int
     heads: str
+    encoder: str = "crossed"
+    parts_by: str = "stripes"
 
     @classmethod
     def of(cls, model: Model, method: Method) -> Architecture:
@@ -38,4 +40,6 @@ class Architecture:
             rounds=model.rounds,
             rank=model.rank,
             heads=model.heads,
+            encoder=model.encoder,
+            parts_by=model.parts_by,
         )

@@ -7,6 +7,7 @@ of somebody's own file is nothing to it. The first format held sections of the c
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,24 +32,26 @@ class Saved:
 
     network: MSCLNet  # in evaluation mode, on the CPU
     origin: dict[str, Any]
+    validation: dict[str, Any]  # the epoch whose weights these are, and its scores on held-out identities; or empty
 
 
-def save_model(path: Path, network: MSCLNet, origin: dict[str, Any]) -> None:
+def save_model(path: Path, network: MSCLNet, origin: dict[str, Any], validation: dict[str, Any] | None = None) -> None:
     """Writes the network with what it was built from; ``origin`` says where its weights come from.
 
     ``origin`` holds plain values: the resolved configuration of a training, or what an import knows of its file.
+    ``validation`` is what a training that was scored on held-out identities knows of the epoch that it kept.
     """
-    torch_file.save(path, {**description(network, origin), "network": network.state_dict()})
+    torch_file.save(path, {**description(network, origin, validation), "network": network.state_dict()})
 
 
-def description(network: MSCLNet, origin: dict[str, Any]) -> dict[str, Any]:
-    """``KEYS`` without the weights, as plain values."""
-    return {
+def description(network: MSCLNet, origin: dict[str, Any], validation: dict[str, Any] | None = None) -> dict[str, Any]:
+    """``KEYS`` without the weights, and ``validation`` where there is one, as plain values."""
+    return ({"validation": validation} if validation else {}) | {
         "format": FORMAT,
         "identities": network.identities,
         "architecture": dataclasses.asdict(network.architecture),
         "outputs": sorted(network.outputs),
-        "origin": origin,
+        "origin": json.loads(json.dumps(origin)),  # equal values, equal bytes: no two of its objects are one
     }
 
 
@@ -110,7 +113,7 @@ def rebuild(state: Mapping[str, Any], path: str | Path) -> Saved:
     origin = state["origin"]
     if {"height", "width"} <= origin.keys():
         network.image_size = origin["height"], origin["width"]
-    return Saved(network.eval(), origin)
+    return Saved(network.eval(), origin, state.get("validation", {}))
 
 
 def _first_format(state: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:

@@ -27,6 +27,20 @@ class Mogrifier(nn.Module):
         return x, h
 
 
+class MogrifierCell(nn.Module):
+    """A step of a Mogrifier LSTM: ``x [B, I]`` and the state ``(h, c)``, ``[B, D]`` each -> the next state."""
+
+    def __init__(self, inputs: int, hidden: int, rounds: int, rank: int) -> None:
+        super().__init__()
+        self.mogrifier = Mogrifier(inputs, hidden, rounds, rank)
+        self.cell = nn.LSTMCell(inputs, hidden)
+
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        h, c = state
+        x, h = self.mogrifier(x, h)
+        return self.cell(x, (h, c))
+
+
 def _matrix(source: int, target: int, rank: int) -> nn.Module:
     if rank == 0:
         return nn.Linear(source, target, bias=False)

@@ -18,7 +18,10 @@ from msclnet.model.architecture import Architecture
 from msclnet.model.backbone import Backbone
 from msclnet.model.gem import gem, gem_and_parts
 from msclnet.model.instance_norm import ModalityInstanceNorm
-from msclnet.model.synergy import SynergyEncoder
+from msclnet.model.parts import PartMasks, masked_parts
+from msclnet.model.synergy import ENCODERS
+
+MASKS = frozenset({"visible_masks", "infrared_masks"})  # outputs that only a network with masks gives
 
 
 class Embedding(NamedTuple):
@@ -47,11 +50,13 @@ class MSCLNet(nn.Module):
             weights: the backbone's: ``none``, ``imagenet``, or a file of torchvision's.
 
         Raises:
-            ValueError: one of ``outputs`` is no field of ``Outputs``.
+            ValueError: one of ``outputs`` is no field of ``Outputs``, or a mask where the parts are stripes.
         """
         super().__init__()
         if unknown := sorted(set(outputs) - {field.name for field in dataclasses.fields(Outputs)}):
             raise ValueError(f"outputs: the network does not give {', '.join(unknown)}; expected fields of Outputs")
+        if architecture.parts_by == "stripes" and (masks := sorted(MASKS.intersection(outputs))):
+            raise ValueError(f"outputs: {', '.join(masks)} asked of a network whose parts are stripes; use masks")
         self.image_size: tuple[int, int] | None = None  # height and width it was trained at, where a file says so
         self.identities = identities
         self.architecture = architecture
@@ -69,8 +74,8 @@ class MSCLNet(nn.Module):
         reused = heads and architecture.heads == "baseline"
         self.classifier = _head(channels, identities) if own_logits or reused else None
         self.instance_norm = ModalityInstanceNorm(channels) if normalised else None  # Eq. 1
-        self.visible_head: nn.Module | None = None
-        self.infrared_head: nn.Module | None = None
+        self.visible_head: nn.Sequential | None = None
+        self.infrared_head: nn.Sequential | None = None
         if heads:  # Eq. 4
             visible = self.classifier if self.classifier is not None and reused else _head(channels, identities)
             infrared = _head(channels, identities) if architecture.heads == "separate" else visible
@@ -78,10 +83,13 @@ class MSCLNet(nn.Module):
                 self.visible_head = nn.Sequential(_neck(channels), visible)
             if self._asked("infrared_normalised_logits"):
                 self.infrared_head = nn.Sequential(_neck(channels), infrared)
-        self.synergy = (  # Eq. 2
-            SynergyEncoder(channels, architecture.hidden, architecture.rounds, architecture.rank) if encoder else None
-        )
+        self.synergy: nn.Module | None = None
+        if encoder:  # Eq. 2
+            kind = ENCODERS[architecture.encoder]
+            self.synergy = kind(channels, architecture.hidden, architecture.rounds, architecture.rank)
         self.synergy_neck = _neck(channels) if self._asked("synergy_neck") else None
+        masked = architecture.parts_by == "masks" and (encoder or self._asked("visible_blocks", *MASKS))
+        self.part_masks = PartMasks(channels, architecture.parts) if masked else None
 
         # What is built for `embed`, or for the other modality, and no asked output depends on, does not train.
         if not (own_logits or self._asked("visible_neck", "infrared_neck")):
@@ -109,8 +117,8 @@ class MSCLNet(nn.Module):
         )
         maps = self.backbone.shared(torch.cat(stems))  # [2B, C, h, w]
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half precision holds no power mean
-        parts = self.parts if self.synergy is not None or self._asked("visible_blocks") else 1
-        pooled, blocks = gem_and_parts(maps, self.gem_p, parts)  # [2B, C], [2B, n, C]
+        masks = self.part_masks(maps) if self.part_masks is not None else None  # [2B, n, h w]
+        pooled, blocks = self._pool(maps, masks, self._asked("visible_blocks"))  # [2B, C], [2B, n, C]
         necks = self.bottleneck(pooled)  # [2B, C]
         fields: dict[str, Tensor] = {}
         if self.classifier is not None and self._asked("visible_logits", "infrared_logits"):
@@ -119,7 +127,10 @@ class MSCLNet(nn.Module):
         visible, infrared = pooled.chunk(2)
         visible_neck, infrared_neck = necks.chunk(2)
         fields["visible_blocks"] = blocks[: len(visible)]
-        fields |= self._synergy(maps_v, maps_r)
+        masks_v, masks_r = (None, None) if masks is None else masks.chunk(2)
+        if masks_v is not None and masks_r is not None:
+            fields["visible_masks"], fields["infrared_masks"] = masks_v, masks_r
+        fields |= self._synergy(maps_v, maps_r, masks_v, masks_r)
         return Outputs(
             labels=batch.labels,
             visible_cameras=batch.visible_cameras,
@@ -131,14 +142,24 @@ class MSCLNet(nn.Module):
             **{name: value for name, value in fields.items() if name in self.outputs},
         )
 
-    def _synergy(self, maps_v: Tensor, maps_r: Tensor) -> dict[str, Tensor]:
-        """The fields of ``Outputs`` that come from f^v hat and f^r hat: what the losses of MS, MC and CA read."""
+    def _pool(self, maps: Tensor, masks: Tensor | None, in_parts: bool) -> tuple[Tensor, Tensor]:
+        """The maps' features ``[B, C]``, and their parts ``[B, n, C]``; one part, the whole, where none are wanted."""
+        if in_parts and masks is not None:
+            return gem(maps, self.gem_p), masked_parts(maps, masks)
+        return gem_and_parts(maps, self.gem_p, self.parts if in_parts else 1)
+
+    def _synergy(
+        self, maps_v: Tensor, maps_r: Tensor, masks_v: Tensor | None, masks_r: Tensor | None
+    ) -> dict[str, Tensor]:
+        """The fields of ``Outputs`` that come from f^v hat and f^r hat: what the losses of MS, MC and CA read.
+
+        f hat has its own instance's masks, those of f.
+        """
         if self.instance_norm is None:
             return {}
         normal_v, normal_r = self.instance_norm(maps_v, maps_r)
-        parts = self.parts if self.synergy is not None else 1
-        hat_v, hat_blocks_v = gem_and_parts(normal_v, self.gem_p, parts)
-        hat_r, hat_blocks_r = gem_and_parts(normal_r, self.gem_p, parts)
+        hat_v, hat_blocks_v = self._pool(normal_v, masks_v, self.synergy is not None)
+        hat_r, hat_blocks_r = self._pool(normal_r, masks_r, self.synergy is not None)
         fields = {"visible_normalised": hat_v, "infrared_normalised": hat_r}
         if self.visible_head is not None:
             fields["visible_normalised_logits"] = self.visible_head(hat_v)
@@ -168,16 +189,22 @@ class MSCLNet(nn.Module):
         maps = self.backbone.shared(self.backbone.stem(images, Modality.of(modality)))
         return embedding(maps, self.gem_p, self.bottleneck)
 
-    def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-        """The trainable parameters, in two groups.
+    def parameter_groups(self) -> tuple[dict[str, nn.Parameter], dict[str, nn.Parameter]]:
+        """The trainable parameters by name, in two groups.
+
+        As in the public code of AGW, and in MCLNet and DSCNet, which build on it: the neck and the classifiers learn at
+        the rate itself, everything else at the backbone's fraction. The modules of MS and MC are so among the rest.
 
         Returns:
-            Those of the backbone.
-            Those of the layers that start from nothing.
+            Those that learn at the backbone's fraction of the rate.
+            Those that learn at the rate: of the neck and the classifiers.
         """
-        backbone = [p for p in self.backbone.parameters() if p.requires_grad]
-        known = set(map(id, backbone))
-        return backbone, [p for p in self.parameters() if p.requires_grad and id(p) not in known]
+        heads = (head[1] for head in (self.visible_head, self.infrared_head) if head is not None)
+        quick = [module for module in (self.bottleneck, self.classifier, *heads) if module is not None]
+        at_the_rate = {id(parameter) for module in quick for parameter in module.parameters()}
+        trained = {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
+        rest = {name: parameter for name, parameter in trained.items() if id(parameter) not in at_the_rate}
+        return rest, {name: parameter for name, parameter in trained.items() if name not in rest}
 
 
 def embedding(maps: Tensor, gem_p: float, neck: nn.Module) -> Embedding:

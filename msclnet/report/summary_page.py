@@ -8,9 +8,11 @@ from pathlib import Path
 
 from msclnet.config import title
 from msclnet.core.files import atomic_write
+from msclnet.datasets.table import SETS
 from msclnet.results.captions import spread
+from msclnet.results.in_print import SELECTION, in_print
 from msclnet.results.scores import Row
-from msclnet.results.tables import condensed
+from msclnet.results.tables import condensed, shown
 
 STYLE = """
 body { font: 15px system-ui, sans-serif; margin: 1.5rem; color: #1a1a1a; background: #ffffff }
@@ -23,7 +25,10 @@ th:first-child, td:first-child { text-align: left }
 
 
 def write_page(path: Path, name: str, table: Sequence[Row]) -> None:
-    """Writes ``table``, the rows of ``summary`` of the data set ``name``: one for each feature, in their order."""
+    """Writes ``table``, the rows of ``summary`` of the data set ``name``: one for each feature, in their order.
+
+    What is in print of the real set follows as a table of its own.
+    """
     head = escape(f"{title(name, table[0]['data'])}: summary")
     features = dict.fromkeys(str(row["feature"]) for row in table)
     tables = "\n".join(_table(feature, [row for row in table if row["feature"] == feature]) for feature in features)
@@ -34,8 +39,9 @@ def write_page(path: Path, name: str, table: Sequence[Row]) -> None:
 <style>{STYLE}</style>
 <h1>{head}</h1>
 <p>Percent, {spread(name, table[0]["trials"])}, in brackets. <em>paper_rank1</em> and <em>paper_mAP</em> are in print,
-of the real set.</p>
+of the real set. {SELECTION}</p>
 {tables}
+{_in_print(name)}
 </html>
 """
     with atomic_write(path) as partial:
@@ -43,9 +49,23 @@ of the real set.</p>
 
 
 def _table(feature: str, rows: Sequence[Row]) -> str:
-    heads, body = condensed(rows)
-    lines = [_line("th", heads), *(_line("td", cells) for cells in body)]
-    return "\n".join((f"<h2>Feature {escape(feature)}</h2>", "<table>", *lines, "</table>"))
+    return f"<h2>Feature {escape(feature)}</h2>\n{_lines(*condensed(rows))}"
+
+
+def _in_print(name: str) -> str:
+    """The numbers of others, and of the paper: measured on the real set, none of them here."""
+    rows = in_print(name)
+    if not rows:
+        return ""
+    body = [[shown(value) or "-" for value in row.values()] for row in rows]
+    return f"""<h2>In print, on the real {escape(SETS.get(name).title)}</h2>
+<p>As the sources print them: nothing of this table was measured here. AGW* is AGW with random erasing, the paper's own
+baseline: the method <em>agw</em> here.</p>
+{_lines(list(rows[0]), body)}"""
+
+
+def _lines(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    return "\n".join(("<table>", _line("th", heads), *(_line("td", cells) for cells in body), "</table>"))
 
 
 def _line(tag: str, cells: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from msclnet.config import STAND_IN, Config, plain, splits
 from msclnet.datasets.table import SETS
+from msclnet.results.in_print import SELECTION
 
 NO_RESULT = "Drawn stand-in: no result on the real set."
 
@@ -55,6 +56,7 @@ def words(config: Config, name: str) -> dict[str, str]:
         "comparisons": " and ".join(data_set.columns),
         "headline": headline_words(name),
         "protocol": " ".join(data_set.protocol.split()),
+        "selection": SELECTION,
     }
 
 

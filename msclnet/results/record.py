@@ -9,7 +9,7 @@ from typing import Any
 from msclnet.core.errors import DataError
 
 Line = dict[str, Any]
-KINDS = ("start", "step", "epoch", "system", "end")
+KINDS = ("start", "step", "measure", "gradient", "cosine", "epoch", "system", "validation", "end")
 
 
 def read_record(path: Path) -> tuple[Line, ...]:

@@ -15,7 +15,8 @@ Row = dict[str, Any]
 FEATURES = ("bn", "pooled")  # in the order of the tables
 HEADLINE = FEATURES[0]  # the feature that the paper reports
 METRICS = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")  # percent
-HEADLINES = ("rank1", "mAP", "mINP")  # those that stand for a training, and whose spread the tables give
+TITLES = {"rank1": "Rank-1", "mAP": "mAP", "mINP": "mINP"}
+HEADLINES = tuple(TITLES)  # those that stand for a training, and whose spread the tables give
 COUNTS = ("queries", "queries_without_match", "gallery")
 HOW = ("feature", "flip", "rerank", "protocol")  # what is compared, and how: a column each of every table
 USUAL = {"flip": "no", "rerank": "no"}  # how the numbers in print were measured
@@ -51,8 +52,8 @@ def read_scores(name: str, split: int, path: Path) -> list[Row]:
 def set_of(path: Path, likely: str, split: int | None) -> tuple[str, int]:
     """The data set whose scores a file holds, by the keys of its rows, and their split.
 
-    ``likely`` is the set where several have such rows, ``split`` the expected one, None for any. Raises DataError for a
-    file that is not a scores.json, or is of no set of the table.
+    ``likely`` is the set where several have such rows, else that of the most columns. ``split`` is the expected one,
+    None for any. Raises DataError for a file that is not a scores.json, or is of no set of the table.
     """
     found, rows = _content(path)
     keys = rows[0].keys() if rows else set()
@@ -66,7 +67,8 @@ def set_of(path: Path, likely: str, split: int | None) -> tuple[str, int]:
             f"{path}: rows with the keys {', '.join(keys) or 'of none'}; expected those of {', '.join(SETS.names())}: "
             "evaluate the training again"
         )
-    return likely if likely in fitting else fitting[0], found if split is None else split
+    closest = max(fitting, key=lambda name: len(SETS.get(name).columns))
+    return likely if likely in fitting else closest, found if split is None else split
 
 
 def headline(name: str, rows: Sequence[Row]) -> list[list[Row]]:

@@ -22,6 +22,8 @@ FOLDER = STUDIES  # of their trainings, in the place of a method's
 PARTS = {"MS": ("div", "t"), "MC": ("global", "local"), "CA": ("sub", "intra", "inter")}
 LAMBDAS = ("div", "t", "local", "global")  # Eq. 17, in the order of Figure 6
 COMPLETE = ("MS", "MC", "CA")
+IN_PARTS = {*PARTS["MC"], *PARTS["CA"]}  # the terms that read f^s, of which there are parts to be kept apart
+SEPARATION = "separation"
 PRINTED_ON = "SYSU-MM01"  # the images of the numbers in print, all-search
 # What is added to the baseline B = AGW*, Rank-1 and mAP in percent: Table 1 of the paper.
 TABLE_1: tuple[tuple[tuple[str, ...], float, float], ...] = (
@@ -76,7 +78,8 @@ def variants(studies: Studies, losses: Mapping[str, float]) -> dict[str, dict[st
     named = {}
     for name, (added, _, _) in zip(ablation_variants(), TABLE_1, strict=True):
         on = _terms(added)
-        named[name] = {key: weight for key, weight in losses.items() if key in on or key not in terms}
+        kept = {key: weight for key, weight in losses.items() if key in on or key not in terms}
+        named[name] = kept if on & IN_PARTS else {key: kept[key] for key in kept if key != SEPARATION}
     for point in sensitivity_points(studies, losses):
         named.setdefault(point.variant, {**losses, point.term: point.weight})
     return named

@@ -90,7 +90,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows[0])
-    writer.writerows([_shown(value) for value in row.values()] for row in rows)
+    writer.writerows([shown(value) for value in row.values()] for row in rows)
     with atomic_write(path) as partial:
         partial.write_text(text.getvalue())
 
@@ -111,7 +111,7 @@ def readable(rows: Sequence[Row]) -> str:
     """``rows`` as a table for people: words to the left, numbers to the right, standard deviations headed ``+-``."""
     names = list(rows[0])
     heads = ["+-" if name.endswith("_std") else name for name in names]
-    body = [[_shown(row[name]) or "-" for name in names] for row in rows]
+    body = [[shown(row[name]) or "-" for name in names] for row in rows]
     widths = [max(map(len, column)) for column in zip(heads, *body, strict=True)]
     words = [isinstance(rows[0][name], str) for name in names]
     return "\n".join(
@@ -135,10 +135,10 @@ def condensed(table: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     numbers = [key for name in METRICS for key in (name, f"paper_{name}") if key in columns]
     body = []
     for row in table:
-        means = [_shown(row[n]) or "-" for n in numbers]
-        spreads = [_shown(row.get(f"{n}_std")) for n in numbers]
+        means = [shown(row[n]) or "-" for n in numbers]
+        spreads = [shown(row.get(f"{n}_std")) for n in numbers]
         cells = [f"{mean} ({spread})" if spread else mean for mean, spread in zip(means, spreads, strict=True)]
-        body.append([*(_shown(row[key]) for key in keys), *cells])
+        body.append([*(shown(row[key]) for key in keys), *cells])
     return [*keys, *numbers], body
 
 
@@ -171,5 +171,6 @@ def _rank(order: Mapping[str, Sequence[str]], path: Path, key: str, value: Any) 
     return order[key].index(value)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A cell of a table: percentages with two decimals, None as nothing."""
     return "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)

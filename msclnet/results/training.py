@@ -50,6 +50,12 @@ class Training:
         """When it ended, in milliseconds, or None while it runs."""
         return milliseconds(self.lines[-1]) if self.lines[-1]["kind"] == "end" else None
 
+    @property
+    def validated(self) -> Line | None:
+        """The validation of the epoch whose weights were kept; None where there was none, or while it runs."""
+        kept = self.lines[-1].get("kept_epoch")
+        return next((line for line in self.lines if (line["kind"], line.get("epoch")) == ("validation", kept)), None)
+
 
 def read_training(folder: Path) -> Training:
     """The training whose files lie in ``folder``; while it runs its record is ``work/metrics.jsonl``.

@@ -13,7 +13,15 @@ from msclnet.datasets.table import SETS
 from msclnet.results.scores import HEADLINES, METRICS, Row, headline
 from msclnet.results.training import Training, milliseconds
 
-CURVES = {"step": "train", "epoch": "epoch", "system": "system"}  # the first part of a metric's name, by kind of line
+CURVES = {  # the first part of a metric's name, by kind of line
+    "step": "train",
+    "measure": "measure",
+    "gradient": "gradient",
+    "cosine": "cosine",
+    "epoch": "epoch",
+    "system": "system",
+    "validation": "validation",
+}
 FIRST = (  # of the parameters, as the pages list them
     "method_name", "method.losses.", "method.", "epochs", "train.rate", "train.identities", "train.images",
     "model.backbone", "seed", "split", "objective.", "model.", "train.",
@@ -34,7 +42,8 @@ Curves = dict[str, dict[int, Measurement]]  # by metric, then step
 def curves(training: Training) -> Curves:
     """``train/<term>`` and ``train/rate`` of steps, ``epoch/<term>`` of means, ``system/<what>`` of use by epoch.
 
-    Of a repeated step the last.
+    ``measure/<what>``, ``gradient/<term>`` and ``cosine/<term>``, which ``MetricsLog`` explains;
+    ``validation/<metric>`` of the epochs that were validated. Of a repeated step the last.
     """
     found: Curves = {}
     for line in training.lines:

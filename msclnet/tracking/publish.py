@@ -14,6 +14,7 @@ from msclnet.config import STAND_IN, TrainJob, title
 from msclnet.core.types import Modality
 from msclnet.data.pack import MANIFEST, Pack
 from msclnet.results.captions import images, trial_of
+from msclnet.results.in_print import SELECTION
 from msclnet.results.layout import CONFIG
 from msclnet.results.scores import HEADLINE
 from msclnet.results.tables import condensed, read_csv
@@ -121,6 +122,7 @@ def _note(delivery: Delivery, job: TrainJob | None = None, what: str = "") -> st
         if mine := [r for r in rows if r["feature"] == HEADLINE and (job is None or r["method"] == job.method_name)]:
             heads, body = condensed(mine)
             text += ["", *("| " + " | ".join(cells) + " |" for cells in (heads, ["---"] * len(heads), *body))]
+            text += ["", f"paper_*: in print, of the real set. {SELECTION}"]
     return "\n".join(text)
 
 

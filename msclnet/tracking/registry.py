@@ -1,15 +1,16 @@
 """Trained models in MLflow's registry: logged with their training's run, and found again by name and alias.
 
-    mlflow.pyfunc.load_model("models:/msclnet-regdb@best").predict(images)[:, 1]  # as infrared images
+    mlflow.pyfunc.load_model("models:/msclnet-regdb@msclnet").predict(images)[:, 1]  # as infrared images
 
 The registered model of a data set is ``msclnet-<set>``, or ``msclnet-<set>-<experiment>`` of an experiment with a name;
-its versions are the best split of each method. MLflow is imported late, torch is not.
+its versions are one training of each method. MLflow is imported late, torch is not.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from msclnet.config import STAND_IN
+from msclnet.config.schema import BEST, BY_TEST
 from msclnet.core.errors import DataError
 from msclnet.core.files import sha256
 from msclnet.core.types import Modality
@@ -28,7 +30,7 @@ from msclnet.model.files import load_model
 from msclnet.model.msclnet import MSCLNet
 from msclnet.results.layout import MODEL
 from msclnet.results.training import Training
-from msclnet.tracking.delivery import Delivery, read
+from msclnet.tracking.delivery import Delivery, Scored, read
 from msclnet.tracking.experiment import TrackedSet
 from msclnet.tracking.server import connect, import_mlflow, readable_errors, resolve
 
@@ -58,29 +60,30 @@ class Candidate:
     """The training that stands for its method."""
 
     training: Training
-    rank1: float  # percent, the headline's
+    rank1: float  # percent, the headline's on the test images
     mean: float  # over all trainings of the method
     run_id: str
+    merit: float  # percent: what the methods are chosen by, mean over all trainings of the method
+    choice: str  # how it was chosen among the method's trainings, in words; empty: there is one
 
 
 def register(uri: str, delivery: Delivery, record: Path) -> list[dict[str, Any]]:
-    """Logs and registers the best split's model of each method; returns a row of each. May be run again.
+    """Logs and registers one training's model of each method; returns a row of each. May be run again.
 
-    Of a method's trainings the one of the highest headline Rank-1 stands for it; the alias ``best`` (``best-stand-in``
-    on drawn images) goes to the method of the highest mean over its splits. ``record`` is the file track.py wrote, with
-    the runs' ids. A model that is registered already is not logged again.
+    Where every training was validated, the one of the highest validation mAP stands for its method, and the alias
+    ``best`` goes to the method of the highest mean over its splits. Without validation both are chosen by the headline
+    Rank-1 on the test images, and the alias says so: ``chosen-by-test``. The other of the two aliases is taken away. On
+    drawn images each alias ends in ``-stand-in``.
+
+    ``record`` is the file track.py wrote, with the runs' ids. A model that is registered already is not logged again.
 
     Raises DataError for files that are missing or do not belong together, and TrackingError.
     """
     runs, tracked = _runs(record), delivery.tracked
-    candidates = []
-    for method, mine in read(delivery).items():
-        scores = [statistics.fmean(scored.scores["rank1"]) for scored in mine]
-        rank1, best = max(scores), mine[scores.index(max(scores))].training
-        split = best.job.split
-        if (method, split) not in runs:
-            raise DataError(f"{record}: no run of {method} split {split}; track the trainings first, with track.py")
-        candidates.append(Candidate(best, rank1, statistics.fmean(scores), runs[method, split]))
+    trainings = read(delivery)
+    validated = all(scored.training.validated for mine in trainings.values() for scored in mine)
+    chosen, stale = (BEST, BY_TEST) if validated else (BY_TEST, BEST)
+    candidates = [_candidate(mine, validated, runs, record) for mine in trainings.values()]
     address = resolve(uri)
     rows: list[dict[str, Any]] = []
     with readable_errors(address):
@@ -90,11 +93,12 @@ def register(uri: str, delivery: Delivery, record: Path) -> list[dict[str, Any]]
         home = client.get_run(candidates[0].run_id).info.experiment_id
         mlflow.set_experiment(experiment_id=home)  # of the logged models, too; not their run's by itself
         _ensure(client, tracked)
-        winner = max(candidates, key=lambda candidate: candidate.mean)
+        client.delete_registered_model_alias(tracked.model, _alias(stale, tracked.data))
+        winner = max(candidates, key=lambda candidate: candidate.merit)
         for candidate in candidates:
             job = candidate.training.job
             version = _version(client, tracked, candidate)
-            aliases = [_alias(name, tracked.data) for name in (job.method_name, *["best"] * (candidate is winner))]
+            aliases = [_alias(name, tracked.data) for name in (job.method_name, *[chosen] * (candidate is winner))]
             for alias in aliases:
                 client.set_registered_model_alias(tracked.model, alias, version)
             rows.append({
@@ -103,6 +107,22 @@ def register(uri: str, delivery: Delivery, record: Path) -> list[dict[str, Any]]
                 "aliases": aliases,
             })  # fmt: skip
     return rows
+
+
+def _candidate(mine: Sequence[Scored], validated: bool, runs: Mapping[tuple[str, int], str], record: Path) -> Candidate:
+    """The training that stands for its method: by validation mAP, or by test Rank-1; of equal ones the first."""
+    ranks = [statistics.fmean(scored.scores["rank1"]) for scored in mine]
+    merits = [line["mAP"] for scored in mine if (line := scored.training.validated)] if validated else ranks
+    place = merits.index(max(merits))
+    training = mine[place].training
+    run = training.job.method_name, training.job.split
+    if run not in runs:
+        raise DataError(f"{record}: no run of {run[0]} split {run[1]}; track the trainings first, with track.py")
+    by = "validation mAP" if validated else "test Rank-1, so no fair estimate"
+    choice = f", of {len(mine)} splits the one of the highest {by}" if len(mine) > 1 else ""
+    return Candidate(
+        training, ranks[place], statistics.fmean(ranks), runs[run], merit=statistics.fmean(merits), choice=choice
+    )
 
 
 def _alias(name: str, data: str) -> str:
@@ -153,7 +173,8 @@ def _version(client: MlflowClient, tracked: TrackedSet, candidate: Candidate) ->
     }
     for key, value in tags.items():
         client.set_model_version_tag(model, made, key, str(value))
-    note = f"{job.method_name} on {tracked.name}, split {job.split}: Rank-1 {candidate.rank1:.2f} %."
+    about = f"{job.method_name} on {tracked.name}, split {job.split}{candidate.choice}"
+    note = f"{about}: Rank-1 {candidate.rank1:.2f} % on its test images."
     client.update_model_version(model, made, note)
     return made
 

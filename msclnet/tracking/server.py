@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -43,23 +44,20 @@ class TrackingError(UserError):
 
 
 def prepare(uri: str) -> str:
-    """Makes the tracking database ready for trainings that write side by side; returns the resolved address.
+    """Makes sure that the tracking server answers; returns the resolved address.
 
-    An SQLite file is created or upgraded, which is not safe from several processes, and switched to write-ahead
-    logging, so that readers do not hold up writers; a server is asked for an answer. ``uri`` as in
+    An SQLite file of an older MLflow is upgraded, which is not safe from several processes. ``uri`` as in
     ``config.Tracking``. Raises TrackingError.
     """
     address = resolve(uri)
     with readable_errors(address):
-        if database := database_of(address):
-            database.parent.mkdir(parents=True, exist_ok=True)
+        database = database_of(address)
+        if database and database.is_file():
             with exclusive_lock(database.parent):
                 import_mlflow()
                 from mlflow.db import upgrade
 
                 upgrade.main([address], standalone_mode=False)  # the command ``mlflow db upgrade``, in this process
-                with closing(sqlite3.connect(database)) as connection:
-                    connection.execute("PRAGMA journal_mode=wal")
         connect(address).search_experiments(max_results=1)
     return address
 
@@ -82,16 +80,37 @@ def import_mlflow() -> Any:
 
 
 def connect(address: str) -> MlflowClient:
-    """A client; never the creator of a database, which is ``prepare``'s, because two at once can spoil it.
+    """A client, of a database that is made where there is none.
 
     A database that was copied or moved with its clone leads to its own files from here on.
     """
     database = database_of(address)
     if database:
         if not database.is_file():
-            raise TrackingError(f"{database}: no tracking database yet; track_prepare.py makes it")
+            _create(database)
         relocate(database)
     return import_mlflow().MlflowClient(address)
+
+
+def _create(database: Path) -> None:
+    """A new database under its name once it is whole: two that create one at once would spoil it.
+
+    It has write-ahead logging, so that readers do not hold up writers.
+    """
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive_lock(database.parent):
+        if database.is_file():  # another process was faster
+            return
+        import_mlflow()  # where there is none, said in a word
+        partial = database.with_name(f".{database.name}.partial")
+        partial.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{partial}"]
+        made = subprocess.run(command, env={**ENVIRONMENT, **os.environ}, capture_output=True, text=True, check=False)
+        if made.returncode:
+            raise OSError((made.stderr.strip() or "mlflow db upgrade failed").splitlines()[-1])
+        with closing(sqlite3.connect(partial)) as connection:
+            connection.execute("PRAGMA journal_mode=wal")
+        partial.replace(database)
 
 
 def runs_with(client: MlflowClient, experiment: str, **tags: str) -> list[Run]:

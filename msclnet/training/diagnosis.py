@@ -12,6 +12,7 @@ from msclnet.config import TrainJob
 from msclnet.data.loader import TrainingImages
 from msclnet.losses import objective
 from msclnet.model.msclnet import MSCLNet
+from msclnet.training.pull import gradient_of
 
 BASELINE = ("identity", "triplet", "wrt")
 
@@ -54,7 +55,7 @@ def diagnose(
     for batch in islice(images.epoch(1, torch.device("cpu")), batches):
         outputs = network(batch)
         terms = objective.terms(outputs, weights, job.objective)
-        gradients = {name: _gradient(weights[name] * value, theta) for name, value in terms.items()}
+        gradients = {name: gradient_of(weights[name] * value, theta) for name, value in terms.items()}
         baseline = torch.stack([g for name, g in gradients.items() if name in BASELINE]).sum(0)
         for name, gradient in gradients.items():
             values.setdefault(name, []).append(float(terms[name].detach()))
@@ -72,12 +73,6 @@ def diagnose(
         for n in values
     ]
     return pulls, [Geometry(n, *map(_mean, zip(*rows, strict=True))) for n, rows in geometry.items()]
-
-
-def _gradient(loss: Tensor, parameters: list[torch.nn.Parameter]) -> Tensor:
-    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-    flat = [torch.zeros_like(p) if g is None else g for g, p in zip(gradients, parameters, strict=True)]
-    return torch.cat([g.flatten() for g in flat])
 
 
 def _geometry(visible: Tensor, infrared: Tensor, labels: Tensor) -> tuple[float, float, float]:

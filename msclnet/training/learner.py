@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from msclnet.config import TrainJob
-from msclnet.losses.needs import needed
+from msclnet.losses.inputs import every_camera
+from msclnet.losses.memory import CentreMemory
+from msclnet.losses.needs import needed, remembers
 from msclnet.model.architecture import Architecture
 from msclnet.model.msclnet import MSCLNet
 from msclnet.training.batch_norm import synchronise
 from msclnet.training.process_group import Processes
 from msclnet.training.schedule import rate
+
+Cameras = tuple[np.ndarray, np.ndarray]  # of a training's visible and infrared images, int64, each once
 
 
 @dataclass(frozen=True)
@@ -27,14 +32,21 @@ class Learner:
     model: nn.Module  # the network as a step calls it: by DDP, compiled, or itself
     optimiser: torch.optim.SGD
     scaler: torch.amp.GradScaler
+    memory: CentreMemory | None = None  # the same on every process, which all see the whole batch
 
     @classmethod
-    def of(cls, job: TrainJob, identities: int, process: Processes) -> Learner:
-        """As it is before its first step, on the process's device."""
+    def of(cls, job: TrainJob, identities: int, process: Processes, cameras: Cameras | None = None) -> Learner:
+        """As it is before its first step, on the process's device; ``cameras`` where centres are remembered."""
         network = build_network(job, identities).to(process.device).to(memory_format=torch.channels_last)
         optimiser = build_optimiser(network, job)
         scaler = torch.amp.GradScaler(process.device.type, enabled=job.train.precision == "float16")
-        return cls(job, process.device, network, parallel(network, job, process), optimiser, scaler)
+        memory = None
+        if cameras is not None and remembers(job.method.losses, job.objective):
+            visible, infrared = map(torch.from_numpy, cameras)
+            every = every_camera(visible, infrared, job.objective.cascade_on)
+            memory = CentreMemory(identities, every, network.backbone.channels, job.objective.centre_memory)
+            memory.to(process.device)
+        return cls(job, process.device, network, parallel(network, job, process), optimiser, scaler, memory)
 
     def set_rate(self, epoch: int) -> float:
         """Sets the learning rate of ``epoch`` (from 1), and returns that of the new layers."""
@@ -49,6 +61,7 @@ class Learner:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "memory": self.memory.state_dict() if self.memory is not None else {},
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -56,6 +69,18 @@ class Learner:
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.scaler.load_state_dict(state["scaler"])
+        if self.memory is not None:
+            self.memory.load_state_dict(state["memory"])
+
+    def rates(self) -> str:
+        """Which layers learn at which rate, for whoever watches the training."""
+        lines = []
+        for group in sorted(self.optimiser.param_groups, key=lambda group: -group["factor"]):
+            layers = dict.fromkeys(name.split(".")[0] for name in group["param_names"])
+            count = sum(parameter.numel() for parameter in group["params"])
+            rate = self.job.train.rate * group["factor"]
+            lines.append(f"rate {rate:g}: {', '.join(layers) or 'nothing'} ({count / 1e6:.2f} million parameters)")
+        return "\n".join(lines)
 
 
 def build_network(job: TrainJob, identities: int) -> MSCLNet:
@@ -67,11 +92,14 @@ def build_network(job: TrainJob, identities: int) -> MSCLNet:
 
 
 def build_optimiser(network: MSCLNet, job: TrainJob) -> torch.optim.SGD:
-    """SGD with two groups: the backbone at ``backbone_factor`` of the rate, and the rest."""
+    """SGD with two groups: neck and classifiers at the rate, the rest at ``backbone_factor`` of it."""
     recipe = job.train
-    backbone, rest = network.parameter_groups()
+    groups = [
+        {"params": list(parameters.items()), "factor": factor}
+        for parameters, factor in zip(network.parameter_groups(), (recipe.backbone_factor, 1.0), strict=True)
+    ]
     optimiser = torch.optim.SGD(
-        [{"params": backbone, "factor": recipe.backbone_factor}, {"params": rest, "factor": 1.0}],
+        groups,
         lr=recipe.rate,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
@@ -79,7 +107,8 @@ def build_optimiser(network: MSCLNet, job: TrainJob) -> torch.optim.SGD:
         fused=True,
     )
     # A fused SGD whose first step is skipped (float16) would go on with the uninitialised momentum it had set aside.
-    optimiser.state.update({p: {"momentum_buffer": torch.zeros_like(p)} for p in (*backbone, *rest)})
+    for group in optimiser.param_groups:
+        optimiser.state.update({p: {"momentum_buffer": torch.zeros_like(p)} for p in group["params"]})
     return optimiser
 
 

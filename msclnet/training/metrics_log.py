@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,9 +16,11 @@ import torch
 from torch import Tensor
 
 from msclnet.core.errors import DataError, UserError
+from msclnet.results.scores import TITLES
 from msclnet.training.machine import cpu_seconds, git_commit, hardware, peak_memory
 from msclnet.training.process_group import Processes
 from msclnet.training.progress import Progress
+from msclnet.training.pull import inert
 
 
 class NonFiniteLoss(UserError):
@@ -27,8 +30,10 @@ class NonFiniteLoss(UserError):
 class MetricsLog:
     """metrics.jsonl, the record of a training, and its progress on the terminal; only the first process writes.
 
-    Lines: ``start``, then ``step`` (each term as of that step), ``epoch`` (means over it) and ``system`` (what the
-    first process used in it), then ``end``. A training that goes on from a checkpoint cuts the file back to the
+    Lines: ``start``, then ``step`` (each term as of that step) with ``measure`` (where in their range the losses are),
+    ``epoch`` (means over it), ``system`` (what the first process used in it) and, where that is due, ``validation``
+    (percent), then ``end``. ``gradient`` holds the norm of each term's gradient, and ``cosine`` its cosine with the
+    identity loss's, before an epoch's first step. A training that goes on from a checkpoint cuts the file back to the
     checkpoint's step and adds a ``start`` of its own.
     """
 
@@ -105,10 +110,33 @@ class MetricsLog:
         if self.process.first:
             self.progress.show(self.step, self.epoch, self.images, self.newest)
 
-    def write_step(self) -> None:
-        """Reads, and writes the terms of the newest step; raises as ``read``, in every process alike."""
+    def write_step(self, measures: dict[str, Tensor]) -> None:
+        """Reads, and writes the terms of the newest step; raises as ``read``, in every process alike.
+
+        ``measures`` are of that step, scalars by name.
+        """
         self.read()
         self._write("step", epoch=self.epoch, step=self.step, rate=self.rate, **self.newest)
+        if measures:
+            values = torch.stack(list(measures.values())).tolist()
+            self._write("measure", epoch=self.epoch, step=self.step, **dict(zip(measures, values, strict=True)))
+
+    def write_pull(self, norms: dict[str, float], cosines: dict[str, float]) -> None:
+        """Writes the norms of the terms' gradients and their cosines with the identity loss's.
+
+        Warns of inert terms, but not before the first step, when classifiers and masks know nothing yet.
+        """
+        for kind, values in (("gradient", norms), ("cosine", cosines)):
+            if finite := {name: value for name, value in values.items() if math.isfinite(value)}:
+                self._write(kind, epoch=self.epoch, step=self.step, **finite)
+        for name in inert(norms) if self.process.first and self.step else ():
+            print(
+                f"warning: epoch {self.epoch}: the weighted term {name!r} has a gradient of norm {norms[name]:.2g}, "
+                f"less than a thousandth of the total's {norms['total']:.2g}: it trains next to nothing. Raise its "
+                "weight, or leave it out",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def end_epoch(self) -> None:
         seconds = self.epoch_seconds + time.time() - self.epoch_began
@@ -125,8 +153,16 @@ class MetricsLog:
             "system", epoch=self.epoch, step=self.step, process_cpu_percentage=cpu, **peak_memory(self.process.device)
         )
 
-    def end(self) -> None:
-        self._write("end", step=self.step, seconds=time.time() - self.began)
+    def write_validation(self, scores: dict[str, float]) -> None:
+        """The scores of the epoch at work, in percent, as a line and on the terminal; after ``end_epoch``."""
+        self._write("validation", epoch=self.epoch, step=self.step, **scores)
+        if self.process.first:
+            words = ", ".join(f"{TITLES[name]} {value:.2f}" for name, value in scores.items())
+            self.progress.say(f"epoch {self.epoch}, validation: {words}")
+
+    def end(self, **facts: int) -> None:
+        """The last line; ``facts`` of how the training ended stand in it."""
+        self._write("end", step=self.step, seconds=time.time() - self.began, **facts)
 
     def state(self) -> dict[str, Any]:
         """What a resumed record needs, once all lines are on the disk; OSError where they cannot be written."""

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +17,7 @@ from typing import NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from msclnet.core.errors import UserError
@@ -52,6 +53,20 @@ class Processes:
         box = [value]
         dist.broadcast_object_list(box, device=self.device)
         return box[0]
+
+    def gathered(self, value: T) -> list[T]:
+        """Every process's ``value``, by rank, in every process."""
+        if self.world == 1:
+            return [value]
+        values = [value] * self.world
+        dist.all_gather_object(values, value)
+        return values
+
+    def like_the_first(self, tensors: Iterable[Tensor]) -> None:
+        """Gives tensors of this process, in place, the values that they have in the first."""
+        if self.world > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)
 
 
 @contextmanager

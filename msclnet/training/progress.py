@@ -39,6 +39,10 @@ class Progress:
             self.shown = now
             print(line, file=sys.stderr, flush=True)
 
+    def say(self, line: str) -> None:
+        """A line of its own; on a terminal it takes the bar's place, which comes again below it."""
+        print(f"\r{line}\033[K" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
+
 
 def _duration(seconds: float) -> str:
     hours, minutes = divmod(round(seconds) // 60, 60)

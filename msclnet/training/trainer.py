@@ -9,10 +9,11 @@ had never stopped.
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from msclnet.config import TrainJob, plain
 from msclnet.core.files import atomic_write, exclusive_lock
-from msclnet.core.types import Batch
+from msclnet.core.types import Batch, Outputs
 from msclnet.data.loader import Recipe, TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.launch.watchdog import Heartbeat
@@ -36,7 +37,9 @@ from msclnet.training.metrics_log import MetricsLog
 from msclnet.training.outputs import OutputFiles, begin_anew
 from msclnet.training.process_group import processes
 from msclnet.training.progress import Progress
+from msclnet.training.pull import pull
 from msclnet.training.stop_requests import StopRequests
+from msclnet.training.validation import Validation, held_out
 
 HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -56,6 +59,7 @@ class Options:
 def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | None = None) -> None:
     """Trains a network on a pack, and leaves model.pt, metrics.jsonl and config.yaml in a folder.
 
+    Where ``train.validate_every`` says so, some training identities are held out and the network is scored on them.
     Continues from ``folder/work`` where a training of the same configuration stopped, to the same bits. What was
     finished there is not trained again: its outputs, where they are gone, are put back.
 
@@ -67,7 +71,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
 
     Raises:
         DataError: what lies there is of another configuration, or the pack is corrupt.
-        ConfigError: the batch does not fit the data or the processes.
+        ConfigError: the batch, or what is held out, does not fit the data; or the batch not the processes.
         NonFiniteLoss: a term of the objective is not a finite number.
         NotFinite: a weight, or what is kept of its gradients, is not a finite number.
         OutOfMemory: a process has less memory than the training takes.
@@ -92,28 +96,37 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
             begin_anew(work)
         if process.shared(process.first and outputs.put_back()):
             return
-        images = TrainingImages(pack, recipe(job), process.rank, process.world)
-        learner = Learner.of(job, len(images.identities), process)
+        people = held_out(job, pack)
+        images = TrainingImages(pack, recipe(job, people), process.rank, process.world)
+        validation = Validation(job, pack, people, process) if people and job.epochs else None
+        learner = Learner.of(job, len(images.identities), process, images.cameras)
         state = process.shared(newest(work, origin) if process.first else None)
         if state:
             learner.load(state)
+            if validation:
+                validation.load(state["validation"])
         log = MetricsLog(work / METRICS, process, Progress(job.epochs * images.steps), state and state["record"])
         if process.first:
             with atomic_write(work / CONFIG) as partial:
                 partial.write_text(yaml.safe_dump(plain(job), sort_keys=False))
             outputs.place(CONFIG)  # the live mirror reads it
+            print(learner.rates(), file=sys.stderr, flush=True)
         checkpoints = Checkpointer(work, options.checkpoint_every, origin, process, stop)
-        trainer = Trainer(learner, images, log, checkpoints, options.mirror if process.first else None, heart)
+        mirror = options.mirror if process.first else None
+        trainer = Trainer(learner, images, log, checkpoints, mirror, validation, heart)
         trainer.run(state)
-        log.end()
+        kept = validation.kept if validation else {}
+        log.end(**({"kept_epoch": kept["epoch"]} if kept else {}))
         if process.first:
             log.state()  # all of it is on the disk
-            save_model(work / MODEL, learner.network, plain(job))
+            if validation:
+                validation.leave(learner.network)
+            save_model(work / MODEL, learner.network, plain(job), kept)
             outputs.finish()
 
 
 class Trainer:
-    """A training at work: what learns, from which images, what is written of it, and how far it is."""
+    """A training at work: what learns, from which images, how it is scored and recorded, and how far it is."""
 
     def __init__(
         self,
@@ -122,9 +135,10 @@ class Trainer:
         log: MetricsLog,
         checkpoints: Checkpointer,
         mirror: LiveMirror | None = None,
+        validation: Validation | None = None,
         heart: Heartbeat | None = None,
     ) -> None:
-        self.learner, self.images = learner, images
+        self.learner, self.images, self.validation = learner, images, validation
         self.log, self.checkpoints, self.mirror = log, checkpoints, mirror
         self.heart = heart or Heartbeat()
         self.epoch, self.taken = 1, 0  # at work, and its steps so far
@@ -145,12 +159,15 @@ class Trainer:
         job = self.learner.job
         self.begin_epoch()
         for batch in self.images.epoch(self.epoch, self.learner.device, self.taken):
-            self.log.add(train_step(self.learner, batch))
+            if self.taken == 0 and looks_at_gradients(job, self.epoch):
+                self.log.write_pull(*pull(self.learner, batch))
+            step = train_step(self.learner, batch)
+            self.log.add(step.terms)
             self.taken += 1
             self.heart.beat()
             last = self.taken == self.images.steps
             if last or self.taken % job.train.log_every == 0:
-                self.log.write_step()
+                self.log.write_step(objective.measures(step.outputs, job.method.losses, job.objective))
             if last:
                 self.end_epoch()
             if self.checkpoints.due() or self.epoch > job.epochs:
@@ -164,8 +181,11 @@ class Trainer:
         self.log.begin_epoch(self.epoch, rate, 2 * self.images.pairs, self.taken)
 
     def end_epoch(self) -> None:
-        """Writes of the epoch, and turns to the next."""
+        """Writes of the epoch, scores it where that is due, and turns to the next."""
         self.log.end_epoch()
+        if self.validation and self.validation.due(self.epoch):
+            with self.heart.rest():
+                self.log.write_validation(self.validation.score(self.epoch, self.learner.network))
         self.epoch, self.taken = self.epoch + 1, 0
         if self.mirror:
             self.mirror.upload()
@@ -173,11 +193,24 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds; all lines of the log are then on the disk."""
         position = {"step": self.log.step, "epoch": self.epoch, "taken": self.taken}
-        return position | {"record": self.log.state()} | self.learner.state()
+        validation = {"validation": self.validation.state()} if self.validation else {}
+        return position | {"record": self.log.state()} | validation | self.learner.state()
 
 
-def train_step(learner: Learner, batch: Batch) -> dict[str, Tensor]:
-    """One step on this process's share of a batch; returns the unweighted terms and their ``total``, detached.
+class Step(NamedTuple):
+    """What a step leaves to be logged."""
+
+    terms: dict[str, Tensor]  # unweighted, and their weighted ``total``; in float16 ``scale`` and ``skipped``, too
+    outputs: Outputs  # of the whole batch, detached
+
+
+def looks_at_gradients(job: TrainJob, epoch: int) -> bool:
+    """Whether each term's gradient is looked at before the first step of an epoch (from 1)."""
+    return job.train.gradients_every > 0 and (epoch - 1) % job.train.gradients_every == 0
+
+
+def train_step(learner: Learner, batch: Batch) -> Step:
+    """One step on this process's share of a batch.
 
     Mixed precision ends where the outputs are gathered. In float16 a step whose gradients overflow changes no weight;
     the ``scale`` of the loss and whether the step was ``skipped`` are returned too. Nothing waits for a GPU.
@@ -187,13 +220,15 @@ def train_step(learner: Learner, batch: Batch) -> dict[str, Tensor]:
     with torch.autocast(learner.device.type, half, enabled=half is not None):
         outputs = learner.model(batch)
     outputs = gather(outputs.at_least_float32())
-    terms = objective.terms(outputs, job.method.losses, job.objective)
+    terms = objective.terms(outputs, job.method.losses, job.objective, learner.memory)
     total = objective.total(terms, job.method.losses)
     learner.optimiser.zero_grad(set_to_none=True)
     scaler.scale(total).backward()
     scaler.step(learner.optimiser)
+    if learner.memory is not None:
+        learner.memory.remember()
     read = {"total": total.detach(), **{name: value.detach() for name, value in terms.items()}}
-    return read | _update(scaler, torch.ones_like(read["total"]))
+    return Step(read | _update(scaler, torch.ones_like(read["total"])), outputs.detached())
 
 
 def _update(scaler: torch.amp.GradScaler, one: Tensor) -> dict[str, Tensor]:
@@ -205,8 +240,8 @@ def _update(scaler: torch.amp.GradScaler, one: Tensor) -> dict[str, Tensor]:
     return {"scale": scale, "skipped": (scaler.scale(one) < scale).float()}
 
 
-def recipe(job: TrainJob) -> Recipe:
-    """What of a training's configuration decides its batches."""
+def recipe(job: TrainJob, people: tuple[int, ...] = ()) -> Recipe:
+    """What of a training's configuration decides its batches; ``people`` are held out of it, as ``held_out`` says."""
     return Recipe(
         seed=job.seed,
         split=job.split,
@@ -217,4 +252,5 @@ def recipe(job: TrainJob) -> Recipe:
         flip=job.train.flip,
         erasing=job.method.erasing,
         erasing_area=job.train.erasing_area,
+        held_out=people,
     )

@@ -154,7 +154,7 @@ def test_methods_are_compared_under_the_same_metric_names(server: str, sent: dic
         expect(page.get_by_text(f"{name} (epoch/total)").first).to_be_attached()
 
 
-def test_the_best_model_is_found_by_its_alias(
+def test_the_chosen_model_is_found_by_its_alias(
     server: str, sent: dict[str, Any], page: Page, tmp_path: Path, default: settings.Config
 ) -> None:
     """Logged and registered through the server, which keeps the file."""
@@ -165,6 +165,6 @@ def test_the_best_model_is_found_by_its_alias(
     record.write_text(json.dumps({"runs": sent["runs"]}))
     register(server, Delivery(TrackedSet("regdb", "stand-in"), ["agw", "msclnet"], sent["folders"]), record)
     page.goto(f"{server}/#/models/msclnet-regdb")
-    expect(page.get_by_text("best-stand-in").first).to_be_visible()
+    expect(page.get_by_text("chosen-by-test-stand-in").first).to_be_visible()
     page.goto(f"{server}/#/experiments/{sent['experiment']['id']}/models")
     expect(page.get_by_role("link", name=re.compile("^msclnet-regdb")).first).to_be_visible()

@@ -134,7 +134,12 @@ def test_all_problems_are_told_at_once_also_those_between_keys(values: dict[str,
 
 
 def test_reserved_and_unusable_method_names_are_refused(values: dict[str, Any]) -> None:
-    for name, message in (("untrained", "reserved"), ("a/b", "becomes a folder")):
+    for name, message in (
+        ("untrained", "reserved"),
+        ("best", "reserved"),
+        ("chosen-by-test", "reserved"),
+        ("a/b", "becomes a folder"),
+    ):
         wrong = merge(values, {"methods": {name: values["methods"]["agw"]}})
         with pytest.raises(ConfigError, match=rf"^methods\.{name}: .*{message}"):
             build(Config, wrong)

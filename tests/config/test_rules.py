@@ -48,9 +48,14 @@ BIG = {"stand_in": {"regdb": {"identities": 2000}}}
             "model.weights: nowhere.pth: no such file; expected none, imagenet, or a file of torchvision's resnet18",
         ),
         (
-            {"model": {"parts": 4}},
+            {"model": {"parts": 4, "parts_by": "stripes"}, "methods": {"msclnet": {"losses": {"separation": 0}}}},
             "model.parts: 4 parts do not divide the 9 rows of small's last map at data.height 72 (read by msclnet); "
-            "use 1, 3, 9 parts, or a height of 64 or 96",
+            "use 1, 3, 9 parts, a height of 64 or 96, or model.parts_by: masks",
+        ),
+        (
+            {"model": {"parts_by": "stripes"}},
+            "methods.msclnet.losses.separation: reads the masks of parts, and model.parts_by is stripes; set it to "
+            "masks, or the weight to 0",
         ),
         ({"train": {"identities": 121}}, "train.identities: a batch of 121 identities, and stand_in.regdb draws 120"),
         (
@@ -79,6 +84,39 @@ BIG = {"stand_in": {"regdb": {"identities": 2000}}}
             {"evaluate": {"sysu": {"protocol": "official", "draws": 11}}},
             "evaluate.sysu.draws: the official protocol has 10 draws, found 11; use 10 or fewer",
         ),
+        (
+            {"train": {"keep": "best_validation"}},
+            "train.keep: best_validation needs a train.validate_every above 0, found 0; set one of them",
+        ),
+        ({"train": {"keep": "best"}}, "train.keep: expected 'last' or 'best_validation', found 'best'"),
+        ({"train": {"validation_fraction": 1.0}}, "train.validation_fraction: expected a number "),
+        ({"train": {"validation_fraction": 0}}, "train.validation_fraction: expected a number "),
+        ({"train": {"validate_every": -1}}, "train.validate_every: expected a whole number of at least 0, found -1"),
+        (
+            {"train": {"validate_every": 2, "validation_fraction": 0.01}},
+            "train.validation_fraction: 0.01 of regdb's 120 training identities is 1; use 0.017 or more, or set "
+            "train.validate_every to 0",
+        ),
+        (
+            {"train": {"validate_every": 2, "validation_fraction": 0.95}},
+            "train.identities: a batch of 8 identities, and train.validate_every holds out 114 of regdb's 120 training "
+            "identities; use 6 or fewer, or hold out fewer",
+        ),
+        (
+            {"train": {"validate_every": 2}, "stand_in": {"sysu": {"val": 1}}},
+            "stand_in.sysu: draws 1 into exp/val_id.txt, and train.validate_every holds out those identities; draw 2",
+        ),
+        (
+            {"train": {"validate_every": 2}, "stand_in": {"sysu": {"train": 7, "val": 20}}},
+            "train.identities: a batch of 8 identities, and train.validate_every holds out 20 of sysu's 27 training",
+        ),
+        (
+            {
+                "train": {"validate_every": 1, "validation_fraction": 0.005},
+                "data": {"regdb": {"root": "/a/real/set"}},
+            },
+            "train.validation_fraction: 0.005 of regdb's 206 training identities is 1; use 0.010 or more",
+        ),
     ],
 )
 def test_keys_that_do_not_go_together_are_named(values: dict[str, Any], changes: dict[str, Any], expected: str) -> None:
@@ -98,6 +136,10 @@ def test_keys_that_do_not_go_together_are_named(values: dict[str, Any], changes:
         {"data": {"sysu": {"epochs": 1}}, "run": {"sets": ["regdb"]}},  # not run
         {"train": {"identities": 500}, **BIG, "run": {"sets": ["regdb"]}},
         {"data": {"regdb": {"root": "/a/real/set"}}, "train": {"identities": 200}, "run": {"sets": ["regdb"]}},
+        {"train": {"validate_every": 1, "keep": "best_validation"}},
+        {"train": {"validate_every": 99}},  # the last epoch is scored
+        {"train": {"validate_every": 0, "validation_fraction": 0.001}},  # not read
+        {"train": {"validate_every": 1}, "data": {"sysu": {"root": "/a/real/set"}}, "run": {"sets": ["sysu"]}},
         {"tracking": {"uri": "postgresql+psycopg2://me@host/db"}},
         {"tracking": {"uri": "sqlite:///runs.db"}},
     ],

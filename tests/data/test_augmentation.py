@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import random
+
 import numpy as np
 import pytest
 import torch
 
-from msclnet.data.augmentation import IMAGENET_MEAN, IMAGENET_STD, Draws, augment, draw, normalise
+from msclnet.data.augmentation import IMAGENET_MEAN, IMAGENET_STD, TRIES, Draws, augment, draw, normalise
 
 HEIGHT, WIDTH, PADDING = 12, 6, 2
+REAL = 288, 144  # pixels of the paper's images
+PAPER = {"padding": 10, "flip": 0.5, "erasing": 0.8, "erasing_area": (0.2, 0.8)}
+IMAGES = 40000
 
 
 def drawn(count: int = 8, seed: int = 0, **over: object) -> Draws:
@@ -53,15 +59,79 @@ def test_a_share_of_the_batch_draws_the_same_numbers() -> None:
         assert np.array_equal(values, getattr(whole, name)[4:])
 
 
-@pytest.mark.parametrize("area", [(0.02, 0.4), (0.2, 0.8)])
-def test_boxes_stay_inside_and_have_the_drawn_area(area: tuple[float, float]) -> None:
-    numbers = drawn(2000, erasing=1.0, erasing_area=area)
-    assert (numbers.top >= 0).all()
-    assert (numbers.bottom <= HEIGHT).all()
-    assert (numbers.left >= 0).all()
-    assert (numbers.right <= WIDTH).all()
-    fraction = (numbers.bottom - numbers.top) * (numbers.right - numbers.left) / (HEIGHT * WIDTH)
-    assert fraction.mean() == pytest.approx(sum(area) / 2, abs=0.05)
+def boxes(numbers: Draws) -> np.ndarray:
+    """Top, left, rows and columns of each image's box, ``[B, 4]``; no rows where nothing is erased."""
+    corner = numbers.top, numbers.left
+    return np.stack([*corner, numbers.bottom - numbers.top, numbers.right - numbers.left], axis=1)
+
+
+def boxes_in_a_loop(count: int, seed: int, erasing: float, erasing_area: tuple[float, float]) -> np.ndarray:
+    """Random erasing an image and a try at a time, with another generator; as ``boxes``."""
+    rng, (height, width) = random.Random(seed), REAL
+    result = np.zeros((count, 4), np.int64)
+    for image in range(count):
+        if rng.random() >= erasing:
+            continue
+        for _ in range(TRIES):
+            area, aspect = rng.uniform(*erasing_area) * height * width, rng.uniform(0.3, 1 / 0.3)
+            rows, columns = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+            if rows < height and columns < width:
+                result[image] = rng.randint(0, height - rows), rng.randint(0, width - columns), rows, columns
+                break
+    return result
+
+
+@pytest.fixture(scope="module")
+def real() -> np.ndarray:
+    return boxes(draw(np.random.default_rng(0), IMAGES, *REAL, **PAPER))
+
+
+@pytest.fixture(scope="module")
+def literal() -> np.ndarray:
+    return boxes_in_a_loop(IMAGES, 0, PAPER["erasing"], PAPER["erasing_area"])
+
+
+@pytest.mark.parametrize("whose", ["real", "literal"])
+def test_random_erasing_at_the_papers_size(whose: str, request: pytest.FixtureRequest) -> None:
+    """The figures of the published code: 80 % of the images, an area of 20 to 80 %, at 288 x 144.
+
+    A band leaves one column at most: with its aspect log-uniform and the box narrowed to the image 48 % of the boxes
+    are bands, and 27 % of the images lose more than 60 %. Six standard errors of 40,000 images are allowed.
+    """
+    top, left, rows, columns = request.getfixturevalue(whose).T
+    share = rows * columns / math.prod(REAL)
+    erased = rows > 0
+    assert erased.mean() == pytest.approx(0.8, abs=0.012)
+    assert (columns >= REAL[1] - 1).mean() == pytest.approx(0.0053, abs=0.0022)
+    assert (share > 0.6).mean() == pytest.approx(0.179, abs=0.012)
+    assert share[erased].mean() == pytest.approx(0.4557, abs=0.006)
+    assert share[erased].min() >= 0.19
+    assert (top >= 0).all()
+    assert (left >= 0).all()
+    assert (top + rows <= REAL[0]).all()
+    assert (left + columns <= REAL[1]).all()
+
+
+def test_boxes_are_distributed_as_in_a_loop(real: np.ndarray, literal: np.ndarray) -> None:
+    """Kolmogorov and Smirnov's distance of corner, sides, area and aspect; 0.017 is passed once in 4,000 draws."""
+    both = [found[found[:, 2] > 0].astype(float) for found in (real, literal)]
+    both = [np.column_stack([b, b[:, 2] * b[:, 3], b[:, 2] / b[:, 3]]) for b in both]
+    for ours, theirs in zip(*(b.T for b in both), strict=True):
+        at = np.union1d(ours, theirs)
+        apart = [np.searchsorted(np.sort(v), at, side="right") / len(v) for v in (ours, theirs)]
+        assert np.abs(apart[0] - apart[1]).max() < 0.017
+
+
+def test_an_image_that_no_box_fits_is_left_alone() -> None:
+    """The whole area fits at no aspect: a box must be smaller than the image both ways."""
+    assert not boxes(drawn(200, erasing=1.0, erasing_area=(1.0, 1.0)))[:, 2].any()
+
+
+def test_where_a_box_lies_changes_neither_crop_nor_flip() -> None:
+    """All images draw the same count of numbers, whatever their boxes are: other areas, the same crops."""
+    one, other = drawn(64), drawn(64, erasing=0.0, erasing_area=(0.3, 0.7))
+    for name in ("dy", "dx", "flip"):
+        assert np.array_equal(getattr(one, name), getattr(other, name))
 
 
 def test_probabilities_are_kept() -> None:

@@ -60,6 +60,20 @@ def test_rows_follow_the_index_files(root: Path, tmp_path: Path) -> None:
                 assert pack.cameras[modality][rows].tolist() == [r.camera for r in records]
 
 
+def test_those_that_a_set_lists_for_validation_are_known_and_others_are_none(root: Path, tmp_path: Path) -> None:
+    sysu = trees.sysu(tmp_path / "SYSU-MM01")
+    splits = SYSU().survey(sysu, real=False).require()
+    write_pack(splits, sysu, tmp_path / "sysu", *SIZE, 1)
+    pack = Pack.open(tmp_path / "sysu")
+    for modality in Modality:
+        found = [pack.paths[modality][row] for row in pack.rows(1, "validation", modality)]
+        assert found == [record.path for record in splits[1].validation if record.modality is modality]
+        assert set(pack.rows(1, "validation", modality)) < set(pack.rows(1, "train", modality))
+    without = Pack.open(packed(root, tmp_path / "regdb"))
+    assert all(not len(without.rows(1, "validation", modality)) for modality in Modality)
+    assert without.splits["1"].keys() == {"train", "test"}
+
+
 def test_workers_change_no_byte(root: Path, tmp_path: Path) -> None:
     one, two = packed(root, tmp_path / "one"), packed(root, tmp_path / "two", workers=2)
     for path in sorted(one.iterdir()):

@@ -28,6 +28,9 @@ def test_training_is_on_train_and_val_and_the_test_on_the_rest(root: Path) -> No
     split = SYSU().survey(root, real=False).require()[1]
     assert {record.identity for record in split.train} == {1, 2, 3, 4}
     assert {record.identity for record in split.test} == {5, 6, 7}
+    listed = {int(word) for word in (root / "exp/val_id.txt").read_text().split(",")}
+    assert split.validation == tuple(record for record in split.train if record.identity in listed)
+    assert split.validation
     for record in (*split.train, *split.test):
         camera = int(record.path[3])
         assert record.camera == camera

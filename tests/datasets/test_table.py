@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from msclnet.config.evaluation import evaluation
 from msclnet.core.errors import ConfigError
 from msclnet.core.types import Modality
-from msclnet.datasets.dataset import FIGURES, DataSet
+from msclnet.datasets.dataset import FIGURES, DataSet, held
 from msclnet.datasets.table import SETS
 from tests.evaluation.people import made_up
 
@@ -78,3 +80,21 @@ def test_options_that_a_protocol_has_not_are_named() -> None:
     with pytest.raises(ConfigError, match=r"evaluate\.sysu\.draws: the official protocol has 10 draws, found 11"):
         evaluation(SETS.get("sysu"), "{protocol: official, draws: 11}")
     assert evaluation(SETS.get("regdb"), {}) is None
+
+
+def test_the_real_sets_hold_out_as_many_as_the_docs_say(real_lists: Path) -> None:
+    """The numbers that planning counts on, from the sets' own lists; no test identity is among them."""
+    regdb, sysu, llcm = (SETS.get(name) for name in ("regdb", "sysu", "llcm"))
+    for split in range(1, 11):
+        lines = (real_lists / f"regdb/idx/train_visible_{split}.txt").read_text().splitlines()
+        assert len({line.split("/")[1] for line in lines}) == regdb.training_identities == 206
+    lines = (real_lists / "llcm/idx/train_vis.txt").read_text().splitlines()
+    assert len({line.split("/")[1] for line in lines}) == llcm.training_identities == 713
+    assert [held(data_set.training_identities or 0, 0.1) for data_set in (regdb, llcm)] == [21, 71]
+    lists = {
+        name: set((real_lists / f"sysu/exp/{name}_id.txt").read_text().strip().split(","))
+        for name in ("train", "val", "test")
+    }
+    assert sysu.validation_list == "exp/val_id.txt"
+    assert (len(lists["val"]), len(lists["train"])) == (99, 296)
+    assert lists["val"].isdisjoint(lists["train"] | lists["test"])

@@ -13,6 +13,7 @@ from msclnet.config import TrainJob, plain
 from msclnet.core import torch_file
 from msclnet.core.errors import DataError
 from msclnet.inference.info import info
+from msclnet.model.files import open_model, save_model
 from msclnet.training.learner import build_network, build_optimiser
 from tests.inference.conftest import IDENTITIES
 from tests.results.test_tables import HOW, row, write
@@ -61,6 +62,23 @@ def test_scores_beside_a_model_are_those_of_all_splits_of_its_method(model: Path
     (alone / "scores.json").write_text("{}")
     with pytest.raises(DataError, match=r"alone/scores\.json: not a scores\.json"):
         info(alone / "model.pt")
+
+
+@pytest.mark.parametrize(("keep", "which"), [("best_validation", "the highest validation mAP"), ("last", "the last")])
+def test_a_validated_model_says_which_epoch_it_is(model: Path, tmp_path: Path, keep: str, which: str) -> None:
+    """Also in the card of its export."""
+    saved = open_model(model)
+    origin = saved.origin | {"train": saved.origin["train"] | {"keep": keep}}
+    scores = {"epoch": 9, "identities": 21, "rank1": 30.0, "mAP": 31.257, "mINP": 20.0}
+    save_model(tmp_path / "model.pt", saved.network, origin, scores)
+    words = (
+        f"Weights of epoch 9, {which}; on 21 training identities held out for validation: Rank-1 30.00, mAP 31.26, "
+        "mINP 20.00"
+    )
+    assert words in info(tmp_path / "model.pt").splitlines()
+    assert main(["export", str(tmp_path / "model.pt"), "--format", "safetensors"]) == 0
+    assert f"images of 48 x 24 pixels. {words}." in (tmp_path / "model.safetensors.md").read_text()
+    assert "held out" not in info(model)
 
 
 def test_an_unfinished_training_says_how_far_it_is(job: TrainJob, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def test_a_cluster_is_asked_for_what_was_planned_whatever_this_machine_has() -> 
         4,
         4,
     )
+    assert (plan.nodes_of("auto"), plan.nodes_of(1), plan.local_gpus(1), plan.cores_of(1)) == (2, 1, 1, 1)
     assert (plan.counted(4), plan.requested(4), plan.embedding_gpus, plan.requested(1)) == (0, "gpu:4", 1, "gpu:1")
 
 

@@ -47,6 +47,12 @@ def test_a_child_that_has_taken_its_last_step_may_end_as_slowly_as_it_likes() ->
     assert ended("with Heartbeat(): pass\ntime.sleep(4)") == (0, "")
 
 
+def test_what_is_no_step_takes_as_long_as_it_likes() -> None:
+    child = "with Heartbeat() as heart:\n with heart.rest(): time.sleep(4)"
+    assert ended(child) == (0, "")
+    assert ended(f"{child}\n time.sleep(60)")[0] == -signal.SIGKILL, "it is watched again"
+
+
 def test_nobody_is_killed_who_is_no_child() -> None:
     """The number of a process that has ended may be another's by now."""
     other = subprocess.Popen(["sleep", "60"])

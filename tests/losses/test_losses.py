@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from msclnet.losses import baseline, cascade, complement, synergy
+from msclnet.losses import baseline, cascade, complement, inputs, measures, synergy
+from msclnet.losses.memory import CentreMemory
 from msclnet.losses.table import TERMS
 
 
@@ -47,9 +48,10 @@ def test_identity_by_hand() -> None:
 
 
 def test_modality_identity_by_hand() -> None:
-    """Equal logits over four identities cost log 4 in each modality."""
+    """Equal logits over four identities cost log 4 in each modality, and L_t is the sum."""
     logits = torch.zeros(3, 4)
-    assert synergy.modality_identity(logits, logits, torch.tensor([0, 1, 3])).item() == pytest.approx(math.log(4))
+    both = synergy.modality_identity(logits, logits, torch.tensor([0, 1, 3])).item()
+    assert both == pytest.approx(2 * math.log(4)), "the sum of two means, as printed"
 
 
 def blocks_at(cosine: float) -> tuple[Tensor, Tensor]:
@@ -88,6 +90,12 @@ def test_cascade_by_hand() -> None:
     assert cascade.inter(features, identities).item() == pytest.approx(-2 * (10 - 2) ** 2 / 1)
 
 
+def test_separation_by_hand() -> None:
+    """Masks (1, 0), (1, 1/2), (0, 1): overlaps 1, 0 and 1/2 of three pairs; a second image's masks do not meet."""
+    masks = torch.tensor([[[1.0, 0.0], [1.0, 0.5], [0.0, 1.0]], [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]])
+    assert complement.separation(masks).item() == pytest.approx((1 + 0 + 0.5 + 0) / 3 / 2)
+
+
 def test_batch_hard_triplet_by_hand() -> None:
     """Points 0, 3 of one identity and 4 of another: (3 - 4)+, (3 - 1)+, (0 - 1)+ with margin 0.5."""
     features, labels = torch.tensor([[0.0], [3.0], [4.0]]), torch.tensor([0, 0, 1])
@@ -101,7 +109,9 @@ def test_wrt_by_hand() -> None:
     negative = (5 * math.exp(-5) + 3 * math.exp(-3)) / (math.exp(-5) + math.exp(-3))
     by_anchor = (positive - 5, positive - 3, 0 - negative)
     expected = sum(math.log1p(math.exp(difference)) for difference in by_anchor) / 3
-    assert baseline.weighted_regularised_triplet(features, labels).item() == pytest.approx(expected, abs=1e-5)
+    assert baseline.weighted_regularised_triplet(features, labels, "softmax").item() == pytest.approx(
+        expected, abs=1e-5
+    )
 
 
 # Against slow loops ---------------------------------------------------------------------------------------------------
@@ -116,7 +126,7 @@ def test_identity_and_modality_identity_against_loops() -> None:
 
     assert baseline.identity(FEATURES, LABELS).item() == pytest.approx(cost(FEATURES) / 7)
     both = synergy.modality_identity(FEATURES, other, LABELS).item()
-    assert both == pytest.approx((cost(FEATURES) + cost(other)) / 14)
+    assert both == pytest.approx((cost(FEATURES) + cost(other)) / 7)
 
 
 def test_wrt_against_its_formula() -> None:
@@ -128,7 +138,74 @@ def test_wrt_against_its_formula() -> None:
         far = sum(d * math.exp(d) for d in positive) / sum(math.exp(d) for d in positive)
         near = sum(d * math.exp(-d) for d in negative) / sum(math.exp(-d) for d in negative)
         total += math.log(1 + math.exp(far - near)) / 7
-    assert baseline.weighted_regularised_triplet(FEATURES, LABELS).item() == pytest.approx(total, abs=1e-6)
+    assert baseline.weighted_regularised_triplet(FEATURES, LABELS, "softmax").item() == pytest.approx(total, abs=1e-6)
+
+
+def literal_public_wrt(features: Tensor, labels: Tensor) -> Tensor:
+    """WRT as AGW's public code computes it, an anchor at a time: its maximum over negatives is always 0."""
+    losses = []
+    for i, anchor in enumerate(features):
+        distances = [(anchor - other).square().sum().clamp(min=1e-12).sqrt() for other in features]
+        positive = [d for d, label in zip(distances, labels, strict=True) if label == labels[i]]
+        negative = [d for d, label in zip(distances, labels, strict=True) if label != labels[i]]
+        most = max(d.detach() for d in positive)
+        weights = [(d - most).exp() for d in positive]
+        furthest = sum(w * d for w, d in zip(weights, positive, strict=True)) / (sum(weights) + 1e-6)
+        weights = [(-d - 0).exp() for d in negative]
+        closest = sum(w * d for w, d in zip(weights, negative, strict=True)) / (sum(weights) + 1e-6)
+        losses.append(torch.log1p((furthest - closest).exp()))
+    return torch.stack(losses).mean()
+
+
+def at_distance(mean: float, identities: int = 8, images: int = 8, width: int = 2048) -> tuple[Tensor, Tensor]:
+    """Features of a batch of the paper's whose negatives are ``mean`` apart in the mean, positives at half of it."""
+    labels = torch.arange(identities).repeat_interleave(images)
+    centres, own = random(identities, width)[labels], random(identities * images, width, seed=1)
+    own = own - torch.stack([own[labels == label].mean(0) for label in labels])
+    near = own / torch.pdist(own[labels == 0]).mean() * mean / 2
+    centres = centres / torch.pdist(centres[::images]).mean()
+    low, high = 0.0, 2 * mean
+    for _ in range(60):  # the spread of the centres that gives the mean distance
+        middle = (low + high) / 2
+        distance = torch.cdist(middle * centres + near, middle * centres + near)[labels[:, None] != labels].mean()
+        low, high = (middle, high) if distance < mean else (low, middle)
+    return low * centres + near, labels
+
+
+DISTANCES = {  # of negatives -> the public form's loss and that of the softmax, on the features of ``at_distance``
+    2: (0.30053, 0.30053),
+    8: (0.018263, 0.018255),
+    14: (0.0012716, 0.00095218),
+    18: (1.1069, 0.00013249),
+    25: (12.515, 4.2558e-6),
+    40: (20.079, 2.8636e-9),
+}
+
+
+@pytest.mark.parametrize("mean", [2, 8, 14, 18, 25, 40])
+def test_wrt_at_the_distances_of_a_real_network_is_the_public_codes(mean: int) -> None:
+    """Value and gradient. Near the softmax is the same; far apart the public code's negatives have no weight."""
+    features, labels = at_distance(mean)
+    ours, theirs = features.clone().requires_grad_(), features.clone().requires_grad_()
+    loss = baseline.weighted_regularised_triplet(ours, labels, "public")
+    expected = literal_public_wrt(theirs, labels)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+    (gradient,), (literal,) = torch.autograd.grad(loss, ours), torch.autograd.grad(expected, theirs)
+    assert (gradient - literal).norm() <= 1e-5 * literal.norm()
+    single = baseline.weighted_regularised_triplet(features.float(), labels, "public")
+    assert single.item() == pytest.approx(loss.item(), rel=1e-4)
+    softmax = baseline.weighted_regularised_triplet(features, labels, "softmax").item()
+    assert (loss.item(), softmax) == pytest.approx(DISTANCES[mean], rel=1e-3, abs=0)
+
+
+def test_far_apart_the_public_wrt_draws_all_together_and_the_softmax_stands_still() -> None:
+    features, labels = at_distance(25)
+    features.requires_grad_()
+    norms = {
+        form: torch.autograd.grad(baseline.weighted_regularised_triplet(features, labels, form), features)[0].norm()
+        for form in ("public", "softmax")
+    }
+    assert norms["public"] > 50 * norms["softmax"]
 
 
 def test_batch_hard_triplet_against_a_loop() -> None:
@@ -161,6 +238,14 @@ def test_inter_against_a_loop() -> None:
     centres = [centre(FEATURES, y == LABELS) for y in LABELS.unique()]
     total = sum(float((a - b).square().sum()) for i, a in enumerate(centres) for j, b in enumerate(centres) if i != j)
     assert cascade.inter(FEATURES, LABELS).item() == pytest.approx(-total / 3)
+
+
+def test_separation_against_a_loop() -> None:
+    masks, total = random(3, 4, 10).sigmoid(), 0.0
+    for image in masks:
+        for i in range(4):
+            total += sum(float((image[i] * image[j]).sum()) for j in range(i + 1, 4)) / 6
+    assert complement.separation(masks).item() == pytest.approx(total / 3)
 
 
 def test_global_against_a_loop() -> None:
@@ -202,13 +287,17 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], float | None]] = {
     "t, one identity": (lambda f: synergy.modality_identity(f[:, :1], f[:, :1], ONE), 0.0),
     "div, equal": (lambda f: synergy.divergence(f, f, 1.0), 0.0),
     "div, one channel": (lambda f: synergy.divergence(f[:, :1], f[:, 1:2], None), 0.0),
-    "wrt, one identity": (lambda f: baseline.weighted_regularised_triplet(f, ONE), 0.0),
+    "wrt, one identity": (lambda f: baseline.weighted_regularised_triplet(f, ONE, "softmax"), 0.0),
+    "wrt, one identity, public": (lambda f: baseline.weighted_regularised_triplet(f, ONE, "public"), None),
     "triplet, one identity": (lambda f: baseline.batch_hard_triplet(f, ONE, 0.3), 0.0),
     "inter, one identity": (lambda f: cascade.inter(f, ONE), 0.0),
     "intra, one camera": (lambda f: cascade.intra(f, ONE, ONE), 0.0),
     "sub, each alone": (lambda f: cascade.sub(f, torch.arange(6), ONE), 0.0),
     "intra, each alone": (lambda f: cascade.intra(f, torch.arange(6), ONE), 0.0),
-    "wrt, each alone": (lambda f: baseline.weighted_regularised_triplet(f, torch.arange(6)), None),
+    "wrt, each alone": (lambda f: baseline.weighted_regularised_triplet(f, torch.arange(6), "softmax"), None),
+    "wrt, each alone, public": (lambda f: baseline.weighted_regularised_triplet(f, torch.arange(6), "public"), None),
+    "separation, one part": (lambda f: complement.separation(f[:, None]), 0.0),
+    "separation, silent masks": (lambda f: complement.separation(0 * f.view(1, 6, 3)), 0.0),
     "global, equal": (lambda f: complement.global_(f, f, ONE), 0.0),
     "local, equal": (lambda f: complement.local(f[:, None], f[:, None], "decreasing"), math.sqrt(complement.EPS)),
 }
@@ -230,7 +319,9 @@ def test_a_degenerate_batch_is_finite_and_zero_where_it_should_be(name: str, fea
 
 
 DIFFERENTIABLE: dict[str, Callable[[Tensor], Tensor]] = {
-    "wrt": lambda f: baseline.weighted_regularised_triplet(f, LABELS),
+    "wrt": lambda f: baseline.weighted_regularised_triplet(f, LABELS, "softmax"),
+    "wrt public": lambda f: baseline.weighted_regularised_triplet(f, LABELS, "public"),
+    "separation": lambda f: complement.separation(f.sigmoid()[None]),
     "triplet": lambda f: baseline.batch_hard_triplet(f, LABELS, 0.3),
     "identity": lambda f: baseline.identity(f, LABELS),
     "div": lambda f: synergy.divergence(f, f.flip(0) * 0.5, 10.0),
@@ -251,7 +342,7 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
 
 def test_no_term_is_without_these_proofs() -> None:
     assert set(TERMS.names()) == {name.split(",")[0] for name in CASES}
-    assert set(TERMS.names()) == {name.removesuffix(" printed") for name in DIFFERENTIABLE}
+    assert set(TERMS.names()) == {name.split()[0] for name in DIFFERENTIABLE}
 
 
 def test_teachers_receive_no_gradient() -> None:
@@ -267,3 +358,110 @@ def test_teachers_receive_no_gradient() -> None:
 def test_an_unknown_form_is_refused() -> None:
     with pytest.raises(ValueError, match="expected 'decreasing' or 'printed', found 'other'"):
         complement.local(random(1, 1, 2), random(1, 1, 2), "other")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="expected 'public' or 'softmax', found 'other'"):
+        baseline.weighted_regularised_triplet(FEATURES, LABELS, "other")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="expected 'centred' or 'raw', found 'other'"):
+        inputs.local_parts(random(1, 1, 2), "other")
+
+
+# Where the terms are at the real scale --------------------------------------------------------------------------------
+
+
+def test_pooled_parts_lie_in_a_cone_and_centred_ones_do_not() -> None:
+    """2,048 channels, pooled and never negative: by raw parts everybody is alike, by centred ones only the same."""
+    labels = torch.arange(8).repeat_interleave(4)
+    person, own = random(8, 6, 2048)[labels].exp(), random(32, 6, 2048, seed=1).exp()
+    blocks = (2 + person + 0.5 * own).float()
+    found = {}
+    for parts in ("raw", "centred"):
+        compared = inputs.local_parts(blocks, parts)
+        found[parts] = (
+            measures.own_cosine(compared, compared.roll(1, 0)).item(),
+            measures.other_cosine(compared, compared, labels).item(),
+        )
+    assert found["raw"][1] > 0.75
+    assert abs(found["centred"][1]) < 0.2
+    assert found["centred"][0] - found["centred"][1] > 3 * (found["raw"][0] - found["raw"][1])
+
+
+def test_a_divergence_over_channels_is_inert_and_one_of_posteriors_is_not() -> None:
+    """2,048 pooled activations against 206 logits that tell people apart: hundredths of a nat against nats."""
+    pooled = [(0.4 + 0.1 * random(32, 2048, seed=seed)).clamp(min=0) for seed in (0, 1)]
+    logits = [6 * random(32, 206, seed=seed) for seed in (0, 1)]
+    assert -0.02 < synergy.divergence(*pooled, None).item() < -0.001
+    assert synergy.divergence(*logits, None).item() < -1
+    of_logits = [z.clone().requires_grad_() for z in logits]
+    gradient = torch.autograd.grad(synergy.divergence(*of_logits, None), of_logits)[0]
+    assert gradient.norm() > 0.1
+
+
+# What is measured beside ----------------------------------------------------------------------------------------------
+
+
+def test_measures_by_hand() -> None:
+    features, labels = torch.tensor([[0.0], [3.0], [10.0]]), torch.tensor([0, 0, 1])
+    assert measures.positive_distance(features, labels).item() == pytest.approx(3)
+    assert measures.negative_distance(features, labels).item() == pytest.approx((10 + 7) / 2)
+    cameras = torch.tensor([1, 1, 2])
+    assert measures.alone(labels, cameras).item() == pytest.approx(1 / 3)
+    teacher = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])
+    student = torch.tensor([[[1.0, 1.0]], [[0.0, 2.0]]])
+    assert measures.own_cosine(teacher, student).item() == pytest.approx((math.sqrt(0.5) + 1) / 2)
+    assert measures.other_cosine(teacher, student, torch.tensor([0, 1])).item() == pytest.approx(math.sqrt(0.5) / 2)
+
+
+def test_the_masks_measures_by_hand() -> None:
+    masks = torch.tensor([[[1.0, 0.0], [0.5, 0.0], [0.0, 1.0]]])
+    assert measures.mask_size(masks).item() == pytest.approx(2.5 / 6)
+    assert measures.mask_overlap(masks).item() == pytest.approx(1 / 3)
+    assert measures.mask_overlap(masks[:, :1]).item() == 0
+
+
+def test_measures_of_one_identity_are_finite() -> None:
+    features = random(4, 3)
+    assert measures.negative_distance(features, ONE[:4]).item() == 0
+    assert measures.positive_distance(features, torch.arange(4)).item() == 0
+    assert measures.other_cosine(features[:, None], features[:, None], ONE[:4]).item() == 0
+
+
+# Centres that are remembered ------------------------------------------------------------------------------------------
+
+
+def test_a_memory_mixes_what_was_with_the_batch_by_hand() -> None:
+    """Half of what was: a centre at 0 becomes 2 by a feature at 4, and the gradient is the batch's half."""
+    memory = CentreMemory(2, torch.tensor([1, 3]), 1, 0.5)
+    identities, cameras = torch.tensor([0, 1]), torch.tensor([1, 3])
+    first = torch.tensor([[0.0], [10.0]])
+    assert cascade.sub(first, identities, cameras, memory).item() == 0, "nothing is remembered yet"
+    cascade.inter(first, identities, memory)
+    memory.remember()
+    second = torch.tensor([[4.0], [10.0]], requires_grad=True)
+    loss = cascade.sub(second, identities, cameras, memory)
+    assert loss.item() == pytest.approx((4 - 2) ** 2 / 2)
+    assert torch.autograd.grad(loss, second)[0][0].item() == pytest.approx(2 * (4 - 2) * (1 - 0.5) / 2)
+    assert cascade.inter(second, identities, memory).item() == pytest.approx(-2 * (10 - 2) ** 2)
+    assert cascade.intra(second, identities, cameras, memory).item() == 0, "one camera an identity"
+
+
+def test_a_memory_is_changed_by_remembering_alone_and_once_a_step() -> None:
+    memory = CentreMemory(3, torch.tensor([1, 2, 3]), 4, 0.9)
+    for _ in range(2):
+        cascade.sub(FEATURES.float(), LABELS, CAMERAS, memory)
+    assert not memory.sub_classes_seen.any()
+    memory.remember()
+    seen = {(int(y), int(c)) for y, c in zip(LABELS, CAMERAS, strict=True)}
+    assert memory.sub_classes_seen.sum() == len(seen)
+    assert not memory.identities_seen.any(), "no term read them"
+    place = 0 * 3 + 1  # identity 0, camera 2
+    torch.testing.assert_close(memory.sub_classes[place], FEATURES[1].float())
+
+
+def test_with_a_memory_a_feature_alone_in_its_sub_class_is_pulled() -> None:
+    alone, cameras = torch.arange(6), ONE + 1
+    memory = CentreMemory(6, torch.tensor([1]), 3, 0.5)
+    for seed in (0, 1):
+        features = random(6, 3, seed=seed).float().requires_grad_()
+        loss = cascade.sub(features, alone, cameras, memory)
+        memory.remember()
+    assert torch.autograd.grad(loss, features)[0].norm() > 0.1
+    assert cascade.sub(features, alone, cameras).item() == 0

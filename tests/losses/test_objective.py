@@ -11,7 +11,7 @@ from msclnet.config import Config, replace, train_job
 from msclnet.core.types import Batch, Outputs
 from msclnet.losses import baseline, cascade, complement, inputs, objective, synergy
 from msclnet.losses.readings import Readings
-from msclnet.losses.table import TERMS
+from msclnet.losses.table import MEASURES, TERMS
 from msclnet.training.learner import build_network
 
 BASE = {"identity": 1.0, "wrt": 1.0}
@@ -84,10 +84,14 @@ def written_out(o: Outputs, weights: dict[str, float], r: Readings) -> torch.Ten
     values = [
         baseline.identity(torch.cat((o.visible_logits, o.infrared_logits)), y),
         baseline.batch_hard_triplet(pooled, y, r.margin),
-        baseline.weighted_regularised_triplet(pooled, y),
-        synergy.divergence(o.visible_normalised, o.infrared_normalised, r.divergence_ceiling),
+        baseline.weighted_regularised_triplet(pooled, y, r.wrt_weights),
+        synergy.divergence(o.visible_normalised_logits, o.infrared_normalised_logits, r.divergence_ceiling),
         synergy.modality_identity(o.visible_normalised_logits, o.infrared_normalised_logits, o.labels),
-        complement.local(o.visible_blocks, o.synergy_blocks, r.local_form),
+        complement.local(
+            o.visible_blocks - o.visible_blocks.mean(0, keepdim=True),
+            o.synergy_blocks - o.synergy_blocks.mean(0, keepdim=True),
+            r.local_form,
+        ),
         complement.global_(synergistic(), infrared(), o.labels),
     ]
     features = torch.cat((visible(), infrared(), synergistic()))
@@ -97,6 +101,7 @@ def written_out(o: Outputs, weights: dict[str, float], r: Readings) -> torch.Ten
         cascade.sub(features, identities, cameras),
         cascade.intra(features, identities, cameras),
         cascade.inter(features, identities),
+        complement.separation(torch.cat((o.visible_masks, o.infrared_masks))),
     ]
     return torch.stack([weights[name] * value for name, value in zip(TERMS.names(), values, strict=True)]).sum()
 
@@ -104,7 +109,7 @@ def written_out(o: Outputs, weights: dict[str, float], r: Readings) -> torch.Ten
 @pytest.mark.parametrize("space", ["neck", "normalised", "raw"])
 def test_the_tables_terms_are_eq_17_to_the_last_bit(default: Config, space: str) -> None:
     """Gradients, too: so their parts are added up in the same order."""
-    losses = BASE | {"triplet": 0.5} | MS | MC | CA
+    losses = BASE | {"triplet": 0.5} | MS | MC | CA | {"separation": 0.5}
     network, reading = network_of(default, losses, centre_space=space)
     outputs = network(batch())
     found = objective.total(objective.terms(outputs, losses, reading), losses)
@@ -124,8 +129,34 @@ def test_the_features_of_ca_by_hand() -> None:
     on = ("synergy", "visible")  # in whatever order the configuration names them
     assert inputs.cascade_identities(torch.tensor([5, 6]), on).tolist() == [5, 6, 5, 6]
     assert inputs.cascade_cameras(torch.tensor([1, 2]), torch.tensor([3, 6]), on).tolist() == [1, 2, 0, 0]
+    alone = inputs.cascade_cameras(torch.tensor([1, 2, 2]), torch.tensor([3, 6, 6]), ("synergy",)).tolist()
+    assert alone[0] != alone[1] == alone[2], "alone, f^s has the pair of its images' cameras"
+    every = inputs.every_camera(torch.tensor([1, 2]), torch.tensor([3, 6]), ("synergy",)).tolist()
+    assert (len(every), set(alone) <= set(every)) == (4, True)
+    assert inputs.every_camera(torch.tensor([1, 2]), torch.tensor([3, 6]), on).tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="expected 'neck', 'normalised' or 'raw', found 'sphere'"):
         inputs.centred(visible, "sphere")
+
+
+def test_ca_on_the_synergistic_feature_alone_has_sub_classes(default: Config) -> None:
+    """An identity seen by two pairs of cameras: with one camera for all f^s Eq. 11 would be 0."""
+    losses = {"intra": 1.0}
+    network, reading = network_of(default, losses, cascade_on=("synergy",))
+    assert objective.terms(network(batch()), losses, reading)["intra"].item() > 1e-3
+
+
+def test_measures_are_those_beside_the_wanted_terms(default: Config) -> None:
+    losses = BASE | MS | MC | CA | {"separation": 0.5}
+    network, reading = network_of(default, losses)
+    outputs = network(batch())
+    assert set(objective.measures(outputs, BASE, reading)) == {"positive_distance", "negative_distance"}
+    found = objective.measures(outputs, losses, reading)
+    assert set(found) == set(MEASURES.names())
+    assert not any(value.requires_grad for value in found.values())
+    cameras = torch.cat((outputs.visible_cameras, outputs.infrared_cameras, torch.zeros(8)))
+    identities = outputs.labels.repeat(3)
+    keys = list(zip(identities.tolist(), cameras.tolist(), strict=True))
+    assert found["alone"].item() == pytest.approx(sum(keys.count(key) == 1 for key in keys) / 24)
 
 
 @pytest.mark.parametrize("term", ["local", "global", "sub"])

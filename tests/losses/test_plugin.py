@@ -60,6 +60,7 @@ def test_a_users_term_trains_and_its_model_loads_without_it(trained: Path) -> No
     network = msclnet.load_model(trained / "model.pt")
     assert {name for name, _ in network.named_children()} == {
         "backbone", "bottleneck", "classifier", "instance_norm", "synergy", "synergy_neck",
+        "part_masks",
     }  # fmt: skip
     with torch.no_grad():
         assert network.embed(torch.zeros(1, 3, 48, 24), "visible").bn.isfinite().all()

@@ -152,3 +152,13 @@ def test_a_file_of_a_newer_version_is_named(change: dict, message: str, tmp_path
     torch_file.save(path, state)
     with pytest.raises(DataError, match=message):
         msclnet.load_model(path)
+
+
+def test_equal_networks_of_equal_origin_have_equal_bytes(tmp_path: Path) -> None:
+    """Whether two of the origin's words are one object or two is no part of what is said."""
+    network, word = open_model(FIXTURES / "released.pt").network, "a word"
+    save_model(tmp_path / "one.pt", network, {"key": word, "list": [word, word], "number": 0.1})
+    save_model(
+        tmp_path / "two.pt", network, {"key": "a " + "word"[:], "list": ["a {}".format("word")] * 2, "number": 0.1}
+    )
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -17,7 +18,8 @@ from msclnet.model.instance_norm import ModalityInstanceNorm
 from msclnet.model.mogrifier import Mogrifier
 from msclnet.model.msclnet import MSCLNet
 from msclnet.model.non_local import NonLocal
-from msclnet.model.synergy import SynergyEncoder
+from msclnet.model.parts import PartMasks, masked_parts
+from msclnet.model.synergy import ColumnEncoder, CrossedEncoder
 from msclnet.training.learner import build_network
 
 MAPS = torch.rand(2, 5, 6, 4, generator=torch.Generator().manual_seed(0)) + 0.1
@@ -76,19 +78,101 @@ def test_the_mogrifier_is_its_definition(rank: int) -> None:
     torch.testing.assert_close(got_h, expected_h)
 
 
-def test_without_rounds_the_encoder_is_two_plain_lstms() -> None:
-    encoder = SynergyEncoder(5, 4, rounds=0, rank=0)
+def plain(cell: nn.LSTMCell, parts: torch.Tensor) -> torch.Tensor:
+    """The states of torch's own LSTM with a cell's weights, ``[B, n, D]``."""
+    lstm = nn.LSTM(cell.input_size, cell.hidden_size, batch_first=True)
+    lstm.load_state_dict({f"{name}_l0": value for name, value in cell.state_dict().items()})
+    return lstm(parts)[0]
+
+
+def test_without_rounds_the_columns_are_three_plain_lstms_the_third_over_both() -> None:
+    encoder = ColumnEncoder(5, 4, rounds=0, rank=0)
     visible, infrared = torch.rand(2, 3, 5), torch.rand(2, 3, 5)
-    cells = []
-    for cell, parts in ((encoder.visible_cell, visible), (encoder.infrared_cell, infrared)):
-        plain = nn.LSTM(5, 4, batch_first=True)
-        plain.load_state_dict({f"{name}_l0": value for name, value in cell.state_dict().items()})
-        cells.append(plain(parts)[0])
+    both = torch.cat((plain(encoder.visible.cell, visible), plain(encoder.infrared.cell, infrared)), 2)
+    expected = encoder.project(plain(encoder.central.cell, both))
+    torch.testing.assert_close(encoder(visible, infrared), expected)
+
+
+def test_each_column_reads_its_own_modality_and_the_central_one_climbs() -> None:
+    """As figure 3 draws it: no gate across the modalities, and a block depends on every part below it, none above."""
+    encoder = ColumnEncoder(5, 4, rounds=5, rank=2)
+    visible, infrared = torch.rand(2, 3, 5, requires_grad=True), torch.rand(2, 3, 5, requires_grad=True)
+    states: list[torch.Tensor] = []
+    encoder.visible.register_forward_hook(lambda module, inputs, output: states.append(output[0]))
+    blocks = encoder(visible, infrared)
+    own, other = torch.autograd.grad(states[-1].sum(), (visible, infrared), allow_unused=True, retain_graph=True)
+    assert own.abs().amin() > 0
+    assert other is None
+    for gradient in torch.autograd.grad(blocks[:, 1].sum(), (visible, infrared)):
+        assert gradient[:, :2].abs().amax((0, 2)).min() > 0
+        assert gradient[:, 2].abs().max() == 0
+
+
+def test_masked_parts_against_a_loop_and_the_masks_are_sigmoids() -> None:
+    masks = PartMasks(5, 3)
+    maps = torch.randn(2, 5, 4, 2)
+    found = masks(maps)
+    assert found.shape == (2, 3, 8)
+    weight, bias = masks.convolution.weight[:, :, 0, 0], masks.convolution.bias
+    parts = masked_parts(maps, found)
+    for b in range(2):
+        for n in range(3):
+            heights = [torch.sigmoid(weight[n] @ maps[b, :, y, x] + bias[n]) for y in range(4) for x in range(2)]
+            torch.testing.assert_close(found[b, n], torch.stack(heights))
+            weighed = (m * maps[b, :, y, x] for m, (y, x) in zip(heights, np.ndindex(4, 2), strict=True))
+            of_map = sum(weighed) / sum(heights)
+            torch.testing.assert_close(parts[b, n], of_map)
+
+
+@pytest.mark.parametrize("encoder", ["columns", "crossed"])
+@pytest.mark.parametrize("parts_by", ["masks", "stripes"])
+def test_each_form_of_parts_and_encoder_is_built_and_trains(default: Config, parts_by: str, encoder: str) -> None:
+    job = train_job(default, "sysu", "msclnet", 1)
+    losses = {name: weight for name, weight in job.method.losses.items() if name != "separation"}
+    losses |= {"separation": 0.5} if parts_by == "masks" else {}
+    model = replace(job.model, parts_by=parts_by, encoder=encoder)
+    job = replace(job, model=model, method=replace(job.method, losses=losses))
+    _, outputs, total, without = step(job, identities=4, pairs=4)
+    assert outputs.synergy_blocks.shape == outputs.visible_blocks.shape == (4, 3, 128)
+    assert (outputs.visible_masks is not None) == (parts_by == "masks")
+    assert total.isfinite()
+    assert not without
+
+
+def test_masks_are_refused_of_a_network_of_stripes(default: Config) -> None:
+    job = train_job(default, "sysu", "agw", 1)
+    architecture = Architecture.of(replace(job.model, parts_by="stripes"), job.method)
+    with pytest.raises(ValueError, match="visible_masks asked of a network whose parts are stripes; use masks"):
+        MSCLNet(4, architecture, ("visible_masks",))
+
+
+def test_the_neck_and_the_classifiers_learn_at_the_rate_and_all_else_at_the_fraction(default: Config) -> None:
+    """As in the public code of AGW, MCLNet and DSCNet: Eq. 1's norm, theta_s and the other necks are among the rest."""
+    job = train_job(default, "sysu", "msclnet", 1)
+    for heads, quick in {
+        "baseline": {"bottleneck.weight", "classifier.weight"},
+        "separate": {"bottleneck.weight", "classifier.weight", "visible_head.1.weight", "infrared_head.1.weight"},
+    }.items():
+        network = build_network(replace(job, model=replace(job.model, heads=heads)), 4)
+        rest, at_the_rate = network.parameter_groups()
+        assert set(at_the_rate) == quick
+        assert {name.split(".")[0] for name in rest} == {
+            "backbone", "instance_norm", "synergy", "synergy_neck", "visible_head", "infrared_head", "part_masks",
+        }  # fmt: skip
+        trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+        assert rest.keys() | at_the_rate.keys() == trained
+        assert not rest.keys() & at_the_rate.keys()
+
+
+def test_without_rounds_the_crossed_encoder_is_two_plain_lstms() -> None:
+    encoder = CrossedEncoder(5, 4, rounds=0, rank=0)
+    visible, infrared = torch.rand(2, 3, 5), torch.rand(2, 3, 5)
+    cells = [plain(encoder.visible_cell, visible), plain(encoder.infrared_cell, infrared)]
     torch.testing.assert_close(encoder(visible, infrared), encoder.project(torch.cat(cells, 2)))
 
 
 def test_with_rounds_each_modality_reads_the_other() -> None:
-    encoder = SynergyEncoder(5, 4, rounds=5, rank=2)
+    encoder = CrossedEncoder(5, 4, rounds=5, rank=2)
     visible, infrared = torch.rand(2, 3, 5), torch.rand(2, 3, 5, requires_grad=True)
     seen: list[torch.Tensor] = []
     encoder.visible_cell.register_forward_hook(lambda module, inputs, output: seen.append(output[0]))
@@ -119,6 +203,7 @@ def test_the_papers_configuration_steps_once_with_the_papers_shapes(paper: Confi
     assert outputs.synergy_blocks.shape == outputs.visible_blocks.shape == (2, 6, 2048)
     assert outputs.visible.shape == (2, 2048)
     assert outputs.infrared_normalised_logits.shape == (2, 395)
+    assert outputs.visible_masks.shape == (2, 6, 18 * 9)
     assert total.isfinite()
     assert not without
 
@@ -182,7 +267,7 @@ def test_modules_begin_in_the_order_of_the_results_in_print(default: Config) -> 
     network = build_network(replace(job, model=replace(job.model, heads="separate")), 4)
     assert [name for name, _ in network.named_children()] == [
         "backbone", "bottleneck", "classifier", "instance_norm", "visible_head", "infrared_head", "synergy",
-        "synergy_neck",
+        "synergy_neck", "part_masks",
     ]  # fmt: skip
     torch.manual_seed(job.seed * 1000 + job.split)
     backbone = Backbone("small", "none", "one")
@@ -207,8 +292,9 @@ OPTIONAL = [name for name, field in Outputs.__dataclass_fields__.items() if fiel
 def test_every_parameter_takes_part_in_whatever_is_asked_for(asked: tuple[str, ...], heads: str) -> None:
     """And nothing else is given, so that no process sends what no loss reads."""
     architecture = Architecture(
-        backbone="small", non_local="one", pooling="gem", gem_p=3.0, parts=3, hidden=4, rounds=2, rank=2, heads=heads
-    )
+        backbone="small", non_local="one", pooling="gem", gem_p=3.0, parts=3, hidden=4, rounds=2, rank=2, heads=heads,
+        encoder="columns", parts_by="masks",
+    )  # fmt: skip
     network = MSCLNet(4, architecture, asked)
     ones = torch.ones(2, dtype=torch.int64)
     images = torch.randn(2, 2, 3, 48, 24, generator=torch.Generator().manual_seed(0))

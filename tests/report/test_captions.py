@@ -66,6 +66,29 @@ def test_a_caption_says_of_which_data_and_how_many_trials(
     assert "stand-in" not in real
 
 
+@pytest.mark.parametrize(
+    ("caption", "printed"),
+    [
+        ("summary", "*agw* stands beside AGW*, the paper's baseline"),
+        ("distances", "a sigma of 0.095 for the baseline, of 0.26 and 0.088 for MSCLNet"),
+        ("ablation", "of one run on the real SYSU-MM01"),
+        ("sensitivity", "at best about 74.4, and 69.9 at a lambda_global of 1.5, where Table 1 has 76.99"),
+    ],
+)
+def test_where_print_stands_beside_ours_a_line_says_how_its_epoch_was_chosen(
+    default: settings.Config, caption: str, printed: str
+) -> None:
+    text = rendered(caption, Job(default, "regdb", "stand-in"))
+    assert printed in text
+    assert "The paper's baselines select the best epoch by the test set; ours is the last epoch" in text
+
+
+def test_the_caption_of_the_losses_tells_of_a_validation_where_there_is_one(default: settings.Config) -> None:
+    validated = settings.replace(default, train=settings.replace(default.train, validate_every=1))
+    assert "on training identities that were held out" in rendered("losses", Job(validated, "regdb", "stand-in"))
+    assert "held out" not in rendered("losses", Job(default, "regdb", "stand-in"))
+
+
 def test_the_front_page_says_which_set_is_drawn(default: settings.Config, paper: settings.Config) -> None:
     assert rendered("workflow", Job(default, "", "")).count("**drawn stand-in images**") == 2
     real = rendered("workflow", Job(paper, "", ""))

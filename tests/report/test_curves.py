@@ -132,6 +132,27 @@ def test_losses_are_means_over_the_splits_that_have_the_step(tmp_path: Path, rec
     assert (tmp_path / "losses.csv").read_text().startswith("panel,method,step,mean,min,max,trials\n")
 
 
+def test_validation_scores_have_panels_after_the_terms(tmp_path: Path) -> None:
+    """Of the steps at which all trainings of a method were scored; ``base``, given first, has a term less."""
+    paths = [record(tmp_path, "base", 1, {1: {"total": 4.0}, 2: {"total": 3.0}})]
+    paths += [record(tmp_path, "agw", split, {1: {"total": 4.0}, 2: {"total": 3.0, "wrt": 1.0}}) for split in (1, 2)]
+    for number, path in enumerate(paths):
+        scores = {"rank1": 10.0 * number, "mAP": 20.0 * number, "mINP": 5.0}
+        lines = [
+            {"kind": "validation", "time": 2.0, "epoch": e, "step": 10 * e, **scores} for e in (1, 2)[number // 2 :]
+        ]
+        path.write_text(path.read_text() + "".join(json.dumps(line) + "\n" for line in lines))
+    points = plot_losses(frame("regdb", "RegDB", ["base", "agw"], tmp_path / "losses.svg"), paths)
+    panels = list(dict.fromkeys(point.panel for point in points))
+    assert panels[-4:] == ["wrt", "validation Rank-1 (%)", "validation mAP (%)", "validation mINP (%)"]
+    assert [point for point in points if point.panel == "validation mAP (%)"] == [
+        CurvePoint("validation mAP (%)", "base", 10, 0, 0, 0, 1),
+        CurvePoint("validation mAP (%)", "base", 20, 0, 0, 0, 1),
+        CurvePoint("validation mAP (%)", "agw", 20, 30, 20, 40, 2),
+    ]
+    assert "<!-- RegDB: learning rate, losses and validation (" in (tmp_path / "losses.svg").read_text()
+
+
 def test_of_a_repeated_epoch_the_last_counts(tmp_path: Path) -> None:
     path = record(tmp_path, "agw", 1, {1: {"total": 6.0}})
     again = {"kind": "epoch", "time": 2.0, "epoch": 1, "step": 10, "seconds": 1.0, "total": 5.0}

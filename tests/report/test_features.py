@@ -27,7 +27,7 @@ def numbers(path: Path) -> list[dict[str, str]]:
 
 
 def on_the_circle(degrees: list[float], identities: list[int], cameras: list[int], modality: list[int]) -> Features:
-    """Features in the plane, so that a distance is 1 less the cosine of an angle."""
+    """Features in the plane, so that a distance is the chord of an angle."""
     angles = np.radians(degrees)
     bn = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     columns = (np.array(values, dtype=np.int64) for values in (identities, cameras, modality))
@@ -35,12 +35,16 @@ def on_the_circle(degrees: list[float], identities: list[int], cameras: list[int
 
 
 def test_the_distances_are_those_across_modalities() -> None:
-    """A visible image at 0 degrees of identity 1; infrared ones at 60 (same), 90 and 180 (another)."""
+    """A visible image at 0 degrees of identity 1; infrared ones at 60 (same), 90 and 180 (another).
+
+    The chords are 1, sqrt 2 and 2: Euclidean, the unit of the paper's figure.
+    """
     people = on_the_circle([0, 60, 90, 180], [1, 1, 2, 2], [1, 2, 2, 2], [0, 1, 1, 1])
     intra, inter = cross_modality("agw", people)
     assert (intra.pairs, inter.pairs) == (1, 2)
-    assert (intra.mean, inter.mean) == pytest.approx((0.5, 1.5))
-    assert intra.density[np.searchsorted(BINS, 0.5) - 1 : np.searchsorted(BINS, 0.5) + 1].sum() == pytest.approx(100)
+    assert (intra.mean, inter.mean) == pytest.approx((1, 1 + 0.5**0.5))
+    assert (intra.sigma, inter.sigma) == pytest.approx((0, 1 - 0.5**0.5), abs=1e-6)
+    assert intra.density[np.searchsorted(BINS, 1) - 1 : np.searchsorted(BINS, 1) + 1].sum() == pytest.approx(100)
     with pytest.raises(DataError, match=r"agw: no intra-identity pair of test images"):
         cross_modality("agw", on_the_circle([0, 90], [1, 2], [1, 2], [0, 1]))
 
@@ -56,8 +60,10 @@ def test_the_distances_have_their_numbers_beside_them(tmp_path: Path) -> None:
         assert area == pytest.approx(1, abs=1e-3)
         assert {row["pairs"] for row in mine} == {"36" if spread.kind == "intra" else "108"}
     text = (tmp_path / "d.svg").read_text()
-    intra, inter = spreads[0].mean, spreads[1].mean
-    assert f"means {intra:.3f} and {inter:.3f}, gap {inter - intra:.3f}" in text
+    intra, inter = spreads[:2]
+    assert f"means {intra.mean:.3f} and {inter.mean:.3f}, gap {inter.mean - intra.mean:.3f}" in text
+    assert f"{intra.sigma:.3f} and {inter.sigma:.3f}" in text
+    assert {row["sigma"] for row in rows if row["method"] == "agw"} == {f"{s.sigma:.6g}" for s in spreads[:2]}
     assert "RegDB (stand-in): distances" in text
     assert (tmp_path / "d.png").read_bytes().startswith(b"\x89PNG")
 

@@ -51,6 +51,16 @@ WHOLE = [start(), *EPOCHS[0], *EPOCHS[1], END]
 POINTS = 20 * 4 + 2 * 5 + 2 * 2
 
 
+def validated(*mAP: float, kept: int) -> list[dict[str, Any]]:
+    """``WHOLE``, scored after both epochs; the weights of epoch ``kept`` were kept."""
+    scores = [
+        {"kind": "validation", "time": BEGAN + 10 * n + 0.7, "epoch": n, "step": 10 * n, "rank1": value / 2}
+        | {"mAP": value, "mINP": value / 4}
+        for n, value in enumerate(mAP, start=1)
+    ]
+    return [start(), *EPOCHS[0], scores[0], *EPOCHS[1], scores[1], END | {"kept_epoch": kept}]
+
+
 def write(path: Path, lines: list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))

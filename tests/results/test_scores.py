@@ -12,7 +12,7 @@ import pytest
 from msclnet.core.errors import DataError
 from msclnet.core.types import Images
 from msclnet.datasets.base import Survey
-from msclnet.datasets.dataset import DataSet, Printed
+from msclnet.datasets.dataset import DataSet, Printed, PrintedTable
 from msclnet.datasets.protocol import Comparison
 from msclnet.datasets.table import SETS
 from msclnet.report.figures.cmc import plot_cmc
@@ -36,7 +36,7 @@ class Night(DataSet):
     order: ClassVar[dict[str, tuple[str, ...]]] = {"hour": ("late", "early")}
     trial: ClassVar[Literal["split", "draw"]] = "split"
     headline = ({"hour": "late", "direction": "forth"},)
-    printed: ClassVar[dict[tuple[str, tuple[Any, ...]], Printed]] = {("agw", ("late", "forth")): Printed(1.5, None)}
+    printed: ClassVar[PrintedTable] = {("agw", ("late", "forth")): Printed(rank1=1.5, source="made up")}
 
     def survey(self, root: Path, splits: tuple[int, ...] = (), *, real: bool) -> Survey:
         raise NotImplementedError

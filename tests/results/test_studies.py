@@ -27,7 +27,7 @@ def test_the_variants_are_the_rows_of_table_1(default: Config) -> None:
     assert on["B"] == set()
     assert on["B+t"] == {"t"}
     assert on["B+MS"] == {"div", "t"}
-    assert on["B+MC+CA"] == {"local", "global", "sub", "intra", "inter"}
+    assert on["B+MC+CA"] == {"local", "global", "sub", "intra", "inter", "separation"}
     assert variants["B+MS+MC+CA"] == losses
     assert variants["B+t"]["t"] == losses["t"]
     assert all(variants[name]["wrt"] == 1 for name in variants)
@@ -42,6 +42,16 @@ def test_figure_6_varies_one_weight_and_shares_the_complete_method(default: Conf
     assert [p.term for p in points if p.configured] == ["div", "t", "local", "global"]
     changed = studies.variants(chosen, losses)["global=9"]
     assert changed == losses | {"global": 9.0}
+
+
+def test_the_papers_configuration_has_figure_6s_own_grid(paper: Config) -> None:
+    """Read off the figure; three of the four weights of Eq. 17 lie on it. With Table 1's fifteen, times three seeds."""
+    losses = paper.methods["msclnet"].losses
+    grid = (0.1, 0.8, 1.25, 1.5, 1.75, 2, 4, 6, 9)
+    points = studies.sensitivity_points(paper.studies, losses)
+    assert tuple(p.weight for p in points if p.term == "global") == grid
+    assert [p.weight for p in points if p.term == "div"] == sorted((*grid, 0.5))
+    assert len(studies.variants(paper.studies, losses)) * len(paper.studies.seeds) == 144
 
 
 def test_a_variants_training_is_the_methods_with_its_own_losses_and_seed(default: Config) -> None:

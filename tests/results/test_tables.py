@@ -15,6 +15,7 @@ import pytest
 
 from msclnet.core.errors import DataError
 from msclnet.report.summary_page import write_page
+from msclnet.results.in_print import in_print
 from msclnet.results.tables import readable, summary, trials, write_csv
 from tests.conftest import ROOT
 
@@ -87,7 +88,7 @@ def test_regdb_tables_to_the_letter(tmp_path: Path, regdb: list[Path]) -> None:
         "paper_rank1,paper_mAP"
     )
     assert lines[5] == (
-        "RegDB,agw,bn,no,no,standard,visible-to-infrared,2,11.50,2.12,12.50,13.50,14.50,5.75,1.06,3.83,0.71,70.05,66.37"
+        "RegDB,agw,bn,no,no,standard,visible-to-infrared,2,11.50,2.12,12.50,13.50,14.50,5.75,1.06,3.83,0.71,,"
     )
     assert lines[7] == (
         "RegDB,agw,pooled,no,no,standard,visible-to-infrared,2,51.50,2.12,52.50,53.50,54.50,25.75,1.06,17.17,0.71,,"
@@ -139,8 +140,7 @@ def test_the_papers_numbers_stand_beside_bn_alone(tmp_path: Path) -> None:
         if line["paper_rank1"] is not None
     }
     assert printed == {
-        ("agw", "all"): (47.50, 47.65),
-        ("agw", "indoor"): (54.17, 62.97),
+        ("agw", "all"): (59.82, 56.07),
         ("msclnet", "all"): (76.99, 71.64),
         ("msclnet", "indoor"): (78.49, 81.17),
     }
@@ -305,21 +305,34 @@ def test_llcm_has_directions_and_draws(tmp_path: Path) -> None:
 
 def test_a_summary_is_a_page_for_the_report(tmp_path: Path, regdb: list[Path]) -> None:
     """A table a feature, the headline's first; a mean and its deviation in one cell, the paper's numbers beside."""
-    table = summary("regdb", trials("regdb", "RegDB", ["agw", "base"], regdb))
+    scored = trials("regdb", "RegDB", ["agw", "base"], regdb)
+    table = summary("regdb", [row | {"method": row["method"].replace("agw", "msclnet")} for row in scored])
     write_page(tmp_path / "summary.html", "regdb", table)
     text = (tmp_path / "summary.html").read_text()
     assert "<h1>RegDB: summary</h1>" in text
     assert "mean and standard deviation over 2 splits, a training each" in text
-    heads = re.findall(r"<tr><th>(.*?)</th></tr>", text)
-    assert len(heads) == 2
-    columns = heads[0].split("</th><th>")
+    assert "baselines select the best epoch by the test set; ours is the last epoch" in text
+    heads = [line.split("</th><th>") for line in re.findall(r"<tr><th>(.*?)</th></tr>", text)]
+    assert len(heads) == 3
     lines = [line.split("</td><td>") for line in re.findall(r"<tr><td>(.*?)</td></tr>", text)]
-    assert len(lines) == 2 * 2 * 2
-    first = dict(zip(columns, lines[0], strict=True))
-    assert (first["method"], first["direction"], first["trials"]) == ("agw", "visible-to-infrared", "2")
+    columns, ours, others = heads[0], lines[: 2 * 2 * 2], lines[2 * 2 * 2 :]
+    first = dict(zip(columns, ours[0], strict=True))
+    assert (first["method"], first["direction"], first["trials"]) == ("msclnet", "visible-to-infrared", "2")
     assert (first["rank1"], first["rank10"], first["mAP"]) == ("11.50 (2.12)", "13.50", "5.75 (1.06)")
-    assert (first["paper_rank1"], first["paper_mAP"]) == ("70.05", "66.37")
+    assert (first["paper_rank1"], first["paper_mAP"]) == ("84.17", "80.99")
     assert columns.index("paper_rank1") == columns.index("rank1") + 1
     assert not {"flip", "rerank", "protocol"} & set(columns), "as usual in every row"
-    assert lines[2][columns.index("paper_mAP")] == "-", "nothing in print of base"
-    assert re.findall(r"<h2>(.*?)</h2>", text) == ["Feature bn", "Feature pooled"]
+    assert ours[2][columns.index("paper_mAP")] == "-", "nothing in print of base"
+    titles = ["Feature bn", "Feature pooled", "In print, on the real RegDB"]
+    assert re.findall(r"<h2>(.*?)</h2>", text) == titles
+    assert heads[2] == ["method", "direction", "rank1", "mAP", "mINP", "source"]
+    assert others[0] == ["AGW", "visible-to-infrared", "70.05", "66.37", "50.19", "Ye et al., TPAMI 2021"]
+    assert {line[0] for line in ours} == {"msclnet", "base"}, "none of print among ours"
+    assert len(others) == len(in_print("regdb")) == 2 * 7
+
+
+def test_a_set_of_which_nothing_is_in_print_has_no_table_of_it(tmp_path: Path) -> None:
+    rows = [row(10, **HOW, feature="bn", direction=direction, draw=0, split=1) for direction in DIRECTIONS]
+    table = summary("llcm", trials("llcm", "LLCM", ["agw"], [write(tmp_path, "agw", 1, rows)]))
+    write_page(tmp_path / "summary.html", "llcm", table)
+    assert "In print" not in (tmp_path / "summary.html").read_text()

@@ -11,7 +11,7 @@ from msclnet.core.errors import ConfigError, DataError
 from msclnet.results.scores import read_scores
 from msclnet.results.training import read_training
 from msclnet.tracking.naming import curves
-from tests.results.files import BEGAN, END, scored, start, step, train
+from tests.results.files import BEGAN, END, scored, start, step, train, validated
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,17 @@ def test_of_a_repeated_step_the_last_line_counts(tmp_path: Path, job: settings.T
     assert curves(training)["train/total"] == {1: (8.0, 1_700_000_001_000), 2: (7.5, 1_700_000_102_000)}
     assert training.start["time"] == BEGAN
     assert training.ended is None
+
+
+def test_a_training_knows_the_validation_of_what_it_kept(tmp_path: Path, job: settings.TrainJob) -> None:
+    whole = validated(40.0, 30.0, kept=1)
+    kept = read_training(train(tmp_path / "ended", job, whole)).validated
+    assert kept
+    assert (kept["epoch"], kept["mAP"]) == (1, 40.0)
+    running = read_training(train(tmp_path / "running", job, whole[:-1]))
+    assert running.validated is None, "which epoch is kept is not known yet"
+    assert curves(running)["validation/mAP"].keys() == {10, 20}
+    assert read_training(train(tmp_path / "without", job)).validated is None
 
 
 def test_a_line_just_being_written_waits(tmp_path: Path, job: settings.TrainJob) -> None:

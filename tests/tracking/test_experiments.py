@@ -90,8 +90,8 @@ def test_a_second_experiment_changes_nothing_of_the_first(tmp_path: Path, uri: s
         "regdb-stand-in", "regdb-stand-in-wide", "regdb-stand-in-same",
     }  # fmt: skip
     assert {row["run_id"] for row in rows}.isdisjoint(row["run_id"] for row in other)
-    best = client(uri).get_model_version_by_alias("msclnet-regdb-wide", "best-stand-in")
-    assert best.tags["rank1"] == "41.00"
+    chosen = client(uri).get_model_version_by_alias("msclnet-regdb-wide", "chosen-by-test-stand-in")
+    assert chosen.tags["rank1"] == "41.00"
     assert "superseded" not in {key for (key,) in query(uri, "select key from tags")}
 
 
@@ -159,7 +159,7 @@ def test_a_copied_clone_leads_to_its_own_files(tmp_path: Path, prepared: Path, d
     one.rename(tmp_path / "away")  # nothing is read from there
     code = (
         "import mlflow, numpy; mlflow.set_tracking_uri('sqlite:///mlflow.db'); "
-        "model = mlflow.pyfunc.load_model('models:/msclnet-regdb@best-stand-in'); "
+        "model = mlflow.pyfunc.load_model('models:/msclnet-regdb@chosen-by-test-stand-in'); "
         "print(model.predict(numpy.zeros((2, 72, 36, 3), numpy.uint8)).shape)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=two, check=True, capture_output=True, text=True)

@@ -15,17 +15,17 @@ from msclnet.tracking.mirror import mirror
 from msclnet.tracking.publish import publish
 from msclnet.tracking.server import prepare
 from tests.results.files import POINTS, scored, train
-from tests.servers import postgresql, postgresql_programs, tracking_server
+from tests.servers import no_postgresql, postgresql, tracking_server
 from tests.tracking.test_tracking import client, expected_points
 
-pytestmark = pytest.mark.skipif(postgresql_programs() is None, reason="no PostgreSQL here; apt-get install postgresql")
+pytestmark = pytest.mark.skipif(bool(no_postgresql()), reason=no_postgresql())
 
 
 @pytest.fixture(scope="module")
 def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Of the tracking server, and of its database."""
     with (
-        postgresql(tmp_path_factory.mktemp("postgresql")) as database,
+        postgresql() as database,
         tracking_server(tmp_path_factory.mktemp("server"), database) as server,
     ):
         yield server, database

@@ -45,6 +45,7 @@ from tests.results.files import (
     step,
     system,
     train,
+    validated,
 )
 
 DEAD = "http://127.0.0.1:9"  # the discard port: nobody answers
@@ -87,7 +88,7 @@ def expected_points(lines: list[dict[str, Any]] = WHOLE) -> list[tuple[str, int,
     return sorted(
         (f"{'train' if line['kind'] == 'step' else line['kind']}/{name}", line["step"], value)
         for line in lines
-        if line["kind"] in ("step", "epoch", "system")
+        if line["kind"] in ("step", "epoch", "system", "validation")
         for name, value in line.items()
         if name not in ("kind", "time", "epoch", "step")
     )
@@ -116,6 +117,14 @@ def test_preparing_switches_to_write_ahead_logging_and_may_be_repeated(prepared:
     assert prepare(uri) == uri
     assert query(uri, "PRAGMA journal_mode") == [("wal",)]
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_a_validation_is_a_curve(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    lines = validated(30.0, 40.0, kept=2)
+    run_id = mirror(train(tmp_path, job, lines), uri)["run_id"]
+    assert stored_points(uri, run_id) == expected_points(lines)
+    sent = query(uri, f"select key, step, value from metrics where run_uuid = '{run_id}' and key like 'validation/%'")
+    assert set(sent) >= {("validation/mAP", 10, 30.0), ("validation/mAP", 20, 40.0), ("validation/rank1", 20, 20.0)}
 
 
 def test_sent_twice_each_point_is_there_once(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
@@ -301,6 +310,7 @@ def test_completing_adds_scores_and_files_once(
     note = parent.data.tags["mlflow.note.content"]
     assert "**Drawn stand-in: no result on the real set.**" in note
     assert "| msclnet | 2 | 65.00 (7.07) | 84.17 |" in note, "the mean, the spread, and the paper's number"
+    assert "paper's baselines select the best epoch by the test set; ours is the last epoch" in note
     assert "agw" not in note
 
     def artifacts(run_id: str, folder: str | None = None) -> list[str]:
@@ -522,19 +532,7 @@ def test_a_dead_server_fails_the_completion_with_a_remedy(
     assert not (tmp_path / "regdb.json").exists()
 
 
-def test_a_dead_server_stops_no_training(
-    tmp_path: Path, script: Callable[..., None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    script("track_prepare.py", "--uri", DEAD, "--out", "tracking/ready.json")
-    assert f"warning: tracking at {DEAD}: " in capsys.readouterr().err
-    ready = json.loads((tmp_path / "tracking/ready.json").read_text())
-    assert ready["ready"] is False
-    assert DEAD in ready["error"]
-
-
 def test_the_scripts_do_it_all(tmp_path: Path, job: settings.TrainJob, script: Callable[..., None]) -> None:
-    script("track_prepare.py", "--uri", "", "--out", "tracking/ready.json")
-    assert json.loads((tmp_path / "tracking/ready.json").read_text()) == {"ready": True}
     folder = train(tmp_path, job)
     scored("regdb", folder, [60.0])
     what = ["--set", "regdb", "--data", "stand-in", "--methods", "msclnet", "--trainings", str(folder)]
@@ -553,10 +551,18 @@ def test_without_mlflow_the_message_says_what_to_install(
         mirror(train(tmp_path, job), uri)
 
 
-def test_a_mirror_never_makes_the_database(tmp_path: Path, job: settings.TrainJob) -> None:
-    with pytest.raises(TrackingError, match=r"none.db: no tracking database yet; track_prepare.py makes it"):
-        mirror(train(tmp_path, job), f"sqlite:///{tmp_path}/none.db")
-    assert not (tmp_path / "none.db").exists()
+def test_the_first_of_several_mirrors_makes_the_database(tmp_path: Path, job: settings.TrainJob) -> None:
+    """Two that made one at once would spoil it; a third sees it under its name only when it is whole."""
+    address = f"sqlite:///{tmp_path}/new/mlflow.db"
+    folders = [train(tmp_path, settings.replace(job, split=split)) for split in (1, 2, 3)]
+    mirrors = [
+        subprocess.Popen([sys.executable, "-m", "msclnet.tracking.mirror", str(folder), "--uri", address], cwd=ROOT)
+        for folder in folders
+    ]
+    assert [process.wait(timeout=300) for process in mirrors] == [0, 0, 0]
+    assert query(address, "PRAGMA journal_mode") == [("wal",)]
+    assert query(address, "SELECT count(*) FROM tags WHERE key = 'role' AND value = 'training'") == [(3,)]
+    assert sorted(path.name for path in (tmp_path / "new").glob("*mlflow.db*partial*")) == []
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import sqlite3
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
@@ -23,19 +24,22 @@ from msclnet.data.pack import Pack, write_pack
 from msclnet.datasets.base import Split
 from msclnet.evaluation.embedding import extract
 from msclnet.losses import objective
+from msclnet.losses.table import MEASURES
 from msclnet.model.files import load_model
 from msclnet.results.training import read_training
+from msclnet.tracking.naming import curves
 from msclnet.training import trainer
 from msclnet.training.learner import Learner, build_network
 from msclnet.training.live_mirror import LiveMirror
 from msclnet.training.metrics_log import MetricsLog, NonFiniteLoss
 from msclnet.training.process_group import Processes
 from msclnet.training.progress import Progress
+from msclnet.training.pull import pull
 from msclnet.training.trainer import Options, Trainer, recipe, train
 
 IDENTITIES, IMAGES = 4, 3
 ALONE = Processes(0, 1, torch.device("cpu"))
-NAMES = ("identity", "wrt", "div", "t", "local", "global", "sub", "intra", "inter")
+NAMES = ("identity", "wrt", "div", "t", "local", "global", "sub", "intra", "inter", "separation")
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +106,75 @@ def test_the_outputs_are_the_model_its_record_and_its_configuration(job: TrainJo
     assert len(lines(metrics, "end")) == 1
 
 
+def test_what_is_measured_and_each_terms_gradient_stand_beside_the_losses(
+    job: TrainJob, pack: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train(with_recipe(job, gradients_every=2), pack, tmp_path)
+    metrics = tmp_path / "metrics.jsonl"
+    measured = lines(metrics, "measure")
+    assert [line["step"] for line in measured] == [1, 2, 3, 4]
+    assert measured[0].keys() - {"kind", "time", "epoch", "step"} == set(MEASURES.names())
+    norms, cosines = lines(metrics, "gradient"), lines(metrics, "cosine")
+    assert [(line["epoch"], line["step"]) for line in norms] == [(1, 0), (3, 2)]
+    assert norms[0].keys() - {"kind", "time", "epoch", "step"} == {"total", *NAMES}
+    assert cosines[0].keys() - {"kind", "time", "epoch", "step"} == set(NAMES) - {"identity"}
+    assert all(abs(value) <= 1 + 1e-6 for line in cosines for name, value in line.items() if name in NAMES)
+    said = capfd.readouterr().err
+    assert re.search(r"rate 0.0\d+: bottleneck, classifier \(", said), said
+    assert re.search(r"rate 0.0\d+: backbone, instance_norm, .*synergy, .*part_masks \(", said), said
+
+
+def test_a_look_at_the_gradients_changes_no_bit_and_finds_those_of_the_step(
+    job: TrainJob, pack: Path, tmp_path
+) -> None:
+    learner = started(job)
+    batch = next(iter(TrainingImages(Pack.open(pack), recipe(job)).epoch(1, learner.device)))
+    before = {name: value.clone() for name, value in learner.network.state_dict().items()}
+    norms, _ = pull(learner, batch)
+    assert all(torch.equal(value, before[name]) for name, value in learner.network.state_dict().items())
+    trainer.train_step(learner, batch)
+    gradients = [p.grad.flatten() for p in learner.network.parameters() if p.grad is not None]
+    assert norms["total"] == pytest.approx(float(torch.cat(gradients).norm()), rel=1e-4)
+    for folder, every in (("looked", 1), ("not", 0)):
+        train(with_recipe(job, gradients_every=every), pack, tmp_path / folder)
+    looked, never = (load_model(tmp_path / folder / "model.pt").state_dict() for folder in ("looked", "not"))
+    assert all(torch.equal(value, never[name]) for name, value in looked.items())
+
+
+def test_a_term_that_trains_next_to_nothing_is_said_once_a_look(
+    job: TrainJob, pack: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    idle = job.method.losses | {"div": 1e-9}
+    quiet = replace(with_recipe(job, gradients_every=3), method=replace(job.method, losses=idle))
+    train(quiet, pack, tmp_path)
+    (warning,) = [
+        line for line in capfd.readouterr().err.splitlines() if line.startswith("warning: ") and "'div'" in line
+    ]
+    assert re.match(
+        r"warning: epoch 4: the weighted term 'div' has a gradient of norm \S+, less than a thousandth of the total's "
+        r"\S+: it trains next to nothing. Raise its weight, or leave it out",
+        warning,
+    )
+
+
+def test_remembered_centres_survive_a_stop_to_the_bit(
+    job: TrainJob, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remembering = replace(job, objective=replace(job.objective, centre_memory=0.5))
+    train(remembering, pack, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        interrupt(patch, step=3)
+        with pytest.raises(Killed):
+            train(remembering, pack, tmp_path / "halves", Options(checkpoint_every=0))
+    train(remembering, pack, tmp_path / "halves")
+    train(job, pack, tmp_path / "without")
+    whole, halves, without = (
+        load_model(tmp_path / folder / "model.pt").state_dict() for folder in ("whole", "halves", "without")
+    )
+    assert all(torch.equal(value, halves[name]) for name, value in whole.items())
+    assert not all(torch.equal(value, without[name]) for name, value in whole.items())
+
+
 class Killed(Exception):
     pass
 
@@ -133,7 +206,7 @@ def with_recipe(job: TrainJob, **recipe: object) -> TrainJob:
 def test_half_precision_stays_near_float32(job: TrainJob, pack: Path, tmp_path: Path, precision: str) -> None:
     (full, half) = (terms_by_step(with_recipe(job, precision=p), pack, tmp_path / p)[0] for p in ("float32", precision))
     for name in ("total", *NAMES):
-        assert half[name] == pytest.approx(full[name], rel=0.02, abs=0.02), name
+        assert half[name] == pytest.approx(full[name], rel=0.02, abs=0.03), name
     assert half["identity"] != full["identity"], "the network did not compute in float32"
 
 
@@ -172,7 +245,7 @@ def take_a_step(job: TrainJob, pack: Path, mode: AbstractContextManager | None =
     learner = started(job)
     trainer.train_step(learner, next(iter(images.epoch(1, learner.device))))
     with mode or nullcontext():
-        return trainer.train_step(learner, next(iter(images.epoch(2, learner.device))))
+        return trainer.train_step(learner, next(iter(images.epoch(2, learner.device)))).terms
 
 
 def started(job: TrainJob) -> Learner:
@@ -216,13 +289,13 @@ def test_a_skipped_step_changes_no_weight_and_the_next_starts_clean(job: TrainJo
     network, optimiser, scaler = learner.network, learner.optimiser, learner.scaler
     before = {name: p.clone() for name, p in network.named_parameters()}
     scaler.load_state_dict(scaler.state_dict() | {"scale": 2.0**40})
-    skipped = trainer.train_step(learner, batch)
+    skipped = trainer.train_step(learner, batch).terms
     assert (skipped["scale"], skipped["skipped"]) == (2.0**40, 1.0)
     assert skipped["total"].isfinite()
     assert all(torch.equal(p, before[name]) for name, p in network.named_parameters())
     assert all(not state["momentum_buffer"].any() for state in optimiser.state.values())
     scaler.load_state_dict(scaler.state_dict() | {"scale": 1024.0})
-    taken = trainer.train_step(learner, after)
+    taken = trainer.train_step(learner, after).terms
     assert (taken["scale"], taken["skipped"]) == (1024.0, 0.0)
     assert not all(torch.equal(p, before[name]) for name, p in network.named_parameters())
 
@@ -247,7 +320,7 @@ def test_float16_records_its_scale_and_resumes_with_it(job: TrainJob, pack: Path
         if training.epoch == 3:
             raise Killed
         scaler = training.learner.scaler
-        scaler.load_state_dict(scaler.state_dict() | {"scale": 4096.0})
+        scaler.load_state_dict(scaler.state_dict() | {"scale": 512.0})
         epoch(training)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -255,7 +328,7 @@ def test_float16_records_its_scale_and_resumes_with_it(job: TrainJob, pack: Path
         with pytest.raises(Killed):
             train(half, pack, tmp_path / "halves", Options(checkpoint_every=0))
     resumed = terms_by_step(half, pack, tmp_path / "halves")
-    assert [line["scale"] for line in resumed] == [4096.0] * 4
+    assert [line["scale"] for line in resumed] == [512.0] * 4
 
 
 def test_the_compiled_network_takes_the_same_steps(
@@ -291,7 +364,7 @@ def test_a_running_training_can_be_mirrored(
         train(job, pack, tmp_path)
     training = read_training(tmp_path)
     assert training.job == job
-    assert sorted(training.points()["train/total"]) == [1, 2]
+    assert sorted(curves(training)["train/total"]) == [1, 2]
     assert training.ended is None
 
 

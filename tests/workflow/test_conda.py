@@ -117,9 +117,6 @@ def test_no_process_missed_a_package(run: tuple[Path, Counter[str]]) -> None:
 def test_the_tables_are_those_of_a_run_without_conda_byte_for_byte(
     run: tuple[Path, Counter[str]], tmp_path: Path
 ) -> None:
-    ready = Path("results/trainings/ready.json")  # slow, and no table reads it
-    (tmp_path / ready).parent.mkdir(parents=True)
-    shutil.copy(run[0] / ready, tmp_path / ready)
     snakemake(tmp_path, *TABLES, configs=CONFIGS)
     for table in TABLES:
         assert (run[0] / table).read_bytes() == (tmp_path / table).read_bytes()

@@ -86,10 +86,9 @@ def test_a_finished_dag_is_finished(done: Path) -> None:
 
 def test_a_plots_setting_draws_plots_only(done: Path, tmp_path: Path) -> None:
     plan = planned(snakemake(done, "--dry-run", configs=changed(tmp_path, "figures: {ranks: 7}")))
-    assert set(plan) == {"all", "plot", "track", "register"}
+    assert set(plan) == {"all", "plot_cmc", "track", "register"}
     output = snakemake(done, "--dry-run", configs=changed(tmp_path, "figures: {identities: 3}"))
-    assert set(planned(output)) == {"all", "plot", "track", "register"}
-    assert set(re.findall(r"^    output: results/figures/\w+?_(\w+)\.svg", output, re.MULTILINE)) == {"embedding"}
+    assert set(planned(output)) == {"all", "plot_embedding", "track", "register"}
 
 
 def test_a_methods_weight_retrains_that_method_only(done: Path, tmp_path: Path) -> None:
@@ -128,6 +127,12 @@ def literal_scores(similarity: np.ndarray, query: tuple, gallery: tuple, *, sysu
     return tuple(100 * float(np.mean(v)) for v in (first, precision, penalty))
 
 
+def bounds(similarity: np.ndarray, query: tuple, gallery: tuple, *, sysu: bool) -> tuple[tuple[float, ...], ...]:
+    """The least and the most that the scores can be: where a match ties, rounding decides who comes first."""
+    match = 1e-6 * (query[0][:, None] == gallery[0][None, :])
+    return tuple(literal_scores(similarity + sign * match, query, gallery, sysu=sysu) for sign in (-1, 1))
+
+
 def stored(folder: Path, name: str) -> dict[str, np.ndarray]:
     with np.load(folder / "results" / name / "features.npz", allow_pickle=False) as file:
         return dict(file)
@@ -142,16 +147,19 @@ def test_regdbs_table_is_what_the_stored_features_give(done: Path, method: str) 
             query, gallery = f["modality"] == q, f["modality"] == g
             similarity = f["bn"][query] @ f["bn"][gallery].T
             sides = [(f["identities"][side], f["cameras"][side]) for side in (query, gallery)]
-            scores.append(literal_scores(similarity, *sides, sysu=False))
+            scores.append(bounds(similarity, *sides, sysu=False))
         (row,) = [
             row
             for row in rows(done / "results/regdb_summary.csv")
             if (row["method"], row["feature"], row["direction"]) == (method, "bn", direction)
         ]
         assert (row["data"], row["trials"]) == ("stand-in", "2")
-        for name, values in zip(("rank1", "mAP", "mINP"), zip(*scores, strict=True), strict=True):
-            assert float(row[name]) == pytest.approx(np.mean(values), abs=0.0051), (method, direction, name)
-            assert float(row[f"{name}_std"]) == pytest.approx(np.std(values, ddof=1), abs=0.0051)
+        for number, name in enumerate(("rank1", "mAP", "mINP")):
+            values = np.array(scores)[:, :, number]  # a row a split
+            least, most = values.mean(0)
+            assert least - 0.0051 <= float(row[name]) <= most + 0.0051, (method, direction, name)
+            spread, slack = values.std(0, ddof=1).mean(), np.ptp(values, axis=1).max()
+            assert float(row[f"{name}_std"]) == pytest.approx(spread, abs=0.0051 + slack)
 
 
 @pytest.mark.parametrize(("mode", "cameras"), [("all", (1, 2, 4, 5)), ("indoor", (1, 2))])
@@ -170,15 +178,16 @@ def test_sysus_table_is_what_the_stored_features_give(done: Path, mode: str, cam
                     gallery += [rng.choice(files)] if shots == 1 else rng.sample(files, min(10, len(files)))
         chosen = np.array([np.flatnonzero(f["paths"] == path)[0] for path in gallery])
         sides = [(f["identities"][side], f["cameras"][side]) for side in (query, chosen)]
-        scores.append(literal_scores(f["bn"][query] @ f["bn"][chosen].T, *sides, sysu=True))
+        scores.append(bounds(f["bn"][query] @ f["bn"][chosen].T, *sides, sysu=True))
     (row,) = [
         row
         for row in rows(done / "results/sysu_summary.csv")
         if (row["method"], row["feature"], row["mode"], row["shots"]) == ("msclnet", "bn", mode, str(shots))
     ]
     assert (row["data"], row["trials"], row["protocol"]) == ("stand-in", "3", "community")
-    for name, values in zip(("rank1", "mAP", "mINP"), zip(*scores, strict=True), strict=True):
-        assert float(row[name]) == pytest.approx(np.mean(values), abs=0.0051), name
+    for number, name in enumerate(("rank1", "mAP", "mINP")):
+        least, most = np.array(scores)[:, :, number].mean(0)
+        assert least - 0.0051 <= float(row[name]) <= most + 0.0051, name
 
 
 def test_the_columns_are_those_promised(done: Path) -> None:
@@ -299,7 +308,8 @@ def test_figure_6_is_really_run(done: Path) -> None:
     job = yaml.safe_load(configuration.read_text())
     assert ("t" in job["method"]["losses"], job["method"]["losses"]["global"], job["seed"]) == (False, 1.5, 0)
     scores = json.loads((done / "results/sysu/studies/t=0/seed0/split1/scores.json").read_text())["rows"]
-    mean = np.mean([row["rank1"] for row in scores if row["feature"] == "bn"])
+    headline = {"feature": "bn", "mode": "all", "shots": 1}
+    mean = np.mean([row["rank1"] for row in scores if headline.items() <= row.items()])
     assert float(next(row["rank1"] for row in table if row["term"] == "t" and row["weight"] == "0")) == pytest.approx(
         mean, abs=0.0051
     )
@@ -336,7 +346,8 @@ def test_the_report_shows_the_summary_beside_the_papers_numbers_without_a_networ
         page.get_by_role("row", name=re.compile(r"regdb\s+summary$")).get_by_role("link").first.click()
         shown = page.frame_locator("iframe")
         expect(shown.get_by_role("heading", name="RegDB (stand-in): summary")).to_be_visible()
-        expect(shown.get_by_role("cell", name="84.17")).to_be_visible()
+        expect(shown.get_by_role("cell", name="84.17").first).to_be_visible()
+        expect(shown.get_by_role("heading", name="In print, on the real RegDB")).to_be_visible()
         rank1 = next(row["rank1"] for row in rows(done / "results/regdb_summary.csv") if row["method"] == "msclnet")
         expect(shown.get_by_role("cell", name=re.compile(rf"^{rank1} ")).first).to_be_visible()
         browser.close()
@@ -370,12 +381,12 @@ def test_the_readmes_python_runs_on_what_a_run_leaves(done: Path) -> None:
         assert result.stdout.endswith("(2, 2, 128)\n" if "mlflow" in block else "(1, 128)\n")
 
 
-def test_the_best_models_are_registered(done: Path) -> None:
+def test_the_models_are_registered_under_what_they_are(done: Path) -> None:
     for name in ("regdb", "sysu"):
         record = json.loads((done / f"results/tracking/{name}_models.json").read_text())
         assert record["model"] == f"msclnet-{name}"
         assert [row["method"] for row in record["versions"]] == ["base", "msclnet"]
-        assert sum("best-stand-in" in row["aliases"] for row in record["versions"]) == 1
+        assert sum("chosen-by-test-stand-in" in row["aliases"] for row in record["versions"]) == 1
 
 
 def test_bad_input_ends_with_a_message_that_names_it(tmp_path: Path) -> None:

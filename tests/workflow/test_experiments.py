@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -143,6 +144,7 @@ def test_forcerun_trains_from_the_first_step(done: Path, first: tuple[Path]) -> 
     assert lines[0]["time"] > began
     assert Counter(line["kind"] for line in lines)["start"] == 1
     assert model.read_bytes() == content, "the same training gives the same bits"
+    snakemake(done, configs=first)  # what follows from it, for the tests below
 
 
 PLANTED = {  # an edited source -> a rule that it re-runs, and one that it does not; "" is none
@@ -162,7 +164,7 @@ PLANTED = {  # an edited source -> a rule that it re-runs, and one that it does 
     "msclnet/standin/people.py": ("stand_in", ""),
     "msclnet/data/images.py": ("pack", ""),
     "msclnet/results/tables.py": ("aggregate", "train"),
-    "msclnet/report/figures/embedding.py": ("plot", "train"),
+    "msclnet/report/figures/embedding.py": ("plot_embedding", "plot_losses"),
     "msclnet/report/explain/ranked.py": ("explain", "train"),
     "msclnet/tracking/server.py": ("track", "train"),
     "msclnet/core/errors.py": ("", "train"),
@@ -203,6 +205,28 @@ def test_an_edit_re_runs_what_used_the_code_and_nothing_else(
         file.write_text(before)
     assert not again or again in plan, plan
     assert untouched not in plan, plan
+
+
+@pytest.mark.parametrize("path", ["msclnet/evaluation/metrics.py", "msclnet/datasets/protocol.py"])
+def test_an_edit_of_the_scoring_retrains_what_is_validated_by_it(path: str, checkout: Path, tmp_path: Path) -> None:
+    def codes(every: int) -> set[str]:
+        overlay = f"train: {{validate_every: {every}, validation_fraction: 0.4}}"
+        (tmp_path / "overlay.yaml").write_text(overlay)
+        configs = [str(ROOT / "tests/workflow/tiny.yaml"), str(tmp_path / "overlay.yaml")]
+        command = ["snakemake", "--directory", str(tmp_path), "--configfile", *configs, "--cores", "2", "-n", "-p"]
+        result = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return set(re.findall(r"/train\.py .* --code (\w+)", result.stdout + result.stderr))
+
+    file = checkout / path
+    before, text = [codes(every) for every in (0, 1)], file.read_text()
+    assert [len(found) for found in before] == [1, 1]
+    try:
+        file.write_text(text + "\nPLANTED = 1\n")
+        after = [codes(every) for every in (0, 1)]
+    finally:
+        file.write_text(text)
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False]
 
 
 def test_a_comment_re_runs_nothing(checkout: Path, done: Path, first: tuple[Path]) -> None:

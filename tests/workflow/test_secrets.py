@@ -23,19 +23,22 @@ def test_a_password_is_in_no_command_line_log_or_metadata(tmp_path: Path) -> Non
     shim.write_text(SHIM.format(python=sys.executable))
     shim.chmod(0o755)
     secret, run = tmp_path / "secret.yaml", tmp_path / "run"
-    secret.write_text(f"tracking: {{uri: 'http://ann:{PASSWORD}@127.0.0.1:1'}}\nrun: {{name: default}}\n")
-    path = f"{shim.parent}:{Path(sys.executable).parent}:/usr/bin:/bin"
-    output = snakemake(
-        run,
-        *("--printshellcmds", "--verbose", "results/trainings/ready.json"),
-        configs=(TINY, secret),
-        environment={"PATH": path, "SAID": str(said)},
+    secret.write_text(
+        f"tracking: {{uri: 'http://ann:{PASSWORD}@127.0.0.1:1', live_every: 0.001}}\nrun: {{name: default}}\n"
     )
-    assert "track_prepare.py" in said.read_text()
+    environment = {"PATH": f"{shim.parent}:{Path(sys.executable).parent}:/usr/bin:/bin", "SAID": str(said)}
+    options = {"configs": (TINY, secret), "environment": environment}
+    verbose = ("--printshellcmds", "--verbose")
+    output = snakemake(run, *verbose, "results/regdb/base/split1/model.pt", **options)
+    planned = snakemake(run, *verbose, "--dry-run", **options)
+    assert "train.py" in said.read_text()
     assert "given" in said.read_text()
-    assert '"ready": false' in (run / "results/trainings/ready.json").read_text()
-    told = {"output": output, "command lines": said.read_text()}
+    (log,) = (run / "results/logs").glob("train_regdb-base-split1-*.log")
+    assert "error: tracking at http://***@127.0.0.1:1: " in log.read_text(), "the live mirror's, which was tried"
+    for script in ("track.py", "register.py"):
+        assert script in planned
+    told = {"output": output, "plan": planned, "command lines": said.read_text()}
     told |= {str(file): file.read_text(errors="replace") for file in run.rglob("*") if file.is_file()}
     assert any("/metadata/" in name for name in told)
     assert any("/.snakemake/log/" in name for name in told)
-    assert [name for name, text in told.items() if "XYZZY" in text or "geh" in text] == []
+    assert [name for name, text in told.items() if "XYZZY" in text or "geh@" in text] == []

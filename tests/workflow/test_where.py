@@ -75,7 +75,6 @@ def test_the_pages_are_those_of_all_experiments(tmp_path: Path, where: Callable[
     for name, root in (("RegDB", "results"), ("RegDB, wide", "results/experiments/wide")):
         folder = tmp_path / root / "tracking"
         folder.mkdir(parents=True)
-        (folder / "ready.json").write_text('{"ready": true}')
         (folder / "regdb.json").write_text(json.dumps({"experiment": {"name": name, "id": "7"}, "runs": []}))
     first, second = where("--port", "5000").splitlines()
     assert first.startswith("RegDB: http://127.0.0.1:5000/#/experiments/7/runs?")

@@ -97,8 +97,10 @@ MESSAGES = [
 CHECKS = ["msclnet.config", "msclnet.core.section", "msclnet.core.registry"]
 MACHINE = ["msclnet.launch", "msclnet.training.failure", "msclnet.training.progress", "msclnet.training.live_mirror"]
 UNDECISIVE = [*MESSAGES, *CHECKS, *MACHINE]
-# A training reads a pack: how a set is read, drawn and compared was decided before it or will be after it.
-AROUND_TRAINING = [*UNDECISIVE, "msclnet.datasets", "msclnet.standin", "msclnet.results", "msclnet.tracking"]
+# A training reads a pack: how a set is read and drawn was decided before it, and how it is scored will be after it. But
+# one that is validated reads who is held out, and may keep the weights that score best.
+AROUND_TRAINING = [*UNDECISIVE, "msclnet.standin", "msclnet.results", "msclnet.tracking"]
+AFTER_TRAINING = ["msclnet.datasets", "msclnet.evaluation"]
 # Who is compared with whom is nothing to the images, whose packs every training reads.
 AROUND_DATA = (*UNDECISIVE, "msclnet.datasets.protocol")
 SOURCES = Sources(ROOT)
@@ -109,6 +111,12 @@ def code(*scripts, without=tuple(UNDECISIVE)):
     """A digest of what the scripts run, plugins included: an edit re-runs what used it."""
     plugins = [Path(plugin).resolve() for plugin in CONFIG.plugins]
     return SOURCES.digest(*(f"workflow/scripts/{name}.py" for name in scripts), without=without, beside=plugins)
+
+
+def code_of_training(job):
+    """The digest of what decides a training's result."""
+    after = [] if job.train.validate_every else AFTER_TRAINING
+    return code("train", without=(*AROUND_TRAINING, *after))
 
 
 def of_set(function):
@@ -211,7 +219,6 @@ def packed(function):
     return lambda wildcards: function(CONFIG, PACKS[wildcards.folder])
 
 
-READY = "results/trainings/ready.json"  # of the tracking database: one for all experiments
 IN_PLACE = (layout.MODEL, layout.METRICS, layout.CONFIG)
 
 

@@ -35,5 +35,18 @@ def code_of_figure(name):
     return code("plot", without=(*UNDECISIVE, *(f"msclnet.report.figures.{other}" for other in others)))
 
 
-def drawn_from(what):
-    return lambda wildcards: getattr(FIGURES[wildcards.figure], what)
+def pack_shown(name):
+    """The pack whose images a figure shows, if any."""
+    return lambda wildcards: pack_of(wildcards.set) if name in PHOTOGRAPHS else []
+
+
+def more_for(name):
+    """What else plot.py is told for a figure."""
+    return lambda wildcards: (
+        f"--pack {shared.pack(CONFIG, wildcards.set)}" if name in PHOTOGRAPHS else FIGURES[name].more
+    )
+
+
+def beside(name):
+    """How the files beside a figure end: the numbers of photographs were there before it."""
+    return [OTHER] if name in PHOTOGRAPHS else [OTHER, "csv"]

@@ -1,54 +1,37 @@
-rule plot:
-    """A figure, as SVG and PNG, and its numbers beside it as CSV."""
-    input:
-        files=lambda wildcards: FIGURES[wildcards.figure].files(wildcards),
-    output:
-        figure=report(
-            HERE.figure("{set}", "{figure}", FORMAT),
-            caption="../report/{figure}.rst",
-            category="Figures",
-            labels=lambda wildcards: {"data set": wildcards.set, "figure": FIGURES[wildcards.figure].title},
-        ),
-        beside=[HERE.figure("{set}", "{figure}", ending) for ending in (OTHER, "csv")],
-    log:
-        f"{OUT}/logs/plot_{{figure}}_{{set}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/plot_{{figure}}_{{set}}.tsv"
-    wildcard_constraints:
-        figure="|".join(figure for figure in FIGURES if figure not in PHOTOGRAPHS),
-    conda:
-        "../../envs/report.yaml"
-    params:
-        data=data_label,
-        methods=drawn_from("methods"),
-        words=caption_words,
-        more=drawn_from("more"),
-        code=lambda wildcards: code_of_figure(wildcards.figure),
-    shell:
-        "python $SCRIPTS/plot.py {wildcards.figure} --set {wildcards.set} --data {params.data:q} "
-        "--methods {params.methods} --inputs {input.files} {params.more} --out {output.figure} > {log} 2>&1"
+for figure, drawn_figure in FIGURES.items():
 
-
-use rule plot as plot_photographs with:
-    input:
-        files=lambda wildcards: FIGURES[wildcards.figure].files(wildcards),
-        pack=lambda wildcards: pack_of(wildcards.set),
-    output:
-        figure=report(
-            HERE.figure("{set}", "{figure}", FORMAT),
-            caption="../report/{figure}.rst",
-            category="Figures",
-            labels=lambda wildcards: {"data set": wildcards.set, "figure": FIGURES[wildcards.figure].title},
-        ),
-        beside=HERE.figure("{set}", "{figure}", OTHER),
-    wildcard_constraints:
-        figure="|".join(PHOTOGRAPHS),
-    params:
-        data=data_label,
-        methods=drawn_from("methods"),
-        words=caption_words,
-        more=lambda wildcards: f"--pack {shared.pack(CONFIG, wildcards.set)}",
-        code=lambda wildcards: code_of_figure(wildcards.figure),
+    rule:
+        name:
+            f"plot_{figure}"
+        # A figure, as SVG and PNG, and its numbers beside it as CSV.
+        input:
+            files=drawn_figure.files,
+            pack=pack_shown(figure),
+        output:
+            figure=report(
+                HERE.figure("{set}", figure, FORMAT),
+                caption=f"../report/{figure}.rst",
+                category="Figures",
+                labels={"data set": "{set}", "figure": drawn_figure.title},
+            ),
+            beside=[HERE.figure("{set}", figure, ending) for ending in beside(figure)],
+        log:
+            f"{OUT}/logs/plot_{figure}_{{set}}.log",
+        benchmark:
+            f"{OUT}/benchmarks/plot_{figure}_{{set}}.tsv"
+        localrule: True
+        conda:
+            "../../envs/report.yaml"
+        params:
+            data=data_label,
+            methods=drawn_figure.methods,
+            words=caption_words,
+            figure=figure,
+            more=more_for(figure),
+            code=code_of_figure(figure),
+        shell:
+            "python $SCRIPTS/plot.py {params.figure} --set {wildcards.set} --data {params.data:q} "
+            "--methods {params.methods} --inputs {input.files} {params.more} --out {output.figure} > {log} 2>&1"
 
 
 rule explain:
@@ -80,7 +63,6 @@ rule explain:
 rule track:
     """Completes the tracking server's copy of a data set's trainings, scores, tables and figures."""
     input:
-        ready=READY,
         metrics=files(layout.METRICS, CONFIG.run.methods),
         untrained=f"{OUT}/{{set}}/{settings.UNTRAINED}/{layout.METRICS}",
         scores=files(layout.SCORES, METHODS),
@@ -108,7 +90,7 @@ rule track:
 
 
 rule register:
-    """The best split's model of each method, in MLflow's registry."""
+    """One training's model of each method, in MLflow's registry."""
     input:
         record=f"{OUT}/tracking/{{set}}.json",
         models=files(layout.MODEL, CONFIG.run.methods),

@@ -1,25 +1,7 @@
-rule track_prepare:
-    """Creates the tracking database once, before trainings write to it side by side; never stops them."""
-    output:
-        READY,
-    log:
-        "results/logs/track_prepare.log",
-    benchmark:
-        "results/benchmarks/track_prepare.tsv"
-    conda:
-        "../../envs/report.yaml"
-    params:
-        uri=masked(CONFIG.tracking.uri),
-        code=code("track_prepare"),
-    shell:
-        "python $SCRIPTS/track_prepare.py --out {output} > {log} 2>&1"
-
-
 rule train:
     """One training: a method on a split, on as many processes as configured; continues where it was interrupted."""
     input:
         pack=lambda wildcards: pack_of(job(wildcards).set),
-        tracking=ancient(READY),
     output:
         model=f"{layout.TRAININGS}/{{folder}}/{layout.MODEL}",
         metrics=f"{layout.TRAININGS}/{{folder}}/{layout.METRICS}",
@@ -39,13 +21,13 @@ rule train:
         anew=anew,
         gpu=lambda wildcards: PLAN.counted(PLAN.local_gpus(job(wildcards).processes)),
         gres=lambda wildcards: PLAN.requested(PLAN.local_gpus(job(wildcards).processes)),
-        nodes=PLAN.nodes,
-        mpi="srun" if PLAN.nodes > 1 else None,
-        tasks=PLAN.nodes,
+        nodes=lambda wildcards: PLAN.nodes_of(job(wildcards).processes),
+        mpi=lambda wildcards: "srun" if PLAN.nodes_of(job(wildcards).processes) > 1 else None,
+        tasks=lambda wildcards: PLAN.nodes_of(job(wildcards).processes),
         tasks_per_gpu=0,
     params:
         job=lambda wildcards: inline(job(wildcards)),
-        code=code("train", without=tuple(AROUND_TRAINING)),
+        code=lambda wildcards: code_of_training(job(wildcards)),
     shell:
         "python $SCRIPTS/launch.py --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} "
         "--threads {threads} --restarts $RESTARTS --timeout $PROCESS_TIMEOUT $SCRIPTS/train.py --job {params.job:q} "

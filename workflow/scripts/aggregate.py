@@ -11,6 +11,7 @@ from pathlib import Path
 from msclnet.core.errors import UserError
 from msclnet.report.summary_page import write_page
 from msclnet.results.captions import spread
+from msclnet.results.in_print import SELECTION
 from msclnet.results.tables import readable, summary, trials, write_csv
 
 
@@ -30,7 +31,7 @@ def main() -> None:
     write_csv(args.summary, table)
     if args.page:
         write_page(args.page, args.set, table)
-    print(f"Percent, {spread(args.set, table[0]['trials'])} (+-).")
+    print(f"Percent, {spread(args.set, table[0]['trials'])} (+-). {SELECTION}")
     print(readable(table))
 
 

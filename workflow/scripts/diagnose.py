@@ -19,6 +19,7 @@ from msclnet.results.tables import readable
 from msclnet.training.diagnosis import diagnose
 from msclnet.training.learner import build_network
 from msclnet.training.trainer import recipe
+from msclnet.training.validation import held_out
 
 
 def main() -> None:
@@ -29,7 +30,8 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=8, help="looked at (default: 8)")
     args = parser.parse_args()
     job = build(TrainJob, read_yaml(args.job))
-    images = TrainingImages(Pack.open(args.pack), recipe(job))
+    pack = Pack.open(args.pack)
+    images = TrainingImages(pack, recipe(job, held_out(job, pack)))
     network = load_model(args.model) if args.model else build_network(job, len(images.identities))
     pulls, geometry = diagnose(network, images, job, args.batches)
     print(f"Gradients of theta, each term's times its weight; mean over {args.batches} batches.")

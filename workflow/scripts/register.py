@@ -1,4 +1,4 @@
-"""Logs the best split's model of each method to MLflow and registers it. May be run again.
+"""Logs one training's model of each method to MLflow and registers it. May be run again.
 
 python workflow/scripts/register.py --set regdb --data stand-in --methods agw msclnet \\
     --trainings results/regdb/{agw,msclnet}/split* --record results/tracking/regdb.json --out regdb_models.json

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msclnet.config import Studies, build, read_yaml
 from msclnet.core.errors import UserError
+from msclnet.results.in_print import SELECTION
 from msclnet.results.studies import ablation, sensitivity, sensitivity_points
 from msclnet.results.tables import readable, write_csv
 
@@ -33,7 +34,7 @@ def main() -> None:
         case "sensitivity":
             rows = sensitivity(studies.set, args.data, sensitivity_points(studies, losses), args.scores)
     write_csv(args.out, rows)
-    print("Percent; mean and sample standard deviation (+-) over the seeds.")
+    print(f"Percent; mean and sample standard deviation (+-) over the seeds. {SELECTION}")
     print(readable(rows))
 
 

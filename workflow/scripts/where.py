@@ -19,6 +19,7 @@ import yaml
 from msclnet.config import merge, read_yaml
 from msclnet.core.errors import ConfigError, UserError
 from msclnet.results.captions import spread
+from msclnet.results.in_print import SELECTION
 from msclnet.results.layout import DEFAULT, Layout, experiment
 from msclnet.results.scores import HEADLINE
 from msclnet.results.tables import condensed, read_csv, readable
@@ -79,13 +80,16 @@ def print_runs(port: int) -> None:
 
 def print_results(layout: Layout) -> None:
     pattern = layout.table("*", "summary")
-    for summary in sorted(Path().glob(pattern)):
+    summaries = sorted(Path().glob(pattern))
+    for summary in summaries:
         name = summary.name.removesuffix(Path(pattern).name.removeprefix("*"))
         rows = read_csv(summary, ("feature", "trials"), "aggregate.py")
         mine = [row for row in rows if row["feature"] == HEADLINE]
         heads, body = condensed(mine)
         print(f"\n{summary}, the BN feature; percent, {spread(name, int(mine[0]['trials']))}, in brackets:")
         print(readable([dict(zip(heads, cells, strict=True)) for cells in body]))
+    if summaries:
+        print(f"\npaper_*: in print, of the real set. {SELECTION}")
     here = Path.cwd()
     print("\nTables:")
     for table in sorted(Path(layout.root).glob("*.csv")):

@@ -14,24 +14,29 @@ from msclnet.core.types import Features, Modality
 from msclnet.report.figures.numbers import features_by_method
 from msclnet.report.figures.style import COLOURS, STYLES, Frame, layout
 
-BINS = np.linspace(0.0, 2.0, 201)  # of a cosine distance
+BINS = np.linspace(0.0, 2.0, 201)  # of the distance of two features of unit length
 KINDS = ("intra", "inter")
 
 
 class Spread(NamedTuple):
-    """The distances of one kind of pairs of a method: their number, mean, and density by bin (``[200]``)."""
+    """The distances of one kind of pairs of a method.
+
+    Their number, mean, standard deviation, and density by bin (``[200]``).
+    """
 
     method: str
     kind: str
     pairs: int
     mean: float
+    sigma: float
     density: np.ndarray
 
 
 def plot_distances(frame: Frame, paths: Sequence[Path]) -> list[Spread]:
-    """A panel a method: densities of ``1 - cos`` between every visible and every infrared test image.
+    """A panel a method: densities of the Euclidean distance between every visible and every infrared test image.
 
-    Dotted lines are the means, and their difference, the gap, is written beside them. ``paths`` end in
+    Features have unit length, so that it is ``sqrt(2 - 2 cos)``, the paper's unit. Dotted lines are the means; their
+    difference, the gap, and the standard deviations are written beside them. ``paths`` end in
     ``<method>/split<N>/features.npz``, of one split. Writes the figure and its numbers; returns these. Raises
     DataError.
     """
@@ -48,10 +53,14 @@ def plot_distances(frame: Frame, paths: Sequence[Path]) -> list[Spread]:
                 axes.stairs(spread.density, BINS, label=f"{spread.kind}-identity", linewidth=2.2, **look)
                 axes.stairs(spread.density, BINS, fill=True, color=look["color"], alpha=0.18)
                 axes.axvline(spread.mean, color=look["color"], linestyle=":")
-            intra, inter = (spread.mean for spread in mine)
+            intra, inter = mine
             pairs = " and ".join(f"{spread.pairs:,}" for spread in mine)
-            axes.set_title(f"{method}: {pairs} pairs\nmeans {intra:.3f} and {inter:.3f}, gap {inter - intra:.3f}")
-            axes.set(xlabel="cosine distance", ylabel="density")
+            axes.set_title(
+                f"{method}: {pairs} pairs\n"
+                f"means {intra.mean:.3f} and {inter.mean:.3f}, gap {inter.mean - intra.mean:.3f}\n"
+                f"$\\sigma$ {intra.sigma:.3f} and {inter.sigma:.3f}"
+            )
+            axes.set(xlabel="Euclidean distance", ylabel="density")
         occupied = np.flatnonzero(sum(spread.density for spread in spreads))
         axes.set_xlim(max(0.0, BINS[occupied[0]] - 0.05), min(2.0, BINS[occupied[-1] + 1] + 0.05))
         figure.suptitle(f"{frame.title}: distances between visible and infrared test images")
@@ -60,18 +69,19 @@ def plot_distances(frame: Frame, paths: Sequence[Path]) -> list[Spread]:
         frame.save(figure)
     bins = list(zip(BINS[:-1].tolist(), BINS[1:].tolist(), strict=True))
     rows = [
-        (spread.method, spread.kind, low, high, float(density), spread.pairs, spread.mean)
+        (spread.method, spread.kind, low, high, float(density), spread.pairs, spread.mean, spread.sigma)
         for spread in spreads
         for (low, high), density in zip(bins, spread.density, strict=True)
     ]
-    frame.write(("method", "kind", "from", "to", "density", "pairs", "mean"), rows)
+    frame.write(("method", "kind", "from", "to", "density", "pairs", "mean", "sigma"), rows)
     return spreads
 
 
 def cross_modality(method: str, features: Features) -> list[Spread]:
     """The spreads of intra- and inter-identity pairs; DataError when there is no pair of either kind."""
     visible, infrared = (features.modality == m for m in Modality)
-    distances = np.clip(1 - features.bn[visible] @ features.bn[infrared].T, BINS[0], BINS[-1])
+    distances = features.bn[visible] @ features.bn[infrared].T
+    np.sqrt(np.clip(2 - 2 * distances, 0, 4, out=distances), out=distances)
     same = features.identities[visible][:, None] == features.identities[infrared][None, :]
     spreads = []
     for kind, chosen in zip(KINDS, (same, ~same), strict=True):
@@ -79,5 +89,6 @@ def cross_modality(method: str, features: Features) -> list[Spread]:
         if not len(values):
             raise DataError(f"{method}: no {kind}-identity pair of test images; expected two identities or more")
         density, _ = np.histogram(values, BINS, density=True)
-        spreads.append(Spread(method, kind, len(values), float(values.mean(dtype=np.float64)), density))
+        mean, sigma = (float(of(values, dtype=np.float64)) for of in (np.mean, np.std))
+        spreads.append(Spread(method, kind, len(values), mean, sigma, density))
     return spreads

@@ -25,6 +25,7 @@ from msclnet.training.trainer import Options, train
 CONTEXT = multiprocessing.get_context("forkserver")  # forks a process that has imported torch and done nothing else
 CONTEXT.set_forkserver_preload(["tests.training.faults.victim", "torch._dynamo"])  # the latter by every optimiser
 PR_SET_PDEATHSIG = 1  # of prctl(2)
+LONG = 12  # seconds
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Fault:
     attempt: int = 0  # of torchrun's
 
     def plant(self) -> None:
-        rank, attempt = int(os.environ.get("RANK", "0")), int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+        rank, attempt = (int(os.environ.get(name, "0")) for name in ("RANK", "TORCHELASTIC_RESTART_COUNT"))
         if self.rank not in (None, rank) or self.attempt != attempt:
             return
         owner_name, name = self.call.rsplit(".", 1)
@@ -70,6 +71,8 @@ class Fault:
                 os.kill(os.getppid(), signal.SIGKILL)
             case "stop":
                 os.kill(os.getpid(), signal.SIGSTOP)
+            case "take long":
+                time.sleep(LONG)
             case "hang":
                 time.sleep(3600)
             case "exhaust memory":

@@ -22,6 +22,7 @@ import psutil
 from PIL import Image
 
 from msclnet.core.types import ImageRecord
+from msclnet.data.images import read_rgb
 from msclnet.data.pack import in_order, write_images
 from msclnet.datasets.sysu import SYSU
 
@@ -71,7 +72,7 @@ def drawn(root: Path, images: int, workers: int) -> Path:
 def plain(records: list[ImageRecord], root: Path, out: Path) -> None:
     images = []
     for record in records:
-        image = Image.open(root / record.path).convert("RGB")
+        image = read_rgb(root / record.path)
         images.append(np.array(image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)))
     np.save(out, np.array(images))
 

@@ -1,7 +1,7 @@
 """The measured numbers of docs/scaling.md: what a training step costs by part, and by the number of processes.
 
     python benchmarks/scaling.py                              # one process: steps, reading, sizes, search
-    torchrun --standalone --nproc-per-node 2 benchmarks/scaling.py    # the gather, and DDP's own exchange
+    python -m msclnet.launch.elastic --processes 2 benchmarks/scaling.py    # the gather, and DDP's own exchange
 
 Times are of the process's CPU clock, one thread, the median of several runs, so that other work on the machine weighs
 little; exchanges, which wait for each other, are the quickest of several on the wall clock.

@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import Any, NoReturn
 
 from msclnet.core.command import output, output_folder, source, status
+from msclnet.core.errors import printable
 
 SET = "the data set's name, as under `data` in the configuration"
 Commands = argparse._SubParsersAction
@@ -68,7 +69,7 @@ def _check_data(commands: Commands) -> None:
 
         found = SETS.get(args.set).survey(args.root, tuple(args.splits), real=not args.any_size)
         found = with_files(found, args.root, thorough=args.thorough, workers=args.workers, deep_range=args.deep_range)
-        print(found)
+        print(printable(str(found)))
         return 1 if found.problems else 0
 
     parser.set_defaults(run=run)
@@ -137,7 +138,7 @@ def _evaluate(commands: Commands) -> None:
         require_settings(SETS.get(args.data), given)
         arrays: dict[str, Any] = {**load_anybodys(args.features, args.feature)}
         found = evaluate(**arrays, data=args.data, rerank=args.rerank, **given)
-        print(json.dumps(found, indent=2) if args.json else readable(found))
+        print(json.dumps(found, indent=2) if args.json else printable(readable(found)))
         return 0
 
     parser.set_defaults(run=run)
@@ -233,7 +234,7 @@ def _export(commands: Commands) -> None:
         from msclnet.inference.export import export
 
         out, verification = export(args.model, args.format, args.out)
-        print(f"{out}: {verification}\ncard: {out}.md\nreport: {out}.json")
+        print(printable(f"{out}: {verification}\ncard: {out}.md\nreport: {out}.json"))
         return 0
 
     export.set_defaults(run=run)
@@ -251,7 +252,7 @@ def _info(commands: Commands) -> None:
     def run(args: argparse.Namespace) -> int:
         from msclnet.inference.info import info
 
-        print(info(args.checkpoint))
+        print(printable(info(args.checkpoint)))
         return 0
 
     info.set_defaults(run=run)

@@ -46,7 +46,7 @@ def processes(mark: str) -> list[psutil.Process]:
 def kind(process: psutil.Process) -> str:
     """What a victim was, for the count."""
     words = " ".join(process.cmdline())
-    names = {"torch.distributed.run": "torchrun", "/train.py": "train.py", "snakemake": "snakemake"}
+    names = {"msclnet.launch.elastic": "torchrun", "/train.py": "train.py", "snakemake": "snakemake"}
     script = next((word for word in words.split() if "/workflow/scripts/" in word), "")
     if process.name() == "bash":
         return "shell"

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from msclnet.config import problems, rules
 from msclnet.config.by_set import BySet
 from msclnet.config.merging import resolve
+from msclnet.core.address import masked
 from msclnet.core.registry import load_plugins
 from msclnet.core.section import Home, Section, Words, each_once
 from msclnet.datasets.dataset import DataSet, SetOptions, StandInOptions
@@ -72,7 +73,7 @@ def _address(uri: str) -> str:
     if uri and not ADDRESS.fullmatch(uri):
         raise ValueError(
             f"expected http://<host>:<port>, postgresql://<user>@<host>/<database>, sqlite:///<file>, or empty for the "
-            f"file mlflow.db in the working directory, found {problems.show(uri)}"
+            f"file mlflow.db in the working directory, found {problems.show(masked(uri))}"
         )
     return uri
 
@@ -340,8 +341,8 @@ class Survival(Section):
     )
     timeout: float = Field(
         gt=0,
-        description="seconds a process waits for the others before all are ended; more than the reading of the "
-        "whole pack takes",
+        description="seconds a process waits for the others before all are ended, and takes for a step before its "
+        "launcher ends it (ten more); more than the reading of the whole pack takes",
     )
 
 
@@ -389,7 +390,8 @@ class Tracking(Section):
 
     uri: Annotated[str, AfterValidator(_address), Words("an address, or empty")] = Field(
         description="of the tracking server, `http://...`, or of its database, `postgresql://...` (with "
-        "`psycopg2-binary` installed); empty is the file `mlflow.db` in the working directory"
+        "`psycopg2-binary` installed); empty is the file `mlflow.db` in the working directory. A password in it is not "
+        "shown anywhere; an `@` in it is written `%40`"
     )
     live_every: float = Field(
         ge=0, description="seconds between two uploads of a running training; 0: only when it has ended"

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """A text as a terminal may have it: names of files, and what stands in files, are a stranger's.
+
+    Args:
+        text: what is to be printed.
+
+    Returns:
+        The same, with ``\\x1b`` and the like for whatever is not to be seen, line feeds and tabs excepted.
+    """
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text)
+
+
 class UserError(Exception):
     """Something the user can mend: scripts end with its message and exit status 1, without a traceback."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class DataError(UserError):

@@ -12,11 +12,13 @@ import hashlib
 import math
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from msclnet.core.errors import DataError, StorageError
 
@@ -110,6 +112,39 @@ def exclusive_lock(path: Path, seconds: float = math.inf) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a file to be read; a pipe would be waited for without end, and opening a device may do something.
+
+    Args:
+        path: the file, or a link to one.
+
+    Returns:
+        The file, open.
+
+    Raises:
+        DataError: there is a pipe, a device or a socket.
+        OSError: the file is absent, a folder, or cannot be read.
+    """
+    _require_regular(path, path.stat())
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(descriptor, "rb")
+    try:
+        _require_regular(path, os.fstat(descriptor))  # it may have become another meanwhile
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _require_regular(path: Path, found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        kind = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        what = kind.get(stat.S_IFMT(found.st_mode), "a device")
+        raise DataError(f"{path}: {what}; expected a regular file: name another, or take it away")
 
 
 def sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from msclnet.core.archive import require_plausible
 from msclnet.core.errors import DataError
 from msclnet.core.files import atomic_write
 
@@ -79,6 +80,7 @@ def content(path: Path) -> dict[str, Any]:
             raise ValueError("no sha256 at its end: it was cut off, or not written by this project")
         if _sha256(found[: -DIGEST - 2]) != bytes(found[-DIGEST:]):
             raise ValueError("its sha256 is not the one it was written with")
+        require_plausible(io.BytesIO(found), len(found))
         return torch.load(io.BytesIO(found), map_location="cpu", weights_only=True)
     except Exception as error:  # torch names a damaged file by a dozen exception types
         raise Damaged(str(error)) from error

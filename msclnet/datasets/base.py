@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from msclnet.core.errors import DataError
+from msclnet.core.files import open_regular
 from msclnet.core.types import ImageRecord
 
 SHOWN = 20  # problems printed before "and N more"
@@ -85,7 +86,10 @@ def compare(counts: dict[str, int], expected: dict[str, int], root: Path, proble
 def read_lines(path: Path, problems: Problems) -> list[str]:
     """The lines of an index file, without CR and LF; none, and a problem, where it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+        with open_regular(path) as file:
+            return file.read().decode(errors="replace").splitlines()
+    except DataError as error:
+        problems.add(str(error))
     except FileNotFoundError:
         problems.add(f"{path}: no such file; expected one of the set's own index files: copy it from its archive")
     except OSError as error:

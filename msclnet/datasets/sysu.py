@@ -35,6 +35,7 @@ from msclnet.datasets.dataset import (
     StandInOptions,
     printed_table,
 )
+from msclnet.datasets.mat_file import Unreadable, read_mat
 from msclnet.datasets.protocol import Comparison, Permutations, Rule, Setting, community_gallery, places
 
 if TYPE_CHECKING:  # drawing needs Pillow, reading does not
@@ -317,18 +318,13 @@ def load_permutations(source: Path) -> Permutations:
             "choose the community protocol"
         )
     try:
-        from scipy.io import loadmat
-    except ImportError:
-        raise DataError(f"{path}: reading it needs SciPy, which is not installed; pip install scipy") from None
-    try:
         cells = {
-            (camera, identity): np.asarray(cell).astype(np.int64, casting="safe")
-            for camera, identities in enumerate(loadmat(path)[VARIABLE].ravel(), start=1)
-            for identity, cell in enumerate(np.asarray(identities).ravel(), start=1)
-            if np.size(cell)
+            (camera + 1, identity + 1): cell.astype(np.int64, casting="safe")
+            for (camera, identity), cell in read_mat(path, VARIABLE).items()
+            if cell.size
         }
-    except Exception as error:  # SciPy names a damaged file by a dozen exception types
-        raise DataError(f"{path}: not a readable {VARIABLE} ({error!r}); copy it again ({OFFICIAL})") from error
+    except (Unreadable, TypeError, ValueError) as error:  # the latter two: other cells, or no whole numbers in them
+        raise DataError(f"{path}: not a readable {VARIABLE} ({error}); copy it again ({OFFICIAL})") from error
     for (camera, identity), cell in cells.items():
         if cell.ndim != 2 or len(cell) != DRAWS or (np.sort(cell) != np.arange(1, cell.shape[1] + 1)).any():
             raise DataError(

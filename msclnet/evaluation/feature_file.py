@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from msclnet.core.archive import require_plausible
 from msclnet.core.errors import DataError
 from msclnet.core.files import atomic_write
 from msclnet.core.types import Features
@@ -87,6 +88,7 @@ def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     if not path.is_file():
         raise DataError(f"{path}: no such feature file; {REMEDY}")
     try:
+        require_plausible(path, path.stat().st_size)
         with np.load(path, allow_pickle=False) as file:
             yield file
     except DataError:

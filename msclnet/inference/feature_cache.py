@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from msclnet.core.files import require_folder
 from msclnet.core.types import Modality
 
 BLOCK = 4096  # features read at once
+DATABASE = "images.sqlite"
+PRIVATE = 0o600  # of every file: by its features a person can be found again
 PATIENCE = 60.0  # seconds for another process that writes
 # Of SQLite's, what says nothing against the file: the disk, rights, another process.
 TROUBLES = {
@@ -83,6 +85,11 @@ class Store:
         (number,) = self._database.execute("PRAGMA user_version").fetchone()
         return self.folder / f"{kind}-{number}{suffix}"
 
+    @staticmethod
+    def open(path: Path, mode: Literal["ab", "wb"]) -> BinaryIO:
+        """A file of the store to be written, which nobody else may read."""
+        return open(path, mode, opener=lambda name, flags: os.open(name, flags, PRIVATE))
+
     def images(self) -> dict[str, Image]:
         """Every image by its path."""
         rows = self._database.execute("SELECT path, bytes, modified, modality, colour FROM images")
@@ -92,7 +99,7 @@ class Store:
         """Writes images and their features ``[N, dimension]``, in place of those of the same path."""
         with self._changing():  # appending is for one process at a time
             start = self._rows()
-            with self.file("features", ".f32").open("ab") as file:
+            with self.open(self.file("features", ".f32"), "ab") as file:
                 file.truncate(start * self.dimension * 4)  # what a killed run left of a row
                 file.write(features.astype("<f4").tobytes())
                 file.flush()
@@ -131,7 +138,8 @@ class Store:
     def _open(self) -> None:
         """Raises _Damaged where what lies there is not what was put there."""
         try:
-            self._database = sqlite3.connect(self.folder / "images.sqlite", isolation_level=None, timeout=PATIENCE)
+            self._close_to_others()
+            self._database = sqlite3.connect(self.folder / DATABASE, isolation_level=None, timeout=PATIENCE)
             self._database.execute(SCHEMA)
             (sound,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
             columns = [column for _, column, *_ in self._database.execute("PRAGMA table_info(images)")]
@@ -147,6 +155,13 @@ class Store:
             raise _Damaged(f"{self.file('features', '.f32').name} has {self._rows()} rows, and row {last} is in use")
         if first is not None and not {lowest, highest} <= set(Modality):
             raise _Damaged(f"the modalities {lowest} to {highest}")
+
+    def _close_to_others(self) -> None:
+        """Makes the database, where there is none, and lets nobody else read a file of the store."""
+        (self.folder / DATABASE).touch(PRIVATE)  # SQLite's journals take after it
+        for path in self.folder.iterdir():
+            if path.is_file():
+                path.chmod(PRIVATE)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -169,7 +184,7 @@ class Store:
 
     def _discard(self) -> None:
         self._database.close()
-        for pattern in ("images.sqlite*", "*-*.f32", "*-*.faiss"):
+        for pattern in (f"{DATABASE}*", "*-*.f32", "*-*.faiss"):
             for path in self.folder.glob(pattern):
                 path.unlink()
 
@@ -188,7 +203,7 @@ class Store:
             used = np.fromiter((row for (row,) in self._database.execute("SELECT row FROM images ORDER BY row")), int)
             (number,) = self._database.execute("PRAGMA user_version").fetchone()
             outdated = list(self.folder.glob("*-*.*"))  # also what a run killed at this point left behind
-            with (self.folder / f"features-{number + 1}.f32").open("wb") as file:
+            with self.open(self.folder / f"features-{number + 1}.f32", "wb") as file:
                 for _, features in self.blocks(used):
                     file.write(features.tobytes())
                 file.flush()

@@ -18,7 +18,7 @@ import torch
 from msclnet.core.files import atomic_write
 from msclnet.core.optional import extra
 from msclnet.core.types import Modality
-from msclnet.inference.feature_cache import Store
+from msclnet.inference.feature_cache import PRIVATE, Store
 
 if TYPE_CHECKING:
     import faiss
@@ -71,6 +71,7 @@ class Index:
             index.add_with_ids(features, rows)
         if len(gone) or len(new):
             with atomic_write(self.file) as partial:
+                partial.chmod(PRIVATE)
                 faiss.write_index(index, str(partial))
         self._index = index
 

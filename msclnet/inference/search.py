@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from msclnet.core.errors import printable
 from msclnet.core.types import Modality
 from msclnet.data.depth import DeepRange
 from msclnet.data.images import read_rgb
@@ -31,12 +32,12 @@ def search(
     for query in queries:
         read_rgb(query, deep_range)  # one that cannot be read is said now, not after a large gallery has been embedded
     gallery = Gallery(folder, model, gallery_modality, cache=cache, deep_range=deep_range)
-    print(_contents(gallery), file=sys.stderr)
+    print(printable(_contents(gallery)), file=sys.stderr)
     answers = gallery.search(queries, top, query_modality, among, method)
-    print("\n\n".join(map(_shown, answers)))
+    print(printable("\n\n".join(map(_shown, answers))))
     if out:
         write_page(out, answers, str(model), folder, deep_range)
-        print(f"page: {out}", file=sys.stderr)
+        print(printable(f"page: {out}"), file=sys.stderr)
 
 
 def _contents(gallery: Gallery) -> str:

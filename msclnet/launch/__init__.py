@@ -1,1 +1,1 @@
-"""Where a job runs: leases of GPUs, torchrun."""
+"""Where a job runs: leases of GPUs, torchrun's agent, and what ends a job that stands still."""

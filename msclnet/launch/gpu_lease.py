@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -18,14 +19,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from msclnet.core.errors import UserError
+from msclnet.core.errors import UserError, printable
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 DECLARED = "MSCLNET_GPUS"  # so many devices, whatever nvidia-smi says
 FOLDER = "MSCLNET_LEASES"  # where leases lie; containers that share GPUs must share it
 DEFAULT_FOLDER = "/tmp/msclnet-leases"  # not TMPDIR, which may differ between two jobs
+LEASED = "MSCLNET_LEASED"  # the devices of this job, where they are real
+DEVICES = Path("/dev")
 STANDARD_INPUT = 0
 POLL = 1.0  # seconds between two looks at who has what
+PATIENCE = 5.0  # seconds until a job says that it waits for the others' look
+READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 class DeviceError(UserError):
@@ -72,14 +77,15 @@ def lease(count: int) -> tuple[str, ...]:
         Their names, as ``visible`` gives them.
 
     Raises:
-        DeviceError: there are not as many, taken or not.
+        DeviceError: there are not as many, taken or not; or the folder of leases cannot be used.
     """
     devices = visible()
     if count > len(devices):
         told = f" in {VISIBLE}={os.environ[VISIBLE]}" if VISIBLE in os.environ else ""
+        why = f" ({found})" if (found := obstacle()) else ""
         raise DeviceError(
-            f"{count} GPUs wanted, and this machine has {len(devices)}{told}; lower run.gpus_per_training or the data "
-            "set's processes in the configuration, or make more visible"
+            f"{count} GPUs wanted, and this machine has {len(devices)}{told}{why}; lower run.gpus_per_training or the "
+            "data set's processes in the configuration, or make more visible"
         )
     folder = Path(os.environ.get(FOLDER, DEFAULT_FOLDER))
     waiting = False
@@ -91,6 +97,8 @@ def lease(count: int) -> tuple[str, ...]:
                 chosen = tuple(free[:count])
                 _write_lease(folder, chosen)
                 os.environ[VISIBLE] = ",".join(chosen)
+                if DECLARED not in os.environ:
+                    os.environ[LEASED] = os.environ[VISIBLE]
                 print(f"on the GPUs {', '.join(chosen)}", flush=True)
                 return chosen
         if not waiting:
@@ -102,18 +110,62 @@ def lease(count: int) -> tuple[str, ...]:
         time.sleep(POLL)
 
 
+def obstacle(environment: Mapping[str, str] = os.environ) -> str:
+    """Why no GPU of this machine can be used, where it seems to have some.
+
+    Args:
+        environment: the variables of the job.
+
+    Returns:
+        The reason; empty where a GPU can be used, or there is no sign of any.
+
+    Raises:
+        DeviceError: MSCLNET_GPUS is no number.
+    """
+    machine, trouble = _listed(environment)
+    if machine and not visible(environment):
+        return f"{VISIBLE}={environment[VISIBLE]} hides its {len(machine)} GPUs"
+    return trouble
+
+
 def _machine(environment: Mapping[str, str]) -> tuple[str, ...]:
     """All devices there are, by index."""
+    return _listed(environment)[0]
+
+
+def require_seen(seen: bool) -> None:
+    """Ends a job that has leased GPUs of which torch sees none: it would run on the CPU without a word.
+
+    Args:
+        seen: whether torch sees one.
+
+    Raises:
+        DeviceError: it sees none.
+    """
+    if not seen and (leased := os.environ.get(LEASED)):
+        raise DeviceError(
+            f"the GPUs {leased} are this job's, and torch sees none: its build has no CUDA, or the driver is older "
+            "than it needs (python -c 'import torch; torch.cuda.init()' tells); mend that, or set "
+            "run.gpus_per_training: 0"
+        )
+
+
+def _listed(environment: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
+    """All devices there are, by index, and what kept them from being listed."""
     if DECLARED in environment:
         if not environment[DECLARED].isdecimal():
             raise DeviceError(f"{DECLARED}={environment[DECLARED]}: expected the number of GPUs of this machine")
-        return tuple(map(str, range(int(environment[DECLARED]))))
+        return tuple(map(str, range(int(environment[DECLARED])))), ""
     query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
     try:
         listed = subprocess.run(query, capture_output=True, text=True)
-    except OSError:
-        return ()
-    return tuple(listed.stdout.split()) if listed.returncode == 0 else ()
+    except OSError as error:
+        there = sorted(map(str, DEVICES.glob("nvidia[0-9]*")))
+        return (), f"it has {', '.join(there)}, and nvidia-smi does not run ({error.strerror})" if there else ""
+    if listed.returncode:
+        said = next(iter((listed.stdout + listed.stderr).splitlines()), "no reason given")
+        return (), f"nvidia-smi ends with status {listed.returncode}: {printable(said)}"
+    return tuple(listed.stdout.split()), ""
 
 
 def _name(entry: str, machine: tuple[str, ...]) -> str | None:
@@ -129,31 +181,59 @@ def _name(entry: str, machine: tuple[str, ...]) -> str | None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Holds the folder's mutex. Folder and mutex are every user's, as those of /tmp are."""
-    if not folder.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o1777)
+    """Holds the folder's mutex. Folder and mutex are every user's, as those of /tmp are, whatever the umask."""
     mutex = folder / "mutex"
     try:
-        descriptor = os.open(mutex, os.O_RDONLY)
-    except FileNotFoundError:
-        descriptor = os.open(mutex, os.O_RDONLY | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        if not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o1777)
+        try:
+            descriptor = os.open(mutex, READ)
+        except FileNotFoundError:
+            descriptor = os.open(mutex, READ | os.O_CREAT, 0o644)
+            os.fchmod(descriptor, 0o644)
+        try:
+            _hold(descriptor, mutex)
+            yield
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise DeviceError(
+            f"{error.filename or folder}: {error.strerror}; all users of this machine lease its GPUs there: "
+            f"see that each can read and write in the folder, or name another in {FOLDER}, the same for all"
+        ) from error
+
+
+def _hold(descriptor: int, mutex: Path) -> None:
+    """Waits for the mutex; whoever can read it can hold it, so not without a word."""
+    began, told = time.monotonic(), False
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not told and time.monotonic() - began > PATIENCE:
+                told = True
+                print(
+                    f"waiting for {mutex}, which another process holds (fuser {mutex} names it)",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            time.sleep(POLL / 10)
 
 
 def _taken(folder: Path) -> Iterator[tuple[str, int]]:
-    """Each leased device with the job that leased it. A lease nobody has any more is swept up."""
+    """Each leased device with the job that leased it. A lease nobody has any more is swept up.
+
+    What is no file, and so no lease of ours, is passed over unopened: a pipe would be waited for.
+    """
     for path in folder.glob("lease-*"):
-        descriptor = os.open(path, os.O_RDONLY)
+        if not stat.S_ISREG(path.lstat().st_mode):
+            continue
+        descriptor = os.open(path, READ)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            held = json.loads(path.read_text())
-            yield from ((device, held["job"]) for device in held["devices"])
+            yield from _leased(path)
         else:
             with suppress(PermissionError):  # another user's; it binds nobody
                 path.unlink()
@@ -161,10 +241,23 @@ def _taken(folder: Path) -> Iterator[tuple[str, int]]:
             os.close(descriptor)
 
 
+def _leased(path: Path) -> list[tuple[str, int]]:
+    """The devices of a lease that somebody holds, with the job."""
+    try:
+        held = json.loads(path.read_text())
+        return [(str(device), int(held["job"])) for device in held["devices"]]
+    except (ValueError, KeyError, TypeError):
+        raise DeviceError(
+            f"{path}: no lease of this project, and held by a process of user {path.stat().st_uid}; let that one end "
+            f"(fuser {path} names it), and delete it"
+        ) from None
+
+
 def _write_lease(folder: Path, devices: tuple[str, ...]) -> None:
     """Makes a lease this process's standard input, read to its end; the mutex keeps others from seeing it half made."""
     path = folder / f"lease-{os.getpid()}-{time.time_ns()}"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+    os.fchmod(descriptor, 0o644)  # every user's to read
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.write(descriptor, json.dumps({"job": os.getpid(), "devices": devices}).encode())
     os.dup2(descriptor, STANDARD_INPUT)

@@ -30,6 +30,7 @@ class Plan:
     gpus: int  # of this machine, that may be used
     cores: int | None  # this run's; None: all
     cluster: bool = False
+    obstacle: str = ""  # why no GPU of this machine can be used, where it seems to have some
 
     @property
     def gpus_each(self) -> int:
@@ -54,7 +55,8 @@ class Plan:
             visible = os.environ.get(gpu_lease.VISIBLE, "not set")
             raise ConfigError(
                 f"run.gpus_per_training: {self.gpus_each}, and this machine has {self.gpus} GPUs to use "
-                f"({gpu_lease.VISIBLE}={visible}); lower it, or make more visible"
+                f"({gpu_lease.VISIBLE}={visible}){f': {self.obstacle}' if self.obstacle else ''}; lower it, or make "
+                "more visible"
             )
         return max(self.nodes, self.gpus_each)
 
@@ -168,6 +170,11 @@ class Plan:
             yield (
                 "run.gpus_per_training: auto is no GPU on a cluster, whose nodes this machine cannot see: trainings "
                 "run on the CPU. State the number of GPUs a training gets; 0 is the CPU."
+            )
+        if self.obstacle and self.gpus_wanted and not self.cluster:
+            yield (
+                f"run.gpus_per_training: no GPU of this machine can be used, and trainings run on the CPU: "
+                f"{self.obstacle}. Mend that, or set it to 0, which means the CPU."
             )
         for name, processes in wanted.items():
             together = self.threads * (1 if processes == "auto" else processes)

@@ -1,4 +1,4 @@
-"""Starts a script where it is to run: on devices of its own, by torchrun, on each node of a Slurm job."""
+"""Starts a script where it is to run: on devices of its own, by torchrun's agent, on each node of a Slurm job."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Literal, NoReturn
 
 from msclnet.core.errors import UserError
 from msclnet.launch import gpu_lease as devices
+from msclnet.launch.interface import GLOO, address_of
 
 PORTS = range(20000, 30000)  # below those the kernel hands out
 THREAD_POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -26,6 +27,7 @@ class Layout:
     nodes: int
     threads: int  # the job's cores on each node; its processes there share them
     restarts: int = 0  # how often torchrun starts the processes again after one has died
+    timeout: float = 600.0  # seconds that one of them may wait for another, or take for a step
 
     @property
     def local(self) -> int:
@@ -51,7 +53,7 @@ def launch(script: Sequence[str], layout: Layout, rendezvous: str | None = None)
     Args:
         script: a file and its arguments.
         layout: what it runs on.
-        rendezvous: ``host:port`` of torchrun's c10d store, on a node of several.
+        rendezvous: ``host:port`` of the first node, on a node of several.
 
     Raises:
         DeviceError: the machine has fewer GPUs than are wanted.
@@ -64,15 +66,15 @@ def launch(script: Sequence[str], layout: Layout, rendezvous: str | None = None)
         devices.lease(local)
     else:
         os.environ[devices.VISIBLE] = ""
+        os.environ.pop(devices.LEASED, None)
     os.environ.update(dict.fromkeys(THREAD_POOLS, str(max(1, layout.threads // local))))
     if layout.processes is None:
         _become([sys.executable, *script])
     if layout.device == "cpu":  # where DDP warns of what it is asked to do for the sake of the order of sums
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    # By number: not every machine finds itself by its name.
-    where = ["--standalone", "--local-addr", "127.0.0.1"] if rendezvous is None else _join(rendezvous, layout.nodes)
-    again = ["--max-restarts", str(layout.restarts), "--nproc-per-node", str(local)]
-    _become([sys.executable, "-m", "torch.distributed.run", *where, *again, *script])
+    where = [] if rendezvous is None else _join(rendezvous, layout.nodes)
+    again = [f"--processes={local}", f"--restarts={layout.restarts}", f"--timeout={layout.timeout}"]
+    _become([sys.executable, "-m", "msclnet.launch.elastic", *where, *again, *script])
 
 
 def _srun(script: Sequence[str], layout: Layout) -> list[str]:
@@ -85,20 +87,45 @@ def _srun(script: Sequence[str], layout: Layout) -> list[str]:
         )
     port = PORTS[int(job) % len(PORTS)]
     spread = ["--nodes", str(layout.nodes), "--ntasks", str(layout.nodes), "--ntasks-per-node", "1"]
-    options = {"device": layout.device, "processes": layout.processes, "nodes": layout.nodes}
-    options |= {"threads": layout.threads, "restarts": layout.restarts}
+    options: dict[str, object] = {"device": layout.device, "processes": layout.processes, "nodes": layout.nodes}
+    options |= {"threads": layout.threads, "restarts": layout.restarts, "timeout": layout.timeout}
     again = [f"--{name}={value}" for name, value in options.items()]
     return [
         *("srun", *spread, f"--cpus-per-task={layout.threads}", "--kill-on-bad-exit=1", "--label"),
-        *(sys.executable, sys.argv[0], *again, f"--rendezvous={socket.gethostname()}:{port}", *script),
+        *(sys.executable, sys.argv[0], *again, f"--rendezvous={_first_node()}:{port}", *script),
     ]
+
+
+def _first_node() -> str:
+    """This node as the others are to reach it: by its name, or its address on the interface that gloo is to use."""
+    if interface := os.environ.get(GLOO):
+        if (address := address_of(interface)) is None:
+            raise UserError(
+                f"{GLOO}={interface}: no interface of {socket.gethostname()} with an IPv4 address; "
+                "`ip -brief address` lists them"
+            )
+        return address
+    name = socket.gethostname()
+    try:
+        found = socket.gethostbyname(name)
+    except OSError:
+        found = "nowhere"
+    if found == "nowhere" or found.startswith("127."):
+        print(
+            f"warning: the name {name} leads to {found} on this node, where other machines would wait for it in vain; "
+            f"name the interface between the nodes in {GLOO}",
+            file=sys.stderr,
+            flush=True,
+        )
+    return name
 
 
 def _join(rendezvous: str, nodes: int) -> list[str]:
     place = os.environ.get("SLURMD_NODENAME", socket.gethostname())
     print(f"node {place}: joins the {nodes} nodes that meet at {rendezvous}", flush=True)
-    meet = ["--rdzv-backend", "c10d", "--rdzv-endpoint", rendezvous, "--rdzv-id", os.environ["SLURM_JOB_ID"]]
-    return ["--nnodes", str(nodes), *meet]
+    host, port = rendezvous.rsplit(":", 1)
+    node = os.environ["SLURM_PROCID"]  # srun starts one task a node, the first on the job's first
+    return [f"--host={host}", f"--port={port}", f"--nodes={nodes}", f"--node={node}"]
 
 
 def _become(command: Sequence[str]) -> NoReturn:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
+from msclnet.core.archive import Bomb, require_plausible
 from msclnet.core.errors import ConfigError
 from msclnet.core.types import Modality
 from msclnet.model.non_local import NonLocal
@@ -130,6 +131,10 @@ def _from_file(name: str, path: str) -> dict[str, Tensor]:
         raise ConfigError(
             f"model.weights: {path}: no such file; expected 'none', 'imagenet', or a torchvision {name} state dict"
         )
+    try:
+        require_plausible(Path(path), Path(path).stat().st_size)
+    except Bomb as error:
+        raise ConfigError(f"model.weights: {path}: {error}; copy the file again from where it came from") from None
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

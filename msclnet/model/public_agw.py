@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from msclnet.core.archive import require_plausible
 from msclnet.core.errors import DataError
 from msclnet.core.files import sha256
 from msclnet.model.architecture import Architecture
@@ -79,6 +80,7 @@ def _read(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise DataError(f"{file}: no such file; expected a checkpoint of the public AGW code (.t)")
     try:
+        require_plausible(file, file.stat().st_size)
         with torch.serialization.safe_globals(_numpy_values()):
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch names a damaged file by a dozen exception types

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from msclnet.config import TrainJob, build, plain, read_yaml, replace
 from msclnet.results.layout import CONFIG, METRICS, WORK, home_of, split_of
@@ -28,7 +29,12 @@ class Training:
     @property
     def digest(self) -> str:
         """Of the configuration: another one is another training."""
-        return hashlib.sha256(json.dumps(plain(self.job), sort_keys=True).encode()).hexdigest()[:12]
+        return _digest(plain(self.job))
+
+    @property
+    def method_digest(self) -> str:
+        """Of what the trainings of a method share: all of the configuration but the split."""
+        return _digest({key: value for key, value in plain(self.job).items() if key != "split"})
 
     @property
     def start(self) -> Line:
@@ -64,6 +70,10 @@ def read_training(folder: Path) -> Training:
     working = home / WORK / METRICS
     lines = read_record(working if working.exists() else home / METRICS)
     return Training(folder, job, lines, (home / CONFIG).read_text())
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def milliseconds(line: Line) -> int:

@@ -37,7 +37,8 @@ class Scored:
 def read(delivery: Delivery) -> dict[str, list[Scored]]:
     """The trainings of each method, in order.
 
-    Raises DataError for a file that is missing, damaged or of another data set, and for a method without a training.
+    Raises DataError for a file that is missing, damaged or of another data set, and for a method without a training, or
+    with trainings of several configurations.
     """
     tracked = delivery.tracked
     if absent := [str(path) for path in (*delivery.tables, *delivery.figures) if not path.is_file()]:
@@ -56,4 +57,10 @@ def read(delivery: Delivery) -> dict[str, list[Scored]]:
     for method, trainings in found.items():
         if not trainings:
             raise DataError(f"{method}: none of its trainings is given; expected at least one folder")
+        first, *others = (scored.training for scored in trainings)
+        if other := next((other for other in others if other.method_digest != first.method_digest), None):
+            raise DataError(
+                f"{other.folder}: a training of {method} of another configuration than {first.folder}; expected one "
+                "for all splits: train the older ones again"
+            )
     return found

@@ -6,10 +6,13 @@ python -m msclnet.tracking.mirror results/regdb/msclnet/split3 --uri sqlite:///m
 from __future__ import annotations
 
 import argparse
+import hashlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msclnet.core.address import VARIABLE, from_environment
 from msclnet.core.errors import UserError
 from msclnet.core.files import exclusive_lock
 from msclnet.results.layout import CONFIG, DEFAULT, home_of
@@ -36,9 +39,10 @@ MEASURED = ("epoch/seconds", "epoch/images_per_second", "system/")  # of the mac
 def mirror(folder: Path, uri: str, experiment: str = DEFAULT) -> dict[str, Any]:
     """Sends what the server lacks of the training in ``folder``, running or ended; returns its row of ``publish``.
 
-    A run is known by its experiment, method, split and the digest of its configuration. One whose points contradict the
-    record (it was trained again, with other code) and those of other configurations are tagged ``superseded``, and a
-    new one is made. Raises DataError for a damaged record and TrackingError.
+    A run is known by its experiment, method, split, the digest of its configuration and, on a server, the clone that
+    it comes from. One whose points contradict the record (it was trained again, with other code) and those of other
+    configurations are tagged ``superseded``, and a new one is made; so for the run of the method, whose parameters are
+    those of its trainings. No other clone's runs are touched. Raises DataError for a damaged record and TrackingError.
     """
     training = read_training(folder)
     address = resolve(uri)
@@ -56,11 +60,12 @@ def mirror_to(client: MlflowClient, address: str, home: str, training: Training)
     one's: both hold the same config.yaml.
     """
     job, folder, database = training.job, training.folder, database_of(address)
+    clone = {} if database else {"clone": clone_of(folder)}
     with exclusive_lock(database.parent if database else folder.parent):
-        parent = _method_run(client, home, training)
+        parent = _method_run(client, home, training, clone)
     with exclusive_lock(folder), exclusive_lock(home_of(folder) / CONFIG):
         points = curves(training)
-        run, held = _training_run(client, home, training, points)
+        run, held = _training_run(client, home, training, points, clone)
         run_id = run.info.run_id
         tags = {"mlflow.parentRunId": parent, **facts(training)}
         log_parameters_and_tags(client, run, parameters(job), tags)
@@ -77,18 +82,39 @@ def mirror_to(client: MlflowClient, address: str, home: str, training: Training)
     return parent, row | {"points": sum(map(len, points.values()))}
 
 
-def _method_run(client: MlflowClient, experiment: str, training: Training) -> str:
-    """The outer run of the training's method, made when there is none."""
+def clone_of(folder: Path) -> str:
+    """A name of the clone that a training's folder lies in: of where it was trained, and by which checkout.
+
+    Two clones that send to one server differ in it. It is the same on every node of a cluster, which see both under the
+    same paths, and outlives the deletion of results.
+    """
+    trained = (home_of(folder) / CONFIG).resolve().parent  # an experiment's is a link to it
+    place = f"{trained.parent} {Path(__file__).parents[2].stat().st_ino}"
+    return hashlib.sha256(os.fsencode(place)).hexdigest()[:12]
+
+
+def _method_run(client: MlflowClient, experiment: str, training: Training, clone: dict[str, str]) -> str:
+    """The outer run of the training's method and configuration, made when there is none. Others are superseded."""
     method = training.job.method_name
-    if runs := runs_with(client, experiment, role="method", method=method):
-        return runs[0].info.run_id
-    tags = {"role": "method", "method": method, "data": training.job.data}
-    return client.create_run(experiment, training.began, tags, method).info.run_id
+    identity = {"role": "method", "method": method} | clone
+    current = None
+    for run in runs_with(client, experiment, **identity):
+        if not current and run.data.tags.get("config") == training.method_digest:
+            current = run
+        else:
+            _supersede(client, run)
+    if not current:
+        tags = identity | {"config": training.method_digest, "data": training.job.data}
+        return client.create_run(experiment, training.began, tags, method).info.run_id
+    _reinstate(client, current)
+    return current.info.run_id
 
 
-def _training_run(client: MlflowClient, experiment: str, training: Training, points: Curves) -> tuple[Run, Curves]:
+def _training_run(
+    client: MlflowClient, experiment: str, training: Training, points: Curves, clone: dict[str, str]
+) -> tuple[Run, Curves]:
     """The run that mirrors the training, with the points it holds; new when none does. All others are superseded."""
-    identity = {"role": "training", "method": training.job.method_name, "split": str(training.job.split)}
+    identity = {"role": "training", "method": training.job.method_name, "split": str(training.job.split)} | clone
     current, held = None, Curves()
     for run in runs_with(client, experiment, **identity):
         if not current and run.data.tags.get("config") == training.digest:
@@ -96,14 +122,23 @@ def _training_run(client: MlflowClient, experiment: str, training: Training, poi
             if _agree(held, points, whole=training.ended is not None):
                 current = run
                 continue
-        if "superseded" not in run.data.tags:
-            client.set_tag(run.info.run_id, "superseded", "true")
+        _supersede(client, run)
     if not current:
         tags = identity | {"config": training.digest}
         return client.create_run(experiment, training.began, tags, training.name), Curves()
-    if "superseded" in current.data.tags:  # the former configuration is back
-        client.delete_tag(current.info.run_id, "superseded")
+    _reinstate(client, current)
     return current, held
+
+
+def _supersede(client: MlflowClient, run: Run) -> None:
+    if "superseded" not in run.data.tags:
+        client.set_tag(run.info.run_id, "superseded", "true")
+
+
+def _reinstate(client: MlflowClient, run: Run) -> None:
+    """The former configuration is back."""
+    if "superseded" in run.data.tags:
+        client.delete_tag(run.info.run_id, "superseded")
 
 
 def _agree(held: Curves, points: Curves, whole: bool) -> bool:
@@ -136,7 +171,7 @@ def _held(client: MlflowClient, run: Run) -> Curves:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m msclnet.tracking.mirror", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="the training's, e.g. results/<set>/<method>/split3")
-    parser.add_argument("--uri", default="", help="tracking URI (default: mlflow.db in the working directory)")
+    parser.add_argument("--uri", default=from_environment(), help=f"tracking URI (default: ${VARIABLE}, or mlflow.db)")
     parser.add_argument("--experiment", default=DEFAULT, help=f"whose runs they are (default: {DEFAULT})")
     args = parser.parse_args()
     mirror(args.folder, args.uri, args.experiment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
@@ -13,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msclnet.core.address import masked, without_secrets
 from msclnet.core.errors import UserError
 from msclnet.core.files import exclusive_lock
 from msclnet.tracking.naming import Measurement
@@ -29,6 +31,12 @@ ENVIRONMENT = {  # read by MLflow when it is imported; the user's own values are
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",  # seconds
 }
+REFUSED = re.compile(
+    "error code (401|403)|not authenticated|(?-i:PERMISSION_DENIED)|password authentication failed|no password",
+    re.IGNORECASE,
+)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+DRIVERS = {"psycopg2": "psycopg2-binary", "psycopg": "psycopg[binary]", "pymysql": "pymysql", "MySQLdb": "mysqlclient"}
 
 
 class TrackingError(UserError):
@@ -145,22 +153,54 @@ def log_tags(client: MlflowClient, run: Run, tags: dict[str, str]) -> None:
 
 @contextmanager
 def readable_errors(address: str) -> Iterator[None]:
-    """Turns what MLflow and the network raise into a TrackingError of one line."""
-    shown = re.sub(r"//[^/@]*@", "//***@", address)  # without the password
+    """Turns what MLflow, the database's driver and the network raise into a TrackingError of one line."""
     try:
         yield
     except UserError:
         raise
-    except ImportError as error:
-        raise TrackingError(f"MLflow cannot be imported ({error}); install it: pip install mlflow") from error
     except Exception as error:  # MLflow's own, requests', SQLAlchemy's, the file system's
-        reason = " ".join(str(error).replace(address, shown).split())[:300]
-        remedy = (
-            "see that the file and its folder can be written, on a local disk"
-            if database_of(address)
-            else "start the server, or correct tracking.uri"
+        reason = without_secrets(" ".join(str(error).split()), address)[:300]
+        raise TrackingError(
+            f"tracking at {masked(address)}: {type(error).__name__}: {reason}; {_remedy(error, address)}"
+        ) from error
+
+
+def _remedy(error: Exception, address: str) -> str:
+    """What the user can do about an error."""
+    text = str(error)
+    if isinstance(error, ImportError):
+        if driver := DRIVERS.get((error.name or "").partition(".")[0]):
+            return f"install the database's driver: {sys.executable} -m pip install '{driver}'"
+        return "MLflow cannot be imported; install it: pip install mlflow"
+    if unknown := _newer(text):
+        return (
+            f"the database is of a newer MLflow than this one ({import_mlflow().__version__}), which does not know its "
+            f"version {unknown}: install that MLflow, or name another database; do not run mlflow db upgrade"
         )
-        raise TrackingError(f"tracking at {shown}: {type(error).__name__}: {reason}; {remedy}") from error
+    if refused := REFUSED.search(text):
+        if address.startswith("http"):
+            return (
+                f"the server asks who you are ({refused[0]}): set MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, of a user who may write there"
+            )
+        return "correct user and password in tracking.uri (an @ in them is written %40), or set PGPASSWORD"
+    if isinstance(error, OSError) and error.errno in FORBIDDEN and not database_of(address):
+        return (
+            f"the server wants files written to {error.filename}, which this machine cannot: start it so that it keeps "
+            "them itself (mlflow server --artifacts-destination FOLDER), or make that folder writable here"
+        )
+    if database_of(address):
+        return "see that the file and its folder can be written, on a local disk"
+    at = ", an @ in the password as %40" if address.rpartition("@")[0].count("@") else ""
+    return f"start the server, or correct tracking.uri{at}"
+
+
+def _newer(text: str) -> str | None:
+    """The version of a database of which an error tells that this MLflow does not know it."""
+    found = re.search(r"Can't locate revision identified by '(\w+)'|database schema \(found version (\w+)", text)
+    version = found and (found[1] or found[2])
+    known = Path(import_mlflow().__file__).parent / "store/db_migrations/versions" if version else Path()
+    return version if version and not any(known.glob(f"{version}*")) else None
 
 
 def database_of(address: str) -> Path | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from msclnet.core.address import VARIABLE
 
 
 class LiveMirror:
@@ -16,8 +19,8 @@ class LiveMirror:
 
     def __init__(self, folder: Path, uri: str, every: float, experiment: str) -> None:
         """Of the training in ``folder``, to the server at ``uri``, under the name of its ``experiment``."""
-        self.command = [sys.executable, "-m", "msclnet.tracking.mirror", str(folder), "--uri", uri]
-        self.command += ["--experiment", experiment]
+        self.command = [sys.executable, "-m", "msclnet.tracking.mirror", "--experiment", experiment, "--", str(folder)]
+        self.environment = os.environ | {VARIABLE: uri}
         self.every, self.last = every, time.monotonic()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -27,4 +30,6 @@ class LiveMirror:
         if busy or time.monotonic() - self.last < self.every:
             return
         self.last = time.monotonic()
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, start_new_session=True)
+        self.process = subprocess.Popen(
+            self.command, env=self.environment, stdin=subprocess.DEVNULL, start_new_session=True
+        )

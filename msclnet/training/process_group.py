@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from msclnet.core.errors import UserError
+from msclnet.launch import gpu_lease
 
 T = TypeVar("T")
 
@@ -77,6 +78,7 @@ def processes(threads: int, timeout: float = 600.0) -> Iterator[Processes]:
     first to fail prints the cause, the others nothing.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    gpu_lease.require_seen(torch.cuda.is_available())
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)

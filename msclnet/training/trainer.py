@@ -1,6 +1,6 @@
 """Training of one split by one method, on any number of processes.
 
-    torchrun --standalone --nproc-per-node 2 workflow/scripts/train.py --job job.yaml --pack PACK --out FOLDER
+    python workflow/scripts/launch.py --device cpu --processes 2 workflow/scripts/train.py --job job.yaml ...
 
 A batch by eye: ``TrainingImages.epoch`` -> ``train_step`` -> ``MSCLNet.forward`` -> ``objective`` -> ``MetricsLog``.
 Everything random is a function of (seed, split, epoch, step), so a training resumed after any step continues as if it
@@ -24,6 +24,7 @@ from msclnet.core.files import atomic_write, exclusive_lock
 from msclnet.core.types import Batch, Outputs
 from msclnet.data.loader import Recipe, TrainingImages
 from msclnet.data.pack import Pack
+from msclnet.launch.watchdog import Heartbeat
 from msclnet.losses import objective
 from msclnet.model.files import save_model
 from msclnet.results.layout import CONFIG, METRICS, MODEL, WORK
@@ -81,6 +82,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
     work = folder / WORK
     forget(work)
     with (
+        Heartbeat() as heart,
         processes(job.train.threads, options.timeout) as process,
         final(work),
         StopRequests(process, options.launcher) as stop,
@@ -111,7 +113,8 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
             outputs.place(CONFIG)  # the live mirror reads it
             print(learner.rates(), file=sys.stderr, flush=True)
         checkpoints = Checkpointer(work, options.checkpoint_every, origin, process, stop)
-        trainer = Trainer(learner, images, log, checkpoints, options.mirror if process.first else None, validation)
+        mirror = options.mirror if process.first else None
+        trainer = Trainer(learner, images, log, checkpoints, mirror, validation, heart)
         trainer.run(state)
         kept = validation.kept if validation else {}
         log.end(**({"kept_epoch": kept["epoch"]} if kept else {}))
@@ -134,9 +137,11 @@ class Trainer:
         checkpoints: Checkpointer,
         mirror: LiveMirror | None = None,
         validation: Validation | None = None,
+        heart: Heartbeat | None = None,
     ) -> None:
         self.learner, self.images, self.validation = learner, images, validation
         self.log, self.checkpoints, self.mirror = log, checkpoints, mirror
+        self.heart = heart or Heartbeat()
         self.epoch, self.taken = 1, 0  # at work, and its steps so far
 
     def run(self, state: dict[str, Any] | None = None) -> None:
@@ -160,6 +165,7 @@ class Trainer:
             step = train_step(self.learner, batch)
             self.log.add(step.terms)
             self.taken += 1
+            self.heart.beat()
             last = self.taken == self.images.steps
             if last or self.taken % job.train.log_every == 0:
                 self.log.write_step(objective.measures(step.outputs, job.method.losses, job.objective))
@@ -179,7 +185,8 @@ class Trainer:
         """Writes of the epoch, scores it where that is due, and turns to the next."""
         self.log.end_epoch()
         if self.validation and self.validation.due(self.epoch):
-            self.log.write_validation(self.validation.score(self.epoch, self.learner.network))
+            with self.heart.rest():
+                self.log.write_validation(self.validation.score(self.epoch, self.learner.network))
         self.epoch, self.taken = self.epoch + 1, 0
         if self.mirror:
             self.mirror.upload()

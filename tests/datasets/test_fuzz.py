@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,15 @@ def test_no_index_file_gives_a_traceback(roots: dict[str, Path], name: str, data
             found.require()
     finally:
         path.write_bytes(before)
+
+
+@pytest.mark.parametrize("name", list(FILES))
+def test_a_pipe_in_a_files_place_is_named_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    path = trees.draw(name, tmp_path / name) / FILES[name][0]
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match=f"{path.name}: a pipe; expected a regular file"):
+        SETS.get(name).survey(tmp_path / name, (1,), real=False).require()
 
 
 @pytest.mark.parametrize("name", list(FILES))

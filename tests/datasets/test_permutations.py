@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,33 @@ def test_what_is_amiss_is_named(tmp_path: Path, content: object, message: str) -
         savemat(path, content)
     with pytest.raises(DataError, match=message):
         load_permutations(path)
+
+
+def test_damage_over_which_scipy_crashes_is_damage_to_the_file_alone(tmp_path: Path) -> None:
+    """Bytes of which SciPy's reader ends by SIGSEGV, in a process of its own."""
+    path = tmp_path / "rand_perm_cam.mat"
+    inner, outer = np.empty((2, 1), object), np.empty((2, 1), object)
+    for row, images in enumerate((3, 2)):
+        inner[row, 0] = np.tile(np.arange(1, images + 1, dtype=np.uint16), (10, 1))
+    outer[0, 0] = outer[1, 0] = inner
+    savemat(path, {"rand_perm_cam": outer})
+    whole, crashes = path.read_bytes(), 0
+    for seed in (152, 166, 174):
+        rng, content = np.random.default_rng(seed), bytearray(whole)
+        content[rng.integers(128, len(whole))] = rng.integers(0, 256)
+        path.write_bytes(content)
+        with pytest.raises(
+            DataError, match=r"rand_perm_cam\.mat: not a readable rand_perm_cam .*copy it again"
+        ) as caught:
+            load_permutations(path)
+        crashes += "SciPy ended by SIGSEGV over it" in str(caught.value)
+    assert crashes, "these bytes crash SciPy no more: take others"
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rand_perm_cam.mat")
+    with pytest.raises(DataError, match=r"no such file|a pipe"):
+        load_permutations(tmp_path / "rand_perm_cam.mat")
 
 
 def test_an_absent_file_says_where_to_get_it(tmp_path: Path) -> None:

@@ -146,3 +146,20 @@ def test_scores_that_are_no_numbers_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Out of range"):
         write_scores(tmp_path / "scores.json", 1, [{"mAP": float("nan")}])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_small_file_that_unpacks_to_a_huge_one_is_refused_by_its_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "features.npz"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("bn.npy", "w") as file,
+    ):
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (2**20, 75)})
+        for _ in range(300):
+            file.write(bytes(2**20))
+    assert path.stat().st_size < 3 * 2**20
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda *_: pytest.fail("unpacked"))
+    with pytest.raises(DataError, match=r"features\.npz: .*bytes that unpack to 3145\d+; expected at most 100 times"):
+        load_features(path)

@@ -99,6 +99,36 @@ def test_unreadable_images_are_named_left_out_and_tried_again(folder: Path, mode
     assert opened(folder, model).embedded == 1
 
 
+def test_what_would_hang_fill_or_start_something_is_named_and_left_out(folder: Path, model: Path) -> None:
+    os.mkfifo(folder / "Visible/pipe.png")
+    (folder / "Visible/zero.png").symlink_to("/dev/zero")
+    Image.new("1", (14000, 14000)).save(folder / "Visible/bomb.png")
+    (folder / "Visible/script.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 24 48\n%%EndComments\n")
+    gallery = opened(folder, model)
+    assert sorted(gallery.unreadable) == [
+        f"Visible/{name}" for name in ("bomb.png", "pipe.png", "script.jpg", "zero.png")
+    ]
+    assert len(gallery.images) == 24
+    with pytest.raises(DataError, match=r"pipe\.png: a pipe; expected a regular file"):
+        gallery.search([folder / "Visible/pipe.png"])
+
+
+def test_nobody_else_reads_the_features(folder: Path, model: Path) -> None:
+    """By them a person can be found again. What an earlier version left open is closed."""
+    before = os.umask(0)
+    try:
+        gallery = opened(folder, model)
+        gallery.search([next((folder / "Visible/1").iterdir())], method="index")
+        kept = list(gallery.cache.iterdir())
+        assert {path.suffix for path in kept} == {".sqlite", ".f32", ".faiss"}
+        assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+        kept[0].chmod(0o644)
+        assert opened(folder, model).embedded == 0
+        assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+    finally:
+        os.umask(before)
+
+
 def test_a_name_that_cannot_be_printed_is_told(folder: Path, model: Path) -> None:
     image = next((folder / "Visible/1").iterdir())
     shutil.copyfile(image, os.fsencode(folder) + b"/Visible/\xff.bmp")

@@ -45,6 +45,21 @@ def search(folder: Path, model: Path, *arguments: str | Path) -> int:
     )
 
 
+def test_a_name_moves_no_cursor(folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file or a folder can be called what a terminal takes for an order."""
+    query = tmp_path / "\x1b[2J\x1b]0;title\x07.bmp"
+    shutil.copyfile(next((folder / "Thermal/1").iterdir()), query)
+    named = folder.rename(folder.with_name("g\x1b[8m"))
+    (named / "Visible/broken\u202egpj.bmp").write_text("no image")
+    assert search(named, model, "--query", query) == 0
+    assert search(named, model, "--query", tmp_path / "\x1b[1mabsent") == 1
+    printed = capsys.readouterr()
+    for text in (printed.out, printed.err):
+        assert not re.search(r"[^\S\n ]|[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
+    assert r"\x1b[2J\x1b]0;title\x07.bmp: infrared" in printed.out
+    assert r"g\x1b[8m" in printed.err
+
+
 def test_paths_and_scores_are_printed_and_the_rest_is_beside(
     folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from msclnet.launch import gpu_lease
 from msclnet.launch.gpu_lease import DeviceError, visible
 from tests.conftest import ROOT
 
@@ -133,6 +137,101 @@ def test_ranks_that_outlive_a_killed_torchrun_keep_their_devices(machine: Machin
     assert waiting.poll() is None
     os.kill(ranks[1]["pid"], signal.SIGKILL)
     assert waiting.wait(60) == 0
+
+
+def test_leases_are_every_users_to_read_whatever_the_umask(machine: Machine) -> None:
+    before = os.umask(0o077)
+    try:
+        machine.start("--device", "gpu", seconds=60)
+    finally:
+        os.umask(before)
+    machine.wait_for(1)
+    for path in (machine.folder / "leases").iterdir():
+        assert path.stat().st_mode & 0o777 == 0o644, path
+
+
+NOBODY = 65534
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+@pytest.mark.parametrize("name", ["lease-1-1", "mutex"])
+def test_another_users_file_that_cannot_be_read_is_named(name: str) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:  # a test's own folder is its user's alone
+        folder = Path(place)
+        folder.chmod(0o1777)
+        (folder / name).write_text("{}")
+        (folder / name).chmod(0o600)
+        code = f"import os; from msclnet.launch import gpu_lease\nos.setuid({NOBODY}); gpu_lease.lease(1)"
+        environment = os.environ | {"MSCLNET_GPUS": "2", "MSCLNET_LEASES": place, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert re.search(rf"DeviceError: {folder}/{name}: Permission denied; .*name another in MSCLNET_LEASES", done.stderr)
+
+
+def test_what_is_no_lease_is_neither_waited_for_nor_a_traceback(machine: Machine) -> None:
+    folder = machine.folder / "leases"
+    folder.mkdir()
+    os.mkfifo(folder / "lease-pipe")
+    (folder / "lease-link").symlink_to("/dev/zero")
+    (folder / "lease-0-0").write_text("not of this project")
+    with (folder / "lease-0-0").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        job = machine.start("--device", "gpu")
+        said = job.communicate(timeout=60)[1]
+        assert re.search(r"^error: .*/lease-0-0: no lease of this project, and held by .*delete it$", said, re.M)
+        assert job.returncode == 1
+    assert machine.start("--device", "gpu").wait(60) == 0
+
+
+def test_a_mutex_that_somebody_holds_is_not_waited_for_without_a_word(machine: Machine) -> None:
+    mutex = machine.folder / "leases/mutex"
+    mutex.parent.mkdir()
+    mutex.touch()
+    with mutex.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        job = machine.start("--device", "gpu")
+        assert job.stderr is not None
+        assert f"waiting for {mutex}, which another process holds" in job.stderr.readline()
+    assert job.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("smi", "environment", "reason"),
+    [
+        (
+            "echo 'Failed to initialize NVML: mismatch'; exit 18",
+            {},
+            "status 18: Failed to initialize NVML",
+        ),
+        ("echo GPU-aaaa; echo GPU-bbbb", {"CUDA_VISIBLE_DEVICES": ""}, "CUDA_VISIBLE_DEVICES= hides its 2 GPUs"),
+        ("echo GPU-aaaa", {"CUDA_VISIBLE_DEVICES": "7"}, "CUDA_VISIBLE_DEVICES=7 hides its 1 GPUs"),
+        ("echo GPU-aaaa", {}, ""),
+        ("echo GPU-aaaa; echo GPU-bbbb", {"CUDA_VISIBLE_DEVICES": "1"}, ""),
+        ("exit 9", {"MSCLNET_GPUS": "0"}, ""),
+        ("", {}, "it has .*/nvidia0, and nvidia-smi does not run"),
+    ],
+)
+def test_a_gpu_that_cannot_be_used_is_not_passed_over_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smi: str, environment: dict[str, str], reason: str
+) -> None:
+    if smi:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{smi}\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    (tmp_path / "nvidia0").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(gpu_lease, "DEVICES", tmp_path)
+    found = gpu_lease.obstacle(environment)
+    assert re.search(reason, found) if reason else not found
+
+
+def test_a_leased_gpu_that_torch_does_not_see_ends_the_job(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho GPU-aaaa\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    del machine.environment["MSCLNET_GPUS"]
+    machine.environment["PATH"] = f"{tmp_path}:{machine.environment['PATH']}"
+    job = machine.start("--device", "gpu", "--processes", "1")
+    said = job.communicate(timeout=60)[1]
+    assert "error: the GPUs GPU-aaaa are this job's, and torch sees none" in said
+    assert (job.returncode, machine.said()) == (1, [])
 
 
 def test_the_visible_devices_are_respected_by_index_and_by_uuid(machine: Machine, tmp_path: Path) -> None:

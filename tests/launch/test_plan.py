@@ -61,3 +61,9 @@ def test_what_may_not_be_meant_is_said() -> None:
     assert "data.sysu.processes: 2 processes and 1 GPUs on this machine: they run on the CPU" in shared
     (unseen,) = dataclasses.replace(CPU, cluster=True).warnings({"regdb": "auto"})
     assert "run.gpus_per_training: auto is no GPU on a cluster" in unseen
+    broken = dataclasses.replace(CPU, obstacle="nvidia-smi ends with status 18: Failed to initialize NVML")
+    (said,) = broken.warnings({"regdb": "auto"})
+    assert "trainings run on the CPU: nvidia-smi ends with status 18: Failed to initialize NVML. Mend that, or" in said
+    assert not list(dataclasses.replace(broken, gpus_wanted=0).warnings({"regdb": "auto"})), "as was asked for"
+    with pytest.raises(ConfigError, match=r"2, and this machine has 0 GPUs .*: nvidia-smi ends with status 18"):
+        dataclasses.replace(broken, gpus_wanted=2).processes("auto")

@@ -28,11 +28,12 @@ from msclnet.tracking.delivery import Delivery
 from msclnet.tracking.experiment import TrackedSet
 from msclnet.tracking.mirror import mirror
 from msclnet.tracking.publish import publish
-from msclnet.tracking.server import TrackingError, prepare
+from msclnet.tracking.server import TrackingError, prepare, readable_errors, resolve
 from tests.conftest import ROOT
 from tests.datasets import trees
 from tests.results.files import (
     BEGAN,
+    DIRECTIONS,
     END,
     EPOCHS,
     HOW,
@@ -328,6 +329,68 @@ def test_completing_adds_scores_and_files_once(
     assert client(uri).get_run(child.info.run_id).data.metrics["visible-to-infrared/bn/rank1"] == 64.0
 
 
+def rate_and_score(uri: str, run_id: str) -> tuple[str, float, bool]:
+    run = client(uri).get_run(run_id)
+    return run.data.params["train.rate"], run.data.metrics["rank1"], "superseded" in run.data.tags
+
+
+def test_the_parameters_of_a_method_are_those_of_its_scores(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    """In one folder the rate is changed, and changed back."""
+
+    def sent(rate: float, rank1: float) -> list[str]:
+        changed = settings.replace(job, train=settings.replace(job.train, rate=rate))
+        folder = train(tmp_path, changed)
+        scored("regdb", folder, [rank1], DIRECTIONS)
+        result = publish(uri, Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], [folder]))
+        return [run["run_id"] for run in result["runs"]]
+
+    first, second = sent(0.5, 60.0), sent(0.25, 70.0)
+    for run in first:
+        assert rate_and_score(uri, run) == ("0.5", 60.0, True)
+    for run in second:
+        assert rate_and_score(uri, run) == ("0.25", 70.0, False)
+    assert client(uri).get_run(second[1]).data.tags["mlflow.parentRunId"] == second[0]
+    assert sent(0.5, 60.0) == first
+    assert [rate_and_score(uri, run)[2] for run in (*first, *second)] == [False, False, True, True]
+
+
+def test_two_clones_on_one_server_touch_only_their_own_runs(
+    tmp_path: Path, uri: str, job: settings.TrainJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same method and split, of two configurations, and then of one."""
+    monkeypatch.setattr("msclnet.tracking.mirror.database_of", lambda _: None)  # as of a server
+
+    def sent(clone: str, rate: float, rank1: float) -> list[str]:
+        changed = settings.replace(job, train=settings.replace(job.train, rate=rate))
+        folder = train(tmp_path / clone, changed)
+        scored("regdb", folder, [rank1], DIRECTIONS)
+        result = publish(uri, Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], [folder]))
+        return [run["run_id"] for run in result["runs"]]
+
+    ones, others = sent("one", 0.5, 60.0), sent("other", 0.25, 70.0)
+    assert sent("one", 0.5, 60.0) == ones
+    for run in ones:
+        assert rate_and_score(uri, run) == ("0.5", 60.0, False)
+    for run in others:
+        assert rate_and_score(uri, run) == ("0.25", 70.0, False)
+    third = sent("other", 0.5, 80.0)
+    assert not set(third) & set(ones), "its scores are its own"
+    assert [rate_and_score(uri, run) for run in ones] == [("0.5", 60.0, False)] * 2
+    assert [rate_and_score(uri, run)[2] for run in (*others, *third)] == [True, True, False, False]
+
+
+def test_trainings_of_several_configurations_are_no_method(tmp_path: Path, job: settings.TrainJob) -> None:
+    rates = (0.5, 0.25)
+    folders = [
+        train(tmp_path, settings.replace(job, split=split, train=settings.replace(job.train, rate=rate)))
+        for split, rate in enumerate(rates, start=1)
+    ]
+    for folder in folders:
+        scored("regdb", folder, [60.0])
+    with pytest.raises(DataError, match=r"split2: a training of msclnet of another configuration than .*split1"):
+        publish("", Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], folders))
+
+
 def test_of_sysu_a_trial_is_a_draw(tmp_path: Path, uri: str, default: settings.Config) -> None:
     folder = train(tmp_path, settings.replace(settings.train_job(default, "sysu", "agw", 1), data="SYSU-MM01"))
     scored("sysu", folder, [40.0, 50.0, 60.0])
@@ -487,7 +550,7 @@ def test_without_mlflow_the_message_says_what_to_install(
     tmp_path: Path, uri: str, job: settings.TrainJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(TrackingError, match=r"MLflow cannot be imported .*; install it: pip install mlflow"):
+    with pytest.raises(TrackingError, match=r"MLflow cannot be imported; install it: pip install mlflow"):
         mirror(train(tmp_path, job), uri)
 
 
@@ -524,7 +587,52 @@ def test_a_password_is_not_shown(tmp_path: Path, job: settings.TrainJob, monkeyp
         raise OSError(f"cannot reach {address}")
 
     monkeypatch.setattr("msclnet.tracking.mirror.connect", refuse)
-    with pytest.raises(TrackingError) as caught:
-        mirror(train(tmp_path, job), "http://ann:secret@server:5000")
-    assert "secret" not in str(caught.value)
-    assert "tracking at http://***@server:5000: OSError: cannot reach http://***@server:5000" in str(caught.value)
+    for password in ("secret", "s3cr@t", "s3cr%40t"):
+        with pytest.raises(TrackingError) as caught:
+            mirror(train(tmp_path, job), f"http://ann:{password}@server:5000")
+        assert password not in str(caught.value)
+        assert "tracking at http://***@server:5000: OSError: cannot reach http://***@server:5000" in str(caught.value)
+    assert "an @ in the password as %40" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "remedy"),
+    [
+        (
+            "http://h:5",
+            OSError("failed with error code 401 != 200"),
+            r"set MLFLOW_TRACKING_USERNAME and ML",
+        ),
+        (
+            "http://h:5",
+            OSError("failed with error code 403 != 200"),
+            r"\(error code 403\): set MLFLOW_TR",
+        ),
+        ("http://u:p@ss@h:5", OSError("no route to host"), r"an @ in the password as %40"),
+        (
+            "http://h:5",
+            PermissionError(13, "Permission denied", "/mlruns"),
+            r"written to /mlruns, .*--artifacts-d",
+        ),
+        ("postgresql://u@h/d", OSError('FATAL: password authentication failed for user "u"'), r"or set PGPASSWORD"),
+        ("postgresql://h/d", ModuleNotFoundError("No module", name="psycopg2"), r"-m pip install 'psycopg2-binary'"),
+        ("postgresql://h/d", OSError("database schema (found version abcdef012345, but"), r"newer MLflow .*do not run"),
+        ("postgresql://h/d", OSError("database schema (found version 0a8213491aaa, but"), r"start the server"),
+    ],
+)
+def test_the_message_says_what_to_mend(address: str, error: Exception, remedy: str) -> None:
+    with pytest.raises(TrackingError, match=remedy), readable_errors(address):
+        raise error
+
+
+def test_a_database_of_a_newer_mlflow_is_said_to_be(uri: str) -> None:
+    """Its own advice, to upgrade, would not help."""
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database, database:
+        database.execute("update alembic_version set version_num = 'ffffffffffff'")
+    with pytest.raises(TrackingError, match=r"of a newer MLflow than this one .* its version ffffffffffff"):
+        prepare(uri)
+
+
+def test_the_home_folder_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert resolve("sqlite:///~/runs.db") == f"sqlite:///{tmp_path}/runs.db"

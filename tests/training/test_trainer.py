@@ -378,7 +378,8 @@ def test_a_tracking_server_that_does_not_answer_stops_no_training(
         mirror = LiveMirror(tmp_path / "out", uri, 1e-6, "other")
         train(job, pack, tmp_path / "out", Options(mirror=mirror))
         assert mirror.process, "it was called"
-        assert mirror.command[-2:] == ["--experiment", "other"]
+        assert mirror.command[-4:] == ["--experiment", "other", "--", str(tmp_path / "out")]
+        assert uri not in " ".join(mirror.command), "a password in it would be everybody's to read"
         assert (tmp_path / "out/model.pt").exists()
         mirror.process.kill()
         mirror.process.wait()

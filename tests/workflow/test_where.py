@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,14 @@ def test_what_is_no_configuration_is_named(where: Callable[..., str]) -> None:
         where("--configfile", "none.yaml")
     with pytest.raises(SystemExit, match=r"error: --config seed: expected KEY=VALUE"):
         where("--config", "seed")
+
+
+def test_a_port_that_is_taken_names_the_way_to_another(where: Callable[..., str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SystemExit, match=rf"error: port {port}: .*in use.*make ui UI_PORT="):
+            where("--port", str(port))
+    assert where("--port", str(port)) == ""
 
 
 def test_the_headline_is_the_experiments_own(tmp_path: Path, where: Callable[..., str]) -> None:

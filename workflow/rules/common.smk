@@ -11,7 +11,8 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from msclnet import config as settings
-from msclnet.core import yaml_text
+from msclnet.core import address, yaml_text
+from msclnet.core.address import masked
 from msclnet.core.errors import UserError
 from msclnet.core.registry import PLUGINS
 from msclnet.core.sources import Sources
@@ -46,6 +47,7 @@ PLAN = Plan(
     gpus=0 if CLUSTER else len(gpu_lease.visible()),
     cores=workflow.global_resources["_cores"].value,
     cluster=CLUSTER,
+    obstacle="" if CLUSTER else gpu_lease.obstacle(),
 )
 if not CLUSTER and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", PLAN.gpus)  # without a limit Snakemake would not count them
@@ -69,12 +71,12 @@ EXPORTS = {
     "SCRIPTS": ROOT / "workflow/scripts",
     PLUGINS: os.pathsep.join(CONFIG.plugins),
     "EXPERIMENT": CONFIG.run.name,
-    "TRACKING_URI": CONFIG.tracking.uri,
     "TRACKING_EVERY": CONFIG.tracking.live_every,
     "CHECKPOINT_EVERY": CONFIG.survival.checkpoint_every,
     "RESTARTS": CONFIG.survival.restarts,
     "PROCESS_TIMEOUT": CONFIG.survival.timeout,
 }
+os.environ[address.VARIABLE] = CONFIG.tracking.uri  # no command line, which others can read: it may hold a password
 assignments = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in EXPORTS.items())
 shell.prefix(literally(f"set -euo pipefail; export {assignments}; "))
 
@@ -94,6 +96,8 @@ def inline(section):
 # Code that decides no number, figure or page, by what an edit of it would run again without need: messages, files and
 # locks; what the values of the configuration are checked by; where a job runs; the terminal and the mirror of a training.
 MESSAGES = [
+    "msclnet.core.address",
+    "msclnet.core.archive",
     "msclnet.core.errors",
     "msclnet.core.files",
     "msclnet.core.array_file",

@@ -39,7 +39,7 @@ rule check_data:
         on_bad_image=CONFIG.data.on_bad_image,
         code=code("check_data", without=AROUND_DATA),
     shell:
-        'python "$SCRIPTS/check_data.py" --set {params.set} --root {params.root:q} --splits {params.splits} '
+        'python "$SCRIPTS/check_data.py" --set {params.set} --root={params.root:q} --splits {params.splits} '
         "{params.real} --on-bad-image {params.on_bad_image} --out {output} > {log} 2>&1"
 
 
@@ -71,7 +71,7 @@ rule pack:
         deep_range=f"--deep-range {' '.join(map(str, CONFIG.data.deep_range))}" if CONFIG.data.deep_range else "",
         code=code("pack", without=AROUND_DATA),
     shell:
-        'python "$SCRIPTS/pack.py" --set {params.set} --root {params.root:q} --splits {params.splits} {params.real} '
+        'python "$SCRIPTS/pack.py" --set {params.set} --root={params.root:q} --splits {params.splits} {params.real} '
         "--height {params.height} --width {params.width} --on-bad-image {params.on_bad_image} "
         "{params.deep_range} --out $(dirname {output.manifest}) --workers {threads} > {log} 2>&1"
 
@@ -93,5 +93,5 @@ rule link_data:
             {"images": shared.root(CONFIG, wildcards.set), "pack": shared.pack(CONFIG, wildcards.set)}
         ),
     shell:
-        "( ln -sfnr {params.root:q} $(dirname {output})/images; ln -sfnr {params.pack} $(dirname {output})/pack; "
+        "( ln -sfnr -- {params.root:q} $(dirname {output})/images; ln -sfnr {params.pack} $(dirname {output})/pack; "
         "echo {params.said:q} > {output} ) 2> {log}"

@@ -27,7 +27,7 @@ for name in CONFIGURED:
             rerank=RERANK,
             code=code("evaluate"),
         shell:
-            'python "$SCRIPTS/evaluate.py" --set {params.set} --root {params.root:q} --features {input.features} '
+            'python "$SCRIPTS/evaluate.py" --set {params.set} --root={params.root:q} --features {input.features} '
             "{params.options} {params.rerank} > {log} 2>&1"
 
 

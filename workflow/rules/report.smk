@@ -78,13 +78,13 @@ rule track:
     conda:
         f"{ENVS}/report.yaml"
     params:
-        uri=CONFIG.tracking.uri,
+        uri=masked(CONFIG.tracking.uri),
         data=data_label,
         methods=METHODS,
         trainings=lambda wildcards: folders(wildcards.set, METHODS),
         code=code("track"),
     shell:
-        'python "$SCRIPTS/track.py" --uri={params.uri:q} --experiment "$EXPERIMENT" --set {wildcards.set} --data {params.data:q} '
+        'python "$SCRIPTS/track.py" --experiment "$EXPERIMENT" --set {wildcards.set} --data {params.data:q} '
         "--methods {params.methods} --trainings {params.trainings} --tables {input.tables} --figures {input.figures} "
         "--pack $(dirname {input.pack}) --out {output} > {log} 2>&1"
 
@@ -104,12 +104,12 @@ rule register:
     conda:
         f"{ENVS}/train.yaml"
     params:
-        uri=CONFIG.tracking.uri,
+        uri=masked(CONFIG.tracking.uri),
         data=data_label,
         methods=CONFIG.run.methods,
         trainings=lambda wildcards: folders(wildcards.set, CONFIG.run.methods),
         code=code("register"),
     shell:
-        'python "$SCRIPTS/register.py" --uri={params.uri:q} --experiment "$EXPERIMENT" --set {wildcards.set} '
+        'python "$SCRIPTS/register.py" --experiment "$EXPERIMENT" --set {wildcards.set} '
         "--data {params.data:q} --methods {params.methods} --trainings {params.trainings} --record {input.record} "
         "--out {output} > {log} 2>&1"

@@ -30,11 +30,11 @@ rule train:
         code=lambda wildcards: code_of_training(job(wildcards)),
     shell:
         'python "$SCRIPTS/launch.py" --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} '
-        '--threads {threads} --restarts $RESTARTS "$SCRIPTS/train.py" --job {params.job:q} '
+        '--threads {threads} --restarts $RESTARTS --timeout $PROCESS_TIMEOUT "$SCRIPTS/train.py" --job {params.job:q} '
         "--pack $(dirname {input.pack}) --out $(dirname {output.model}) --code {params.code} "
         "$( (({resources.anew})) && echo --anew) --checkpoint-every $CHECKPOINT_EVERY --timeout $PROCESS_TIMEOUT "
         "--launcher $(({resources.nodes} == 1 ? PPID : 0)) "
-        '--uri="$TRACKING_URI" --live-every "$TRACKING_EVERY" --experiment "$EXPERIMENT" > {log} 2>&1'
+        '--live-every "$TRACKING_EVERY" --experiment "$EXPERIMENT" > {log} 2>&1'
 
 
 rule collect:

@@ -9,6 +9,7 @@ import json
 
 from msclnet.config.evaluation import evaluation
 from msclnet.core.command import output, run, source
+from msclnet.core.errors import printable
 from msclnet.core.files import write_text
 from msclnet.data.check import with_files
 from msclnet.datasets.table import SETS
@@ -30,7 +31,7 @@ def main() -> None:
     asked = evaluation(data_set, args.options) if args.options else None
     found = data_set.survey(args.root, tuple(args.splits), real=args.real, evaluation=asked)
     found = with_files(found, args.root, skip=args.on_bad_image == "skip")
-    print(found)
+    print(printable(str(found)))
     found.require()
     if args.out:
         write_text(args.out, json.dumps(found.counts, indent=2) + "\n")

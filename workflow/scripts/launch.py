@@ -1,4 +1,4 @@
-"""Runs a script on devices of its own, by torchrun where it has several processes, on each node of its Slurm job.
+"""Runs a script on devices of its own: by torchrun's agent where it has processes, on each node of its Slurm job.
 
 python workflow/scripts/launch.py --device gpu --processes 2 workflow/scripts/train.py --job job.yaml ...
 """
@@ -13,16 +13,23 @@ from msclnet.launch.torchrun import Layout, launch
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("gpu", "cpu"), required=True, help="gpu: one a process, none shared")
-    parser.add_argument("--processes", type=int, help="of all nodes, by torchrun; without it the script alone")
+    parser.add_argument("--processes", type=int, help="of all nodes, by torchrun's agent; without it the script alone")
     parser.add_argument("--nodes", type=int, default=1, help="of the Slurm job this runs in (default: 1)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cores on a node (default: all)")
     parser.add_argument("--restarts", type=int, default=0, help="after a process has died (default: none)")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=600.0,
+        help="seconds of a wait, or of a step, after which all end (default: 600)",
+    )
     parser.add_argument("--rendezvous", help="host:port where the nodes meet; given by the first node's launch")
     parser.add_argument("script", nargs=argparse.REMAINDER, help="the script and its arguments")
     args = parser.parse_args()
     if not args.script:
         parser.error("name a script")
-    launch(args.script, Layout(args.device, args.processes, args.nodes, args.threads, args.restarts), args.rendezvous)
+    layout = Layout(args.device, args.processes, args.nodes, args.threads, args.restarts, args.timeout)
+    launch(args.script, layout, args.rendezvous)
 
 
 if __name__ == "__main__":

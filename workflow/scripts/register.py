@@ -1,12 +1,13 @@
 """Logs one training's model of each method to MLflow and registers it. May be run again.
 
-python workflow/scripts/register.py --uri "" --set regdb --data stand-in --methods agw msclnet \\
+python workflow/scripts/register.py --set regdb --data stand-in --methods agw msclnet \\
     --trainings results/regdb/{agw,msclnet}/split* --record results/tracking/regdb.json --out regdb_models.json
 """
 
 import argparse
 import json
 
+from msclnet.core.address import VARIABLE, from_environment
 from msclnet.core.command import output, run, source
 from msclnet.core.files import write_text
 from msclnet.results.layout import DEFAULT
@@ -17,7 +18,7 @@ from msclnet.tracking.registry import register
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--uri", required=True, help="tracking URI; '': mlflow.db in the working directory")
+    parser.add_argument("--uri", default=from_environment(), help=f"tracking URI (default: ${VARIABLE}, or mlflow.db)")
     parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
     parser.add_argument("--experiment", default=DEFAULT, help=f"whose results they are (default: {DEFAULT})")

@@ -1,6 +1,6 @@
 """Completes the tracking server's copy of a data set: trainings, scores, tables, figures. May be run again.
 
-python workflow/scripts/track.py --uri "" --set regdb --data stand-in --methods agw msclnet \\
+python workflow/scripts/track.py --set regdb --data stand-in --methods agw msclnet \\
     --trainings results/regdb/*/split* --tables results/regdb_summary.csv --figures results/figures/regdb_cmc.svg \\
     --out results/tracking/regdb.json
 """
@@ -8,6 +8,7 @@ python workflow/scripts/track.py --uri "" --set regdb --data stand-in --methods 
 import argparse
 import json
 
+from msclnet.core.address import VARIABLE, from_environment
 from msclnet.core.command import output, run, source
 from msclnet.core.files import write_text
 from msclnet.results.layout import DEFAULT
@@ -19,7 +20,7 @@ from msclnet.tracking.server import TrackingError
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--uri", required=True, help="tracking URI; '': mlflow.db in the working directory")
+    parser.add_argument("--uri", default=from_environment(), help=f"tracking URI (default: ${VARIABLE}, or mlflow.db)")
     parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--data", required=True, help="what the images are: the real set's name, or stand-in")
     parser.add_argument("--experiment", default=DEFAULT, help=f"whose results they are (default: {DEFAULT})")

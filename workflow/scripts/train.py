@@ -1,15 +1,17 @@
-"""Trains one split by one method. Run by torchrun; ``python train.py ...`` is a single process.
+"""Trains one split by one method. Run by launch.py; ``python train.py ...`` is a single process.
 
-torchrun --standalone --nproc-per-node 2 workflow/scripts/train.py --job job.yaml --pack data/packs/regdb --out x
+python workflow/scripts/launch.py --device cpu --processes 2 workflow/scripts/train.py \\
+    --job job.yaml --pack data/packs/regdb --out x
 
 The same command goes on where a training was interrupted: by a kill, a signal (SIGTERM and SIGINT leave a checkpoint),
-an error or, with torchrun's --max-restarts, the death of one of its processes.
+an error or, with launch.py's --restarts, the death of one of its processes.
 """
 
 import argparse
 import sys
 
 from msclnet.config import TrainJob, build, read_yaml
+from msclnet.core.address import VARIABLE, from_environment
 from msclnet.core.command import output_folder, run, source
 from msclnet.results.layout import DEFAULT, WORK
 from msclnet.training import failure
@@ -20,7 +22,7 @@ def main() -> None:
     parser.add_argument("--job", required=True, help="the training's configuration: a YAML file, or {...} inline")
     parser.add_argument("--pack", required=True, type=source, help="the folder that pack.py wrote")
     parser.add_argument("--out", required=True, type=output_folder, help="for model.pt, metrics.jsonl, config.yaml")
-    parser.add_argument("--uri", default="", help="MLflow tracking URI of the live mirror")
+    parser.add_argument("--uri", default=from_environment(), help=f"the live mirror's (default: ${VARIABLE})")
     parser.add_argument("--experiment", default=DEFAULT, help=f"its name on the tracking server (default: {DEFAULT})")
     parser.add_argument("--live-every", default=0.0, type=float, help="seconds between uploads; 0: none (default)")
     parser.add_argument("--checkpoint-every", default=60.0, type=float, help="seconds; 0: every step (default: 60)")

@@ -9,13 +9,14 @@ set, of all experiments.
 
 import argparse
 import json
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
 from msclnet.config import merge, read_yaml
 from msclnet.core import yaml_text
 from msclnet.core.command import run
-from msclnet.core.errors import ConfigError
+from msclnet.core.errors import ConfigError, UserError
 from msclnet.results.captions import spread
 from msclnet.results.in_print import SELECTION
 from msclnet.results.layout import DEFAULT, Layout, experiment
@@ -62,6 +63,10 @@ def name_of(files: Sequence[str], pairs: Sequence[str]) -> str:
 
 
 def print_runs(port: int) -> None:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"port {port}: {error}; choose another: make ui UI_PORT={min(port, 65534) + 1}") from None
     database = database_of(resolve(""))
     if database and database.is_file():
         with readable_errors(resolve("")):

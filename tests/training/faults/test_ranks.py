@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
+import yaml
 
-from msclnet.config import TrainJob, replace
+from msclnet.config import TrainJob, plain, replace
 from msclnet.core import torch_file
+from msclnet.launch import elastic
 from tests.servers import free_port
 from tests.training.faults.conftest import Left
 from tests.training.faults.victim import Fault, finish, launch, start
 
+ROOT = Path(__file__).parents[3]
 STEP = "msclnet.training.trainer.train_step"
 NEVER = 1e9  # seconds between two checkpoints
 WITHIN = 25  # seconds from the start to the end of all; torchrun kills what does not end after 30, gloo waits 1800
@@ -70,15 +77,17 @@ def test_a_process_that_dies_on_another_node_is_restarted_with_all(
     job: TrainJob, pack: Path, tmp_path: Path, pair: Left
 ) -> None:
     """Two agents of torchrun meet at one address, as on the two nodes of a Slurm job."""
-    out, meet = tmp_path / "out", f"127.0.0.1:{free_port()}"
+    out, port = tmp_path / "out", free_port()
     fault = Fault("kill", STEP, 6, rank=1)
-    options = {"nodes": 2, "meet": meet, "name": "job"}
     agents = [
-        start(launch, 1, 1, tmp_path / f"log{node}", job, pack, out, fault, {"checkpoint_every": 0}, **options)
-        for node in (1, 2)
+        start(
+            *(launch, 1, 1, tmp_path / f"log{node}", job, pack, out, fault, {"checkpoint_every": 0}),
+            **{"nodes": 2, "node": node, "port": port},
+        )
+        for node in (0, 1)
     ]
     status = [finish(agent) for agent in agents]
-    assert status == [0, 0], "".join((tmp_path / f"log{node}").read_text() for node in (1, 2))
+    assert status == [0, 0], "".join((tmp_path / f"log{node}").read_text() for node in (0, 1))
     assert (out / "metrics.jsonl").read_text().count('"kind": "start"') == 2
     Left.by(out).assert_equals(pair)
 
@@ -129,6 +138,65 @@ def test_all_end_together_and_the_cause_is_printed_once(
     assert status == 1
     assert log.count(cause) == 1, log
     assert log.count("error: ") == 1, log
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_processes_that_all_stand_still_are_ended_by_their_launcher(
+    job: TrainJob, pack: Path, tmp_path: Path, alone: Left, pair: Left, processes: int
+) -> None:
+    """As by SIGSTOP, or a disk that answers no more: nobody else would miss them."""
+    out, log = tmp_path / "out", tmp_path / "log"
+    options = {"checkpoint_every": 0}
+    fault = Fault("stop", STEP, 6, rank=None)
+    began = time.monotonic()
+    status = finish(start(launch, processes, 1, log, job, pack, out, fault, options, timeout=2.0))
+    assert status == 0, log.read_text()
+    assert time.monotonic() - began < WITHIN + elastic.MARGIN
+    assert f"took no step in {2 + elastic.MARGIN:.0f} s and is killed" in log.read_text()
+    assert (out / "metrics.jsonl").read_text().count('"kind": "start"') == 2
+    Left.by(out).assert_equals(alone if processes == 1 else pair)
+
+
+def test_a_training_listens_where_no_other_machine_reaches_it(job: TrainJob, pack: Path, tmp_path: Path) -> None:
+    """The command itself, whatever interface the environment names for a cluster."""
+    long = replace(job, epochs=10_000)
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(plain(long)))
+    script = [
+        ROOT / "workflow/scripts/train.py",
+        "--job",
+        tmp_path / "job.yaml",
+        "--pack",
+        pack,
+        "--out",
+        tmp_path / "out",
+    ]
+    command = [sys.executable, ROOT / "workflow/scripts/launch.py", "--device", "cpu", "--processes", "2", *script]
+    names = dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), "eth0")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), **names}
+    log = tmp_path / "log"
+    with log.open("w") as told:
+        agent = subprocess.Popen(list(map(str, command)), env=environment, stdout=told, stderr=told)
+    try:
+        end = time.monotonic() + 120
+        metrics = tmp_path / "out/work/metrics.jsonl"
+        while not (metrics.exists() and '"kind": "epoch"' in metrics.read_text()):
+            assert time.monotonic() < end, log.read_text()
+            assert agent.poll() is None, log.read_text()
+            time.sleep(0.2)
+        family = [psutil.Process(agent.pid), *psutil.Process(agent.pid).children(recursive=True)]
+        listening = {
+            (member.pid, found.laddr.ip)
+            for member in family
+            for found in member.net_connections("inet")
+            if found.status == psutil.CONN_LISTEN
+        }
+        for variable in names:
+            assert {member.environ()[variable].lstrip("=") for member in family[1:]} == {"lo"}
+    finally:
+        agent.terminate()
+        agent.wait(60)
+    assert len({process for process, _ in listening}) == 3, "the agent's store and gloo in both processes"
+    assert {address for _, address in listening} == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize("name", ["infrared.npy", "index.csv", "splits.json", "pack.json"])

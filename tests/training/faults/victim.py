@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from msclnet.config import TrainJob
+from msclnet.launch import elastic
 from msclnet.results.layout import WORK
 from msclnet.training import failure, outputs
 from msclnet.training.trainer import Options, train
@@ -69,6 +69,8 @@ class Fault:
                 os.kill(os.getppid(), signal.SIGTERM)
             case "kill torchrun":
                 os.kill(os.getppid(), signal.SIGKILL)
+            case "stop":
+                os.kill(os.getpid(), signal.SIGSTOP)
             case "take long":
                 time.sleep(LONG)
             case "hang":
@@ -111,30 +113,14 @@ def run(
     train(job, pack, out, Options(**options))
 
 
-def launch(
-    processes: int, restarts: int, log: Path, *args: Any, nodes: int = 1, meet: str = "127.0.0.1:0", name: str = ""
-) -> None:
-    """As ``torchrun --nproc-per-node PROCESSES --max-restarts RESTARTS`` does, by its own functions.
-
-    Of several ``nodes`` each is launched, to ``meet`` at one address under one ``name``.
-    """
+def launch(processes: int, restarts: int, log: Path, *args: Any, **place: Any) -> None:
+    """As the workflow's launch does, by its own function; ``place`` is of ``elastic.Group``."""
     os.setsid()  # ``finish`` ends it with all it has started
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    config = LaunchConfig(
-        min_nodes=nodes,
-        max_nodes=nodes,
-        nproc_per_node=processes,
-        max_restarts=restarts,
-        start_method="fork",  # of a process that has imported torch: the workers need not
-        rdzv_backend="c10d",
-        rdzv_endpoint=meet,
-        run_id=name or str(os.getpid()),
-        local_addr="127.0.0.1",  # no name: one of this process's threads may hold the resolver's lock in the fork
-        monitor_interval=0.1,
-    )
-    elastic_launch(config, _worker)(*args)
+    # Forked from a process that has imported torch: the workers need not.
+    elastic.run(elastic.Group(processes, restarts, **place), _worker, *args, start_method="fork")
 
 
 def _worker(job: TrainJob, pack: Path, out: Path, fault: Fault | None, options: dict[str, Any]) -> None:

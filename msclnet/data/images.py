@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from msclnet.core.errors import DataError
+from msclnet.core.errors import DataError, UserError
 from msclnet.core.files import open_regular
 from msclnet.data.depth import DeepRange, is_deep, to_grey
 
@@ -63,7 +63,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             if image.width * image.height > LARGEST:
                 raise ValueError(f"{image.width} x {image.height} pixels; expected at most {LARGEST}")
             yield image
-    except DataError:
+    except UserError:
         raise
     except FileNotFoundError:
         raise DataError(f"{path}: no such image; see that the name is right, or copy it there again") from None

@@ -27,6 +27,7 @@ from msclnet.tracking.server import (
     readable_errors,
     resolve,
     runs_with,
+    when_free,
 )
 
 if TYPE_CHECKING:
@@ -46,10 +47,14 @@ def mirror(folder: Path, uri: str, experiment: str = DEFAULT) -> dict[str, Any]:
     """
     training = read_training(folder)
     address = resolve(uri)
-    with readable_errors(address):
-        client = connect(address)
-        home = experiment_of(client, address, TrackedSet.of(training.job, experiment))
-        return mirror_to(client, address, home, training)[1]
+
+    def send() -> dict[str, Any]:
+        with readable_errors(address):
+            client = connect(address)
+            home = experiment_of(client, address, TrackedSet.of(training.job, experiment))
+            return mirror_to(client, address, home, training)[1]
+
+    return when_free(send)
 
 
 def mirror_to(client: MlflowClient, address: str, home: str, training: Training) -> tuple[str, dict[str, Any]]:

@@ -29,6 +29,7 @@ from msclnet.tracking.server import (
     log_tags,
     prepare,
     readable_errors,
+    when_free,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ def publish(uri: str, delivery: Delivery) -> dict[str, Any]:
     Returns the experiment and, for each method and then its trainings, the run's id and its number of points. Raises
     DataError for a file that is missing, damaged or of another data set, and TrackingError.
     """
+    return when_free(lambda: _published(uri, delivery))
+
+
+def _published(uri: str, delivery: Delivery) -> dict[str, Any]:
+    """``publish``, once."""
     trainings = read(delivery)
     packed = Pack.open(delivery.pack) if delivery.pack else None
     address = prepare(uri)

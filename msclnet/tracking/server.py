@@ -9,10 +9,10 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msclnet.core.address import masked, without_secrets
 from msclnet.core.errors import UserError
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+T = TypeVar("T")
+
+LOCKED = "database is locked"  # SQLite's words
+PATIENCE = 300.0  # seconds for others that write to the same database
+PAUSE = 0.5  # seconds between two attempts
 PER_BATCH = 1000  # metrics in one request: MLflow's limit
 ENVIRONMENT = {  # read by MLflow when it is imported; the user's own values are left alone
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -149,6 +154,30 @@ def log_tags(client: MlflowClient, run: Run, tags: dict[str, str]) -> None:
 
     if new := [RunTag(key, value) for key, value in tags.items() if run.data.tags.get(key) != value]:
         client.log_batch(run.info.run_id, tags=new, synchronous=True)
+
+
+def when_free(work: Callable[[], T]) -> T:
+    """Does some work on a database that others write to, and again where it was locked.
+
+    MLflow waits for a lock for 20 seconds, which is little where many trainings end at once on a busy machine.
+
+    Args:
+        work: what is done; it may be done twice.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        TrackingError: the database was locked for ``PATIENCE`` seconds, or another reason.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return work()
+        except TrackingError as error:
+            if LOCKED not in str(error.__cause__) or time.monotonic() > end:
+                raise
+        time.sleep(PAUSE)
 
 
 @contextmanager

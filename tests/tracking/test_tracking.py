@@ -243,6 +243,27 @@ def test_trainings_side_by_side_lose_and_double_nothing(tmp_path: Path, uri: str
         assert stored_points(uri, runs[f"msclnet split {split}"]) == expected_points()
 
 
+def test_a_locked_database_is_tried_again_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "PAUSE", 0.01)
+    tries: list[str] = []
+
+    def work(message: str, times: int) -> int:
+        tries.append(message)
+        with server.readable_errors("sqlite:////tmp/mlflow.db"):
+            if len(tries) <= times:
+                raise sqlite3.OperationalError(message)
+        return len(tries)
+
+    assert server.when_free(lambda: work("database is locked", 2)) == 3
+    with pytest.raises(TrackingError, match="disk I/O error"):
+        server.when_free(lambda: work("disk I/O error", 99))
+    assert len(tries) == 4, "another trouble is told at once"
+    monkeypatch.setattr(server, "PATIENCE", 0.1)
+    with pytest.raises(TrackingError, match="database is locked"):
+        server.when_free(lambda: work("database is locked", 999))
+    assert len(tries) > 5
+
+
 @pytest.mark.parametrize("level", ["training", "method"])
 def test_a_mirror_waits_for_the_one_at_work(tmp_path: Path, uri: str, job: settings.TrainJob, level: str) -> None:
     """Two that look for a run at once would both make it."""

@@ -92,7 +92,7 @@ def test_every_job_ran_in_its_own_environment(run: tuple[Path, Counter[str]]) ->
         expected.update({(environment, script): jobs[rule] for script in scripts if jobs[rule]})
     found: Counter[tuple[str, str]] = Counter()
     for environment, prefix in made.items():
-        words = [next(word for word in argv if not word.startswith("-")) for argv, _ in starts(prefix)]
+        words = [next((word for word in argv if not word.startswith("-")), "") for argv, _ in starts(prefix)]
         scripts = [Path(word).name for word in words if Path(word).parent == ROOT / "workflow/scripts"]
         found.update((environment, script) for script in scripts)
     assert found == expected

@@ -216,7 +216,7 @@ def test_an_edit_of_the_scoring_retrains_what_is_validated_by_it(path: str, chec
         command = ["snakemake", "--directory", str(tmp_path), "--configfile", *configs, "--cores", "2", "-n", "-p"]
         result = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
-        return set(re.findall(r"/train\.py .* --code (\w+)", result.stdout + result.stderr))
+        return set(re.findall(r'/train\.py"? .* --code (\w+)', result.stdout + result.stderr))
 
     file = checkout / path
     before, text = [codes(every) for every in (0, 1)], file.read_text()

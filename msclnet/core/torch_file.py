@@ -86,5 +86,21 @@ def content(path: Path) -> dict[str, Any]:
         raise Damaged(str(error)) from error
 
 
+def not_finite(state: Any, name: str = "") -> str:
+    """Where a state has a value that is NaN or infinite.
+
+    Args:
+        state: a tensor, or containers of tensors.
+        name: what it is called.
+
+    Returns:
+        The name of the first such tensor, its keys joined by dots; empty when there is none.
+    """
+    if isinstance(state, torch.Tensor):
+        return "" if state.isfinite().all() else name
+    items = state.items() if isinstance(state, dict) else enumerate(state) if isinstance(state, list) else ()
+    return next((found for key, value in items if (found := not_finite(value, f"{name}.{key}".lstrip(".")))), "")
+
+
 def _sha256(content: memoryview) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from msclnet.core.archive import Bomb, require_plausible
 from msclnet.core.errors import ConfigError
 from msclnet.core.types import Modality
 from msclnet.model.non_local import NonLocal
+from msclnet.model.pretrained import load_backbone
 
 if TYPE_CHECKING:  # torchvision is imported where a network of its is asked for
     from torchvision.models.resnet import ResNet
@@ -104,8 +104,10 @@ def _resnet(name: str, weights: str) -> ResNet:
 
     make: Callable[[], ResNet] = {"resnet18": resnet.resnet18, "resnet50": resnet.resnet50}[name]
     network = make()
-    if weights != "none":
-        network.load_state_dict(_imagenet(name) if weights == "imagenet" else _from_file(name, weights))
+    if weights == "imagenet":
+        network.load_state_dict(_imagenet(name))
+    elif weights != "none":
+        load_backbone(network, name, Path(weights))
     first = next(iter(network.layer4))
     for convolution in (first.conv2 if name == "resnet50" else first.conv1, first.downsample[0]):
         convolution.stride = (1, 1)
@@ -124,18 +126,6 @@ def _imagenet(name: str) -> dict[str, Tensor]:
             f"model.weights: imagenet: {file} is not there and could not be downloaded ({error}). "
             f"Fetch {enum.url} elsewhere and put it there, or name its path in model.weights"
         ) from error
-
-
-def _from_file(name: str, path: str) -> dict[str, Tensor]:
-    if not Path(path).is_file():
-        raise ConfigError(
-            f"model.weights: {path}: no such file; expected 'none', 'imagenet', or a torchvision {name} state dict"
-        )
-    try:
-        require_plausible(Path(path), Path(path).stat().st_size)
-    except Bomb as error:
-        raise ConfigError(f"model.weights: {path}: {error}; copy the file again from where it came from") from None
-    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _stem(source: SmallResNet | ResNet) -> nn.Sequential:

@@ -21,7 +21,8 @@ from msclnet.model.msclnet import MSCLNet
 
 FORMAT = 2  # raised when a file written from then on would be misread by this version
 KEYS = ("format", "identities", "architecture", "outputs", "origin", "network")
-FIRST_KEYS = ("identities", "model", "method", "objective", "origin", "network")
+FIRST_SECTIONS = ("model", "method", "objective")
+FIRST_KEYS = ("identities", *FIRST_SECTIONS, "origin", "network")
 
 EXPORTS = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}  # format -> how its files are named
 
@@ -101,6 +102,11 @@ def rebuild(state: Mapping[str, Any], path: str | Path) -> Saved:
             f"{path}: holds {', '.join(map(str, state))}; expected a model.pt with {', '.join(KEYS)}, as training or "
             "`msclnet import-agw` writes it"
         )
+    for key in ("architecture", "network", "origin", *FIRST_SECTIONS):
+        if key in state and not isinstance(state[key], dict):
+            raise DataError(
+                f"{path}: its {key} is {type(state[key]).__name__}; expected a dict: copy it again from where it came from"
+            )
     known = {field.name for field in dataclasses.fields(Architecture)}
     architecture, outputs = (state["architecture"], state["outputs"]) if number != 1 else _first_format(state)
     given = {field.name for field in dataclasses.fields(Outputs)}
@@ -108,8 +114,19 @@ def rebuild(state: Mapping[str, Any], path: str | Path) -> Saved:
         raise DataError(
             f"{path}: its network has {', '.join(unknown)}, which this version of msclnet does not know; update msclnet"
         )
-    network = MSCLNet(state["identities"], Architecture(**architecture), outputs)
-    network.load_state_dict(state["network"])
+    try:
+        network = MSCLNet(state["identities"], Architecture(**architecture), outputs)
+        network.load_state_dict(state["network"])
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise DataError(
+            f"{path}: its weights are not of the network it describes ({type(error).__name__}: {reason}); copy it "
+            "again from where it came from, or train it again"
+        ) from error
+    if bad := torch_file.not_finite(network.state_dict()):
+        raise DataError(
+            f"{path}: {bad} has values that are not finite; expected finite weights: train or import it again"
+        )
     origin = state["origin"]
     if {"height", "width"} <= origin.keys():
         network.image_size = origin["height"], origin["width"]

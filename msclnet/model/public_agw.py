@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from msclnet.core.archive import require_plausible
-from msclnet.core.errors import DataError
+from msclnet.core.errors import ConfigError, DataError
 from msclnet.core.files import sha256
+from msclnet.core.torch_file import not_finite
 from msclnet.model.architecture import Architecture
 from msclnet.model.files import save_model
 from msclnet.model.msclnet import MSCLNet
@@ -54,21 +55,26 @@ def import_agw(file: Path, out: Path, method: AGWMethod = "agw") -> MSCLNet:
     Raises:
         DataError: the file is absent, unreadable, not whole, or holds anything but tensors and NumPy numbers. The
             message says what is missing, or of another shape.
+        ConfigError: ``out`` is ``file``.
     """
+    if out.exists() and out.samefile(file):
+        raise ConfigError(f"--out: {out}: the file that is imported, which would be lost; name another")
     content = _read(file)
-    found = content["net"]
+    found = {name.removeprefix("module."): value for name, value in content["net"].items()}  # of DataParallel
     width = "none"
     if method == "agw":
         inner = found.get("NL_2.0.g.0.weight", found.get("NL_3.0.g.0.weight"))
         width = "one" if inner is None or len(inner) == 1 else "half"
     network, keys = _network(found, width)
     _require(file, method, network, found, keys)
+    if bad := not_finite({theirs: found[theirs] for theirs in keys.values() if theirs in found}):
+        raise DataError(f"{file}: {bad} has values that are not finite; expected finite weights: another epoch's file")
     network.load_state_dict({ours: found[theirs] for ours, theirs in keys.items() if theirs in found}, strict=False)
     origin = {
         "imported": "checkpoint of the public AGW code",
         "file": file.name,
         "sha256": sha256(file),
-        "epoch": int(content["epoch"]) if "epoch" in content else None,
+        "epoch": _epoch(content.get("epoch")),
         "height": IMAGE_SIZE[0],
         "width": IMAGE_SIZE[1],
     }
@@ -96,6 +102,13 @@ def _read(file: Path) -> dict[str, Any]:
             f"{file}: holds {holds}; expected a dict whose 'net' is a state dict, as the public AGW code writes it"
         )
     return content
+
+
+def _epoch(value: Any) -> int | str | None:
+    """The epoch that a file says it is of: a number, or what somebody wrote there instead."""
+    if isinstance(value, int | np.integer):
+        return int(value)
+    return None if value is None else str(value)
 
 
 def _numpy_values() -> list[Any]:

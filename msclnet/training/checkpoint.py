@@ -9,11 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from msclnet.core.errors import DataError, UserError
 from msclnet.core.files import storage
-from msclnet.core.torch_file import Damaged, content, save
+from msclnet.core.torch_file import Damaged, content, not_finite, save
 from msclnet.training.failure import Stopped
 from msclnet.training.process_group import Processes
 from msclnet.training.stop_requests import StopRequests
@@ -56,7 +54,7 @@ class Checkpointer:
         self.last = time.monotonic()
         try:
             state = {"origin": self.origin, **contents()}
-            if name := _not_finite(state):
+            if name := not_finite(state):
                 raise NotFinite(
                     f"{name} has a value that is not finite after step {state['step']}, of which no checkpoint is "
                     f"written. Lower train.rate and delete {self.folder}: another rate continues no checkpoint in it"
@@ -111,14 +109,6 @@ def drop(folder: Path) -> None:
 
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*.pt"), key=lambda path: int(path.stem.split("-")[1]), reverse=True)
-
-
-def _not_finite(state: Any, name: str = "") -> str:
-    """The name of the first tensor in ``state`` with a value that is not finite; empty when there is none."""
-    if isinstance(state, torch.Tensor):
-        return "" if state.isfinite().all() else name
-    items = state.items() if isinstance(state, dict) else enumerate(state) if isinstance(state, list) else ()
-    return next((found for key, value in items if (found := _not_finite(value, f"{name}.{key}".lstrip(".")))), "")
 
 
 def differing(ours: Any, theirs: Any, where: str = "") -> list[str]:

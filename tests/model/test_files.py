@@ -18,7 +18,7 @@ from msclnet.core.types import Modality
 from msclnet.evaluation.embedding import embed_pixels
 from msclnet.inference.export import load_export
 from msclnet.model.architecture import Architecture
-from msclnet.model.files import FORMAT, open_model, save_model
+from msclnet.model.files import FORMAT, description, open_model, save_model
 from msclnet.model.msclnet import MSCLNet
 
 # Written by the release that stored sections of the configuration (format 1), of the method msclnet with separate
@@ -162,3 +162,32 @@ def test_equal_networks_of_equal_origin_have_equal_bytes(tmp_path: Path) -> None
         tmp_path / "two.pt", network, {"key": "a " + "word"[:], "list": ["a {}".format("word")] * 2, "number": 0.1}
     )
     assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(value: float, tmp_path: Path) -> None:
+    """They would embed every image as NaN, and rank it."""
+    saved = open_model(FIXTURES / "released.pt")
+    with torch.no_grad():
+        saved.network.bottleneck.running_var[3] = value
+    save_model(tmp_path / "model.pt", saved.network, saved.origin)
+    with pytest.raises(DataError, match=r"model.pt: bottleneck.running_var has values that are not finite"):
+        open_model(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"identities": "three"}, {"identities": -1}, {"architecture": {"backbone": "resnet9"}}, {"network": {}},
+        {"network": [1, 2]}, {"outputs": ["synergy_neck"]}, {"architecture": 7}, {"origin": 5},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_file_that_describes_another_network_is_named(change: dict[str, Any], tmp_path: Path) -> None:
+    saved = open_model(FIXTURES / "released.pt")
+    state = description(saved.network, saved.origin) | {"network": saved.network.state_dict()}
+    if isinstance(change.get("architecture"), dict):
+        change = {"architecture": state["architecture"] | change["architecture"]}
+    torch_file.save(tmp_path / "model.pt", state | change)
+    with pytest.raises(DataError, match=r"model.pt: "):
+        open_model(tmp_path / "model.pt")

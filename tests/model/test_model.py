@@ -230,9 +230,7 @@ def test_resnet_stages_are_built_once_and_the_stems_twice() -> None:
 
 
 def test_weights_that_are_not_there_name_the_file(tmp_path) -> None:
-    with pytest.raises(
-        ConfigError, match=r"w\.pth: no such file; expected 'none', 'imagenet', or a torchvision resnet18"
-    ):
+    with pytest.raises(ConfigError, match=r"w\.pth: no such file; expected none, imagenet, or a file of weights"):
         Backbone("resnet18", str(tmp_path / "w.pth"), "none")
 
 

@@ -20,7 +20,9 @@ from torchvision.models import resnet50
 import msclnet
 from msclnet.cli import main
 from msclnet.core import torch_file
-from msclnet.core.errors import DataError
+from msclnet.core.errors import ConfigError, DataError
+from msclnet.model.files import open_model
+from msclnet.model.public_agw import import_agw
 
 IDENTITIES = 7
 BLOCKS = (3, 4, 6, 3)
@@ -208,3 +210,30 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
     torch_file.save(tmp_path / "x.pt", {"net": 1})
     with pytest.raises(DataError, match=r"x\.pt: holds net; expected a model\.pt with format, identities"):
         msclnet.load_model(tmp_path / "x.pt")
+
+
+def test_what_a_parallel_training_saved_is_the_same_network(whole: dict[str, Tensor], tmp_path: Path) -> None:
+    """DataParallel's names, and a word in the epoch's place."""
+    torch.save(checkpoint_of(whole), tmp_path / "plain.t")
+    parallel = {f"module.{name}": value for name, value in whole.items()}
+    torch.save(checkpoint_of(parallel) | {"epoch": "best"}, tmp_path / "parallel.t")
+    plain, other = (import_agw(tmp_path / f"{name}.t", tmp_path / f"{name}.pt") for name in ("plain", "parallel"))
+    assert all(torch.equal(value, other.state_dict()[name]) for name, value in plain.state_dict().items())
+    assert open_model(tmp_path / "parallel.pt").origin["epoch"] == "best"
+
+
+def test_values_that_are_not_finite_are_not_imported(whole: dict[str, Tensor], tmp_path: Path) -> None:
+    bad = whole | {"bottleneck.running_var": torch.full((2048,), float("inf"))}
+    torch.save(checkpoint_of(bad), tmp_path / "bad.t")
+    with pytest.raises(DataError, match=r"bad.t: bottleneck.running_var has values that are not finite"):
+        import_agw(tmp_path / "bad.t", tmp_path / "out.pt")
+    assert not (tmp_path / "out.pt").exists()
+
+
+def test_a_file_is_not_imported_over_itself(whole: dict[str, Tensor], tmp_path: Path) -> None:
+    torch.save(checkpoint_of(whole), tmp_path / "a.t")
+    (tmp_path / "link.pt").symlink_to("a.t")
+    before = (tmp_path / "a.t").read_bytes()
+    with pytest.raises(ConfigError, match="the file that is imported, which would be lost; name another"):
+        import_agw(tmp_path / "a.t", tmp_path / "link.pt")
+    assert (tmp_path / "a.t").read_bytes() == before

@@ -131,7 +131,7 @@ def _evaluate(commands: Commands) -> None:
     def run(args: argparse.Namespace) -> int:
         from msclnet.datasets.table import SETS
         from msclnet.evaluation.feature_file import load_anybodys
-        from msclnet.evaluation.scoring import evaluate, readable, require_settings
+        from msclnet.evaluation.scoring import evaluate, readable, require_settings, unlike_the_real
 
         names = ("direction", "mode", "shots", "protocol", "permutations", "draws")
         given = {name: getattr(args, name) for name in names if getattr(args, name) is not None} | dict(args.setting)
@@ -139,6 +139,8 @@ def _evaluate(commands: Commands) -> None:
         arrays: dict[str, Any] = {**load_anybodys(args.features, args.feature)}
         found = evaluate(**arrays, data=args.data, rerank=args.rerank, **given)
         print(json.dumps(found, indent=2) if args.json else printable(readable(found)))
+        if unlike := unlike_the_real(found):
+            print(f"note: {unlike}", file=sys.stderr)
         return 0
 
     parser.set_defaults(run=run)

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from msclnet.core.section import Home, Section, Words
-from msclnet.core.types import Images
+from msclnet.core.types import Images, Modality
 from msclnet.datasets.base import Survey
 from msclnet.datasets.protocol import DIRECTIONS, Comparison, Permutations
 
@@ -133,6 +133,11 @@ class DataSet(ABC):
     figures: ClassVar[tuple[str, ...]] = FIGURES  # those that make sense, in the report's order
     reads: ClassVar[tuple[str, ...]] = ()  # files that a protocol needs beside the images, from the root
     listed: ClassVar[Mapping[str, Any]] = {}  # of ``Evaluation``: the comparisons whose ranked lists are shown
+    cameras: ClassVar[Mapping[Modality, tuple[int, ...]]] = {}  # those there are, where the protocol reads them
+
+    def real_numbers(self, setting: Mapping[str, Any]) -> Mapping[str, int]:
+        """How many ``queries`` and ``gallery`` images a comparison has on the real set, as far as it is fixed."""
+        return {}
 
     def splits(self, options: SetOptions) -> tuple[int, ...]:
         """The trainings of a method: a set's splits, or the one called 1."""

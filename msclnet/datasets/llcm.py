@@ -75,6 +75,7 @@ class LLCM(DataSet):
 
     columns = ("direction",)
     order: ClassVar[Mapping[str, tuple[str, ...]]] = {"direction": (VISIBLE_TO_INFRARED, INFRARED_TO_VISIBLE)}
+    cameras: ClassVar[Mapping[Modality, tuple[int, ...]]] = CAMERAS
     trial: ClassVar[Literal["split", "draw"]] = "draw"
     headline = ({"direction": VISIBLE_TO_INFRARED}, {"direction": INFRARED_TO_VISIBLE})
     listed: ClassVar[Mapping[str, Any]] = {"draws": 1}
@@ -117,6 +118,11 @@ class LLCM(DataSet):
         if real:
             compare(counts, EXPECTED, root, problems)
         return Survey(f"{self.title} in {root}", {1: split}, counts, EXPECTED, problems.lines)
+
+    def real_numbers(self, setting: Mapping[str, Any]) -> Mapping[str, int]:
+        """All test images of the query's modality; the gallery is drawn."""
+        asking, _ = DIRECTIONS[setting["direction"]]
+        return {"queries": EXPECTED[f"test {asking.name.lower()} images"]}
 
     def comparisons(
         self, images: Images, options: Any = None, source: Path | Permutations | None = None

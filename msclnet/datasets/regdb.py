@@ -132,6 +132,10 @@ class RegDB(DataSet):
                     problems.add(f"{root / 'idx' / name}: {lines} lines, expected {LINES}; restore the file")
         return Survey(f"{self.title} in {root}", result, counts, EXPECTED, problems.lines)
 
+    def real_numbers(self, setting: Mapping[str, Any]) -> Mapping[str, int]:
+        """2,060 images of each modality in each split's test half."""
+        return {"queries": 2060, "gallery": 2060}
+
     def comparisons(
         self, images: Images, options: Any = None, source: Path | Permutations | None = None
     ) -> Iterator[Comparison]:

@@ -118,6 +118,9 @@ class SYSU(DataSet):
 
     columns = ("mode", "shots")
     order: ClassVar[Mapping[str, tuple[str, ...]]] = {"mode": ("all", "indoor")}
+    cameras: ClassVar[Mapping[Modality, tuple[int, ...]]] = {
+        modality: tuple(camera for camera, of in CAMERAS.items() if of is modality) for modality in Modality
+    }
     trial: ClassVar[Literal["split", "draw"]] = "draw"
     headline = ({"mode": "all", "shots": 1},)
     # Single-shot. Of AGW*, MSCLNet's baseline, all-search alone is in print.
@@ -185,6 +188,13 @@ class SYSU(DataSet):
         if real:
             compare(counts, EXPECTED, root, problems)
         return Survey(f"{self.title} in {root}", {1: split}, counts, EXPECTED, problems.lines)
+
+    def real_numbers(self, setting: Mapping[str, Any]) -> Mapping[str, int]:
+        """The numbers of the paper and its community's code."""
+        mode = "all-search" if setting["mode"] == "all" else "indoor"
+        shots = {1: "single-shot", 10: "multi-shot"}.get(setting["shots"])
+        gallery = EXPECTED.get(f"gallery images, {mode}, {shots}")
+        return {"queries": EXPECTED["query images"]} | ({"gallery": gallery} if gallery else {})
 
     def comparisons(
         self, images: Images, options: Any = None, source: Path | Permutations | None = None

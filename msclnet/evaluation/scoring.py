@@ -120,8 +120,8 @@ def evaluate(
 
     Raises:
         ConfigError: a setting or a value that there is not, or no ``direction`` where there are two.
-        DataError: arrays that do not fit one another, features that have no direction, or no match at all. Or the
-            matrices of a re-ranking would not fit in memory.
+        DataError: arrays that do not fit one another, features that have no direction, cameras that the data set has
+            not, or no match at all. Or the matrices of a re-ranking would not fit in memory.
     """
     images = Images(
         np.asarray(identities, np.int64),
@@ -131,6 +131,7 @@ def evaluate(
     )
     embedded = _unit(np.asarray(features, np.float32), images)
     data_set = SETS.get(data)
+    _require_cameras(data_set, images)
     require_settings(data_set, others)
     given = {"direction": direction, "mode": mode, "shots": shots, "protocol": protocol, "draws": draws, **others}
     options = None
@@ -158,6 +159,21 @@ def require_settings(data_set: DataSet, names: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             raise ConfigError(f"{name}: {data_set.title} has no such setting; it has {', '.join(known)}: leave it out")
+
+
+def unlike_the_real(found: Row) -> str:
+    """In what the images of a comparison are not those of the real set, or nothing.
+
+    Args:
+        found: what ``evaluate`` returned.
+
+    Returns:
+        A sentence, or an empty text.
+    """
+    data_set = SETS.get(found["data"])
+    real = data_set.real_numbers(found)
+    other = [f"{found[name]:,} {name} in place of {number:,}" for name, number in real.items() if found[name] != number]
+    return f"{', '.join(other)}: these are not the images of the real {data_set.title}" if other else ""
 
 
 def readable(found: Row) -> str:
@@ -213,6 +229,19 @@ def _unit(features: np.ndarray, images: Images) -> np.ndarray:
             "expected finite rows with a direction: extract them again"
         )
     return features / lengths
+
+
+def _require_cameras(data_set: DataSet, images: Images) -> None:
+    """Raises DataError where an image is of a camera that its modality has not: a protocol would pass it over."""
+    for modality, cameras in data_set.cameras.items():
+        mine = images.modality == modality
+        if wrong := sorted(set(images.cameras[mine].tolist()) - set(cameras)):
+            row = np.flatnonzero(mine & (images.cameras == wrong[0]))[0]
+            raise DataError(
+                f"cameras: found {wrong[0]} on {modality.name.lower()} images, first in row {row} ({images.paths[row]}), "
+                f"and {data_set.title} has {', '.join(map(str, cameras))} there: number them as the set does, and see that "
+                "modality is 0 for visible and 1 for infrared"
+            )
 
 
 def _percentages(scores: Scores) -> Row:

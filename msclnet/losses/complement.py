@@ -16,6 +16,9 @@ from torch import Tensor
 from msclnet.losses.centers import centre_of_each, same_group, squared_distance
 
 EPS = 1e-4  # of Eq. 6: bounds the gradient of the root at cos = 1 by 1 / sqrt(EPS) = 100
+# Of a part's size: what is shorter, a centred part near the mean of all, counts as so long. It has no direction to
+# speak of, and the cosine's gradient, one over its length, would be without bound.
+SHORTEST = 1e-2
 
 
 def local(teacher: Tensor, synergy: Tensor, form: Literal["decreasing", "printed"]) -> Tensor:
@@ -27,8 +30,8 @@ def local(teacher: Tensor, synergy: Tensor, form: Literal["decreasing", "printed
     together.
 
     Args:
-        teacher: ``[B, n, C]``, b^v; no gradient passes through it.
-        synergy: ``[B, n, C]``, b^s.
+        teacher: ``[B, n, C]``, b^v, of a length of about 1 or less; no gradient passes through it.
+        synergy: ``[B, n, C]``, b^s, likewise. Below ``SHORTEST`` the cosine falls with the length.
         form: ``decreasing`` or ``printed``.
 
     Returns:
@@ -37,7 +40,7 @@ def local(teacher: Tensor, synergy: Tensor, form: Literal["decreasing", "printed
     Raises:
         ValueError: another form.
     """
-    cosine = F.cosine_similarity(teacher.detach(), synergy, dim=2)  # [B, n]
+    cosine = F.cosine_similarity(teacher.detach(), synergy, dim=2, eps=SHORTEST)  # [B, n]
     root = (2 - 2 * cosine + EPS).clamp(min=EPS).sqrt()
     match form:
         case "decreasing":
@@ -64,18 +67,31 @@ def global_(synergy: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
     return squared_distance(centre_of_each(synergy, same), centre_of_each(teacher.detach(), same)).mean()
 
 
-def separation(masks: Tensor) -> Tensor:
-    """Keeps the masks of the parts apart: the overlap ``sum_p m_ip m_jp`` of two of an image's, at all positions p.
+def separation(masks: Tensor, form: Literal["cosine", "overlap"]) -> Tensor:
+    """Keeps the masks of the parts apart, two of an image's at a time.
 
-    Source: MPANet (Wu et al., CVPR 2021), from which the paper takes its parts; its public code weighs it with 0.5 on
-    SYSU-MM01.
+    ``overlap`` is MPANet's (Wu et al., CVPR 2021), ``sum_p m_ip m_jp`` over all positions p. Masks that are small
+    everywhere meet it as well. By SGD at the paper's rate it closes all masks of a ResNet-50 in the first step
+    (docs/benchmarks/rehearsal.md). ``cosine`` is the same, divided by the lengths of both masks: it tells their places
+    apart, whatever their size.
 
     Args:
         masks: ``[2B, n, P]``, in [0, 1].
+        form: ``cosine`` or ``overlap``.
 
     Returns:
-        The mean over images and pairs of parts, a scalar in [0, P]; 0 where there is one part.
+        The mean over images and pairs of parts, a scalar in [0, 1], or in [0, P]; 0 where there is one part.
+
+    Raises:
+        ValueError: another form.
     """
-    overlap = (masks @ masks.transpose(1, 2)).triu(diagonal=1).sum((1, 2)).mean()
+    match form:
+        case "cosine":
+            compared = F.normalize(masks, dim=2, eps=SHORTEST)
+        case "overlap":
+            compared = masks
+        case _:
+            raise ValueError(f"objective.separation_form: expected 'cosine' or 'overlap', found {form!r}")
+    met = (compared @ compared.transpose(1, 2)).triu(diagonal=1).sum((1, 2)).mean()
     parts = masks.shape[1]
-    return overlap / max(1, parts * (parts - 1) / 2)
+    return met / max(1, parts * (parts - 1) / 2)

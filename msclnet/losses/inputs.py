@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SYNERGY_CAMERA = 0  # f^s takes a camera of its own in Eq. 10 and 11; the sets count theirs from 1
+SHORT = 1e-6  # a part that is silent has no length to measure by
 PAIR = 1 << 16  # more than any camera's number: makes one number of two
 
 
@@ -59,23 +60,24 @@ def local_parts(blocks: Tensor, parts: str) -> Tensor:
     """The parts that Eq. 6 compares.
 
     Pooled parts are never negative and fill a narrow cone: an image's is at a cosine of 0.95 to anybody's. Less their
-    mean over the batch they are compared by what tells them apart.
+    mean over the batch they are compared by what tells them apart. Each is measured by its own length as pooled.
 
     Args:
         blocks: ``[B, n, C]``.
         parts: ``centred``, or ``raw``.
 
     Returns:
-        ``[B, n, C]``.
+        ``[B, n, C]``: of length 1 as pooled, of less once centred.
 
     Raises:
         ValueError: other parts.
     """
+    length = blocks.detach().norm(dim=2, keepdim=True).clamp(min=SHORT)
     match parts:
         case "centred":
-            return blocks - blocks.mean(0, keepdim=True)
+            return (blocks - blocks.mean(0, keepdim=True)) / length
         case "raw":
-            return blocks
+            return blocks / length
         case _:
             raise ValueError(f"objective.local_parts: expected 'centred' or 'raw', found {parts!r}")
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from msclnet.losses.centers import pairwise_squared_distance, same_group
+from msclnet.losses.complement import SHORTEST
 
 
 def positive_distance(features: Tensor, labels: Tensor) -> Tensor:
@@ -50,7 +51,7 @@ def own_cosine(teacher: Tensor, synergy: Tensor) -> Tensor:
     Returns:
         A scalar in [-1, 1].
     """
-    return F.cosine_similarity(teacher, synergy, dim=2).mean()
+    return F.cosine_similarity(teacher, synergy, dim=2, eps=SHORTEST).mean()
 
 
 def other_cosine(teacher: Tensor, synergy: Tensor, labels: Tensor) -> Tensor:
@@ -64,7 +65,8 @@ def other_cosine(teacher: Tensor, synergy: Tensor, labels: Tensor) -> Tensor:
     Returns:
         A scalar in [-1, 1]; 0 where there is one identity.
     """
-    cosines = torch.einsum("inc,jnc->ij", F.normalize(synergy, dim=2), F.normalize(teacher, dim=2)) / teacher.shape[1]
+    student, teacher = (F.normalize(parts, dim=2, eps=SHORTEST) for parts in (synergy, teacher))
+    cosines = torch.einsum("inc,jnc->ij", student, teacher) / teacher.shape[1]
     return _mean(cosines, ~same_group(labels))
 
 

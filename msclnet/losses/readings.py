@@ -29,6 +29,9 @@ class Readings(Section):
     local_parts: Literal["centred", "raw"] = Field(
         description="what Eq. 6 compares: parts less their mean over the batch, or as they are pooled"
     )
+    separation_form: Literal["cosine", "overlap"] = Field(
+        description="what keeps masks apart: the `cosine` of two, or their `overlap`, as in MPANet"
+    )
     centre_space: Literal["neck", "normalised", "raw"] = Field(
         description="where Eq. 7 and 10-12 measure distances: on the unit sphere after the BN neck or before it, or raw"
     )

@@ -157,7 +157,7 @@ TERMS: Table[Term] = Table(
         Term("sub", "msclnet.losses.cascade:sub", (*_SUB_CLASSES, MEMORY)),
         Term("intra", "msclnet.losses.cascade:intra", (*_SUB_CLASSES, MEMORY)),
         Term("inter", "msclnet.losses.cascade:inter", ("cascade_features", "cascade_identities", MEMORY)),
-        Term("separation", "msclnet.losses.complement:separation", ("both_masks",)),
+        Term("separation", "msclnet.losses.complement:separation", ("both_masks", "separation_form")),
     ),
 )
 

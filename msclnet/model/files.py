@@ -104,9 +104,7 @@ def rebuild(state: Mapping[str, Any], path: str | Path) -> Saved:
         )
     for key in ("architecture", "network", "origin", *FIRST_SECTIONS):
         if key in state and not isinstance(state[key], dict):
-            raise DataError(
-                f"{path}: its {key} is {type(state[key]).__name__}; expected a dict: copy it again from where it came from"
-            )
+            raise DataError(f"{path}: its {key} is {type(state[key]).__name__}; expected a dict; copy the file again")
     known = {field.name for field in dataclasses.fields(Architecture)}
     architecture, outputs = (state["architecture"], state["outputs"]) if number != 1 else _first_format(state)
     given = {field.name for field in dataclasses.fields(Outputs)}

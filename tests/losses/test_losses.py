@@ -93,7 +93,8 @@ def test_cascade_by_hand() -> None:
 def test_separation_by_hand() -> None:
     """Masks (1, 0), (1, 1/2), (0, 1): overlaps 1, 0 and 1/2 of three pairs; a second image's masks do not meet."""
     masks = torch.tensor([[[1.0, 0.0], [1.0, 0.5], [0.0, 1.0]], [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]])
-    assert complement.separation(masks).item() == pytest.approx((1 + 0 + 0.5 + 0) / 3 / 2)
+    assert complement.separation(masks, "overlap").item() == pytest.approx((1 + 0 + 0.5 + 0) / 3 / 2)
+    assert complement.separation(masks, "cosine").item() == pytest.approx((1 + 0.5) / math.sqrt(1.25) / 3 / 2)
 
 
 def test_batch_hard_triplet_by_hand() -> None:
@@ -245,7 +246,9 @@ def test_separation_against_a_loop() -> None:
     for image in masks:
         for i in range(4):
             total += sum(float((image[i] * image[j]).sum()) for j in range(i + 1, 4)) / 6
-    assert complement.separation(masks).item() == pytest.approx(total / 3)
+    assert complement.separation(masks, "overlap").item() == pytest.approx(total / 3)
+    unit = masks / masks.norm(dim=2, keepdim=True)
+    assert complement.separation(masks, "cosine").item() == complement.separation(unit, "overlap").item()
 
 
 def test_global_against_a_loop() -> None:
@@ -296,8 +299,8 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], float | None]] = {
     "intra, each alone": (lambda f: cascade.intra(f, torch.arange(6), ONE), 0.0),
     "wrt, each alone": (lambda f: baseline.weighted_regularised_triplet(f, torch.arange(6), "softmax"), None),
     "wrt, each alone, public": (lambda f: baseline.weighted_regularised_triplet(f, torch.arange(6), "public"), None),
-    "separation, one part": (lambda f: complement.separation(f[:, None]), 0.0),
-    "separation, silent masks": (lambda f: complement.separation(0 * f.view(1, 6, 3)), 0.0),
+    "separation, one part": (lambda f: complement.separation(f[:, None], "cosine"), 0.0),
+    "separation, silent masks": (lambda f: complement.separation(0 * f.view(1, 6, 3), "cosine"), 0.0),
     "global, equal": (lambda f: complement.global_(f, f, ONE), 0.0),
     "local, equal": (lambda f: complement.local(f[:, None], f[:, None], "decreasing"), math.sqrt(complement.EPS)),
 }
@@ -321,7 +324,8 @@ def test_a_degenerate_batch_is_finite_and_zero_where_it_should_be(name: str, fea
 DIFFERENTIABLE: dict[str, Callable[[Tensor], Tensor]] = {
     "wrt": lambda f: baseline.weighted_regularised_triplet(f, LABELS, "softmax"),
     "wrt public": lambda f: baseline.weighted_regularised_triplet(f, LABELS, "public"),
-    "separation": lambda f: complement.separation(f.sigmoid()[None]),
+    "separation": lambda f: complement.separation(f.sigmoid()[None], "cosine"),
+    "separation overlap": lambda f: complement.separation(f.sigmoid()[None], "overlap"),
     "triplet": lambda f: baseline.batch_hard_triplet(f, LABELS, 0.3),
     "identity": lambda f: baseline.identity(f, LABELS),
     "div": lambda f: synergy.divergence(f, f.flip(0) * 0.5, 10.0),
@@ -393,6 +397,31 @@ def test_a_divergence_over_channels_is_inert_and_one_of_posteriors_is_not() -> N
     of_logits = [z.clone().requires_grad_() for z in logits]
     gradient = torch.autograd.grad(synergy.divergence(*of_logits, None), of_logits)[0]
     assert gradient.norm() > 0.1
+
+
+def test_a_student_near_the_mean_of_all_has_a_bounded_gradient() -> None:
+    """Its centred parts have next to no length, and one over that is the cosine's gradient: 6.5 million, once."""
+    teacher = inputs.local_parts(random(32, 6, 64).exp(), "centred")
+    norms = {}
+    for spread in (1.0, 1e-3, 1e-9, 0.0):
+        blocks = (10 + spread * random(32, 6, 64, seed=1)).requires_grad_()
+        loss = complement.local(teacher, inputs.local_parts(blocks, "centred"), "decreasing")
+        norms[spread] = torch.autograd.grad(loss, blocks)[0].norm().item()
+    assert max(norms.values()) < 100 / 80, "a hundredth of a part's length, 80"
+    assert complement.local(teacher, teacher, "decreasing").item() < 6 * 0.011, "what has a direction has all of it"
+
+
+def test_masks_that_close_meet_an_overlap_and_not_a_cosine() -> None:
+    """At the paper's map, 162 positions: a step of SGD at its rate closes masks for the sum of their products alone."""
+    maps, weight = random(64, 2048, 162).relu(), 0.02 * random(6, 2048, seed=1)
+    sizes = {}
+    for form in ("overlap", "cosine"):
+        moved = weight.clone().requires_grad_()
+        loss = 0.5 * complement.separation((moved @ maps).sigmoid(), form)  # type: ignore[arg-type]
+        (gradient,) = torch.autograd.grad(loss, moved)
+        sizes[form] = ((weight - 0.01 * gradient) @ maps).sigmoid().mean().item()
+    assert sizes["overlap"] < 0.01
+    assert sizes["cosine"] == pytest.approx((weight @ maps).sigmoid().mean().item(), abs=0.02)
 
 
 # What is measured beside ----------------------------------------------------------------------------------------------

@@ -88,8 +88,8 @@ def written_out(o: Outputs, weights: dict[str, float], r: Readings) -> torch.Ten
         synergy.divergence(o.visible_normalised_logits, o.infrared_normalised_logits, r.divergence_ceiling),
         synergy.modality_identity(o.visible_normalised_logits, o.infrared_normalised_logits, o.labels),
         complement.local(
-            o.visible_blocks - o.visible_blocks.mean(0, keepdim=True),
-            o.synergy_blocks - o.synergy_blocks.mean(0, keepdim=True),
+            inputs.local_parts(o.visible_blocks, r.local_parts),
+            inputs.local_parts(o.synergy_blocks, r.local_parts),
             r.local_form,
         ),
         complement.global_(synergistic(), infrared(), o.labels),
@@ -101,7 +101,7 @@ def written_out(o: Outputs, weights: dict[str, float], r: Readings) -> torch.Ten
         cascade.sub(features, identities, cameras),
         cascade.intra(features, identities, cameras),
         cascade.inter(features, identities),
-        complement.separation(torch.cat((o.visible_masks, o.infrared_masks))),
+        complement.separation(torch.cat((o.visible_masks, o.infrared_masks)), r.separation_form),
     ]
     return torch.stack([weights[name] * value for name, value in zip(TERMS.names(), values, strict=True)]).sum()
 

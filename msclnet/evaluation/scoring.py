@@ -238,9 +238,9 @@ def _require_cameras(data_set: DataSet, images: Images) -> None:
         if wrong := sorted(set(images.cameras[mine].tolist()) - set(cameras)):
             row = np.flatnonzero(mine & (images.cameras == wrong[0]))[0]
             raise DataError(
-                f"cameras: found {wrong[0]} on {modality.name.lower()} images, first in row {row} ({images.paths[row]}), "
-                f"and {data_set.title} has {', '.join(map(str, cameras))} there: number them as the set does, and see that "
-                "modality is 0 for visible and 1 for infrared"
+                f"cameras: found {wrong[0]} on {modality.name.lower()} images, first in row {row} "
+                f"({images.paths[row]}), and {data_set.title} has {', '.join(map(str, cameras))} there: number them as "
+                "the set does, and see that modality is 0 for visible and 1 for infrared"
             )
 
 

@@ -131,12 +131,12 @@ def evaluate(
     )
     embedded = _unit(np.asarray(features, np.float32), images)
     data_set = SETS.get(data)
-    _require_cameras(data_set, images)
     require_settings(data_set, others)
     given = {"direction": direction, "mode": mode, "shots": shots, "protocol": protocol, "draws": draws, **others}
     options = None
     if data_set.Evaluation:
         options = build(data_set.Evaluation, {name: given[name] for name in _single(data_set) if name in given})
+    _require_cameras(data_set, images)
     comparisons = _of_one_setting(data_set, given, list(data_set.comparisons(images, options, permutations)))
     setting = {key: value for key, value in comparisons[0].setting.items() if key != "draw"}
     rows = [

@@ -223,7 +223,7 @@ def test_the_command_names_what_is_amiss(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_a_flag_that_the_sets_protocol_has_not_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    np.savez(tmp_path / "all.npz", **arrays(made_up(0, PEOPLE, PEOPLE)))
+    np.savez(tmp_path / "all.npz", **arrays(sysu_like(2)))
     options = ["evaluate", "--features", tmp_path / "all.npz", "--data"]
     for data, flags, message in (
         ("regdb", ["--draws", 3], "draws: RegDB has no such setting; it has direction: leave it out"),

@@ -138,7 +138,6 @@ def test_scoring_leaves_no_trace_in_the_training(job: TrainJob, pack: Path, tmp_
     for other in (str(EPOCHS), "never"):
         assert steps(tmp_path / "1") == steps(tmp_path / other)
         assert same(weights(tmp_path / "1"), weights(tmp_path / other))
-    assert len({line["mAP"] for line in curve(tmp_path / "1")}) > 1, "the curve moves"
 
 
 def test_a_score_changes_neither_network_nor_random_state(job: TrainJob, pack: Path) -> None:

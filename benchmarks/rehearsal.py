@@ -114,7 +114,7 @@ def values_of(lines: list[dict], kind: str) -> dict[str, list[tuple[int, float]]
 
 def write_csv(path: Path, lines: dict[str, list[dict]]) -> None:
     with path.open("w", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("method", "what", "name", "step", "value"))
         for method, found in lines.items():
             for kind in KINDS:

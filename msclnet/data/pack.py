@@ -19,7 +19,7 @@ import numpy as np
 
 from msclnet.core import array_file
 from msclnet.core.errors import DataError
-from msclnet.core.files import atomic_write, require_room, sha256
+from msclnet.core.files import atomic_write, require_room, sha256, write_text
 from msclnet.core.types import ImageRecord, Modality
 from msclnet.core.workers import divided
 from msclnet.data.depth import DeepRange
@@ -72,8 +72,7 @@ def write_pack(
             for row, record in enumerate(ordered):
                 writer.writerow((modality.name.lower(), row, record.identity, record.camera, record.path))
     row_of = {record: row for ordered in packed.values() for row, record in enumerate(ordered)}
-    with atomic_write(out / SPLITS) as partial:
-        partial.write_text(json.dumps({str(number): _rows(split, row_of) for number, split in splits.items()}))
+    write_text(out / SPLITS, json.dumps({str(number): _rows(split, row_of) for number, split in splits.items()}))
     manifest = {
         "version": VERSION,
         "height": height,
@@ -84,8 +83,7 @@ def write_pack(
     }
     if deep_range:
         manifest["deep_range"] = list(deep_range)
-    with atomic_write(out / MANIFEST) as partial:
-        partial.write_text(json.dumps(manifest, indent=2) + "\n")
+    write_text(out / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
 @dataclass(frozen=True)

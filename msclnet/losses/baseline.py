@@ -73,15 +73,14 @@ def weighted_regularised_triplet(features: Tensor, labels: Tensor, weights: Lite
     distance, positive, negative = _distances(features, labels)
     match weights:
         case "public":
-            furthest = (distance * _public_weights(distance, positive)).sum(1)
-            closest = (distance * _public_weights(-distance, negative)).sum(1)
-            return F.softplus(furthest - closest).mean()
+            weigh, counted = _public_weights, torch.ones_like(negative[:, 0])
         case "softmax":
-            furthest = (distance * _masked_softmax(distance, positive)).sum(1)
-            closest = (distance * _masked_softmax(-distance, negative)).sum(1)
-            return (F.softplus(furthest - closest) * negative.any(1)).mean()
+            weigh, counted = _masked_softmax, negative.any(1)
         case _:
             raise ValueError(f"objective.wrt_weights: expected 'public' or 'softmax', found {weights!r}")
+    furthest = (distance * weigh(distance, positive)).sum(1)
+    closest = (distance * weigh(-distance, negative)).sum(1)
+    return (F.softplus(furthest - closest) * counted).mean()
 
 
 def _distances(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:

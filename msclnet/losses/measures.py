@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from msclnet.losses.centers import pairwise_squared_distance, same_group
-from msclnet.losses.complement import SHORTEST
+from msclnet.losses.complement import SHORTEST, separation
 
 
 def positive_distance(features: Tensor, labels: Tensor) -> Tensor:
@@ -91,9 +91,7 @@ def mask_overlap(masks: Tensor) -> Tensor:
     Returns:
         A scalar in [0, 1]; 0 where there is one part.
     """
-    unit = F.normalize(masks, dim=2)
-    parts = masks.shape[1]
-    return (unit @ unit.transpose(1, 2)).triu(diagonal=1).sum((1, 2)).mean() / max(1, parts * (parts - 1) / 2)
+    return separation(masks, "cosine")
 
 
 def alone(identities: Tensor, cameras: Tensor) -> Tensor:

@@ -6,17 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from msclnet.core.archive import require_plausible
 from msclnet.core.errors import ConfigError, printable
 from msclnet.core.torch_file import not_finite
+from msclnet.model.foreign import differences, listed, read_tensors, reason
 
 WRAPPERS = ("state_dict", "model", "net", "network", "model_state_dict", "weights")  # keys that hold a state dict
 PREFIXES = ("module.", "model.", "backbone.", "base.", "encoder.")  # of a state dict's names, from what wrapped it
 CLASSIFIER = "fc."  # ImageNet's: not ours, of any size or none
-COUNTERS = "num_batches_tracked"  # absent in old files, and read by nothing here
 SHOWN = 4  # names in a message
 
 
@@ -37,22 +35,15 @@ def load_backbone(network: nn.Module, name: str, path: Path) -> None:
     """
     found = _without_prefix(_state_dict(_read(path), path))
     ours = {key: value for key, value in network.state_dict().items() if not key.startswith(CLASSIFIER)}
-    missing = [key for key in ours if key not in found and not key.endswith(COUNTERS)]
-    misshapen = [
-        f"{key} {list(found[key].shape)} instead of {list(value.shape)}"
-        for key, value in ours.items()
-        if key in found and found[key].shape != value.shape
-    ]
+    differing = zip(("lacks", "has another shape of"), differences(ours, found), strict=True)
+    problems = [f"{what} {listed(names, SHOWN)}" for what, names in differing if names]
     taken = {key: found[key] for key in ours if key in found}
-    problems = [_listed("lacks", missing), _listed("has another shape of", misshapen)]
     if bad := not_finite(taken):
         problems.append(f"has values that are not finite in {bad}")
-    if any(problems):
-        raise ConfigError(
-            f"model.weights: {path}: {'; '.join(filter(None, problems))}; expected the weights of a torchvision {name}"
-        )
+    if problems:
+        raise ConfigError(f"model.weights: {path}: {'; '.join(problems)}; expected the weights of a torchvision {name}")
     if foreign := [key for key in found if key not in ours and not key.startswith(CLASSIFIER)]:
-        print(printable(f"{path}: {_listed('not used of it:', foreign)}"), file=sys.stderr, flush=True)
+        print(printable(f"{path}: not used of it: {listed(foreign, SHOWN)}"), file=sys.stderr, flush=True)
     network.load_state_dict(taken, strict=False)
 
 
@@ -60,15 +51,13 @@ def _read(path: Path) -> Any:
     if not path.is_file():
         raise ConfigError(f"model.weights: {path}: no such file; expected none, imagenet, or a file of weights")
     try:
-        require_plausible(path, path.stat().st_size)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch names a damaged file by a dozen exception types
+        return read_tensors(path)
+    except Exception as error:
         with path.open("rb") as file:
             page = file.read(64).lstrip()[:1] == b"<"
-        reason = "a web page" if page else (str(error) or type(error).__name__).splitlines()[0]
         raise ConfigError(
-            f"model.weights: {path}: not readable as tensors ({reason}). Nothing in it was executed; copy it again "
-            "from where it came from, or save its state dict with torch.save"
+            f"model.weights: {path}: not readable as tensors ({'a web page' if page else reason(error)}). Nothing in "
+            "it was executed; copy it again from where it came from, or save its state dict with torch.save"
         ) from error
 
 
@@ -93,8 +82,3 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
     while shared := [prefix for prefix in PREFIXES if all(str(key).startswith(prefix) for key in state)]:
         state = {str(key).removeprefix(shared[0]): value for key, value in state.items()}
     return state
-
-
-def _listed(what: str, names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{what} {', '.join(map(str, names[:SHOWN]))}{more}" if names else ""

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from msclnet.core.archive import require_plausible
 from msclnet.core.errors import ConfigError, DataError
 from msclnet.core.files import sha256
 from msclnet.core.torch_file import not_finite
 from msclnet.model.architecture import Architecture
 from msclnet.model.files import save_model
+from msclnet.model.foreign import differences, listed, read_tensors, reason
 from msclnet.model.msclnet import MSCLNet
 
 AGWMethod = Literal["agw", "base"]  # the public code's --method
@@ -86,14 +86,13 @@ def _read(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise DataError(f"{file}: no such file; expected a checkpoint of the public AGW code (.t)")
     try:
-        require_plausible(file, file.stat().st_size)
         with torch.serialization.safe_globals(_numpy_values()):
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch names a damaged file by a dozen exception types
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            content = read_tensors(file)
+    except Exception as error:
         raise DataError(
-            f"{file}: not readable as a checkpoint of tensors and numbers ({reason}); expected a .t file of the public "
-            "AGW code. Nothing in the file was executed; save its state dict anew if it holds objects of other classes"
+            f"{file}: not readable as a checkpoint of tensors and numbers ({reason(error)}); expected a .t file of "
+            "the public AGW code. Nothing in the file was executed; save its state dict anew if it holds objects of "
+            "other classes"
         ) from error
     net = content.get("net") if isinstance(content, dict) else None
     if not isinstance(net, dict) or not net or not all(isinstance(value, Tensor) for value in net.values()):
@@ -178,17 +177,11 @@ def _place(stage: str, position: int, width: str) -> tuple[int, str, int]:
 
 def _require(file: Path, method: str, network: MSCLNet, found: dict[str, Tensor], keys: dict[str, str]) -> None:
     """Raises DataError unless ``found`` holds each entry of the network, in its shape, and nothing unknown."""
-    counters = "num_batches_tracked"  # of batch normalisation: absent in old files, and read by nothing here
     ours = network.state_dict()
-    missing = [theirs for name, theirs in keys.items() if theirs not in found and not theirs.endswith(counters)]
+    missing, misshapen = differences({theirs: ours[name] for name, theirs in keys.items()}, found)
     unknown = [name for name in found if name not in keys.values() and not UNUSED.match(name)]
-    misshapen = [
-        f"{theirs} {list(found[theirs].shape)} instead of {list(ours[name].shape)}"
-        for name, theirs in keys.items()
-        if theirs in found and found[theirs].shape != ours[name].shape
-    ]
     problems = [
-        f"{what}: {', '.join(names[:SHOWN])}" + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        f"{what}: {listed(names, SHOWN)}"
         for what, names in (("missing", missing), ("of another shape", misshapen), ("unknown", unknown))
         if names
     ]

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from msclnet.config import title
-from msclnet.core.files import atomic_write
+from msclnet.core.files import write_text
 from msclnet.datasets.table import SETS
 from msclnet.results.captions import spread
 from msclnet.results.in_print import SELECTION, in_print
@@ -44,8 +44,7 @@ of the real set. {SELECTION}</p>
 {_in_print(name)}
 </html>
 """
-    with atomic_write(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _table(feature: str, rows: Sequence[Row]) -> str:

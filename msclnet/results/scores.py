@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from msclnet.core.errors import DataError
-from msclnet.core.files import atomic_write
+from msclnet.core.files import write_text
 from msclnet.datasets.table import SETS
 
 Row = dict[str, Any]
@@ -30,8 +30,7 @@ def compared(name: str) -> tuple[str, ...]:
 def write_scores(path: Path, split: int, rows: Sequence[Mapping[str, object]]) -> None:
     """``{"split": N, "rows": [...]}``, with a line for each row of an evaluation."""
     lines = ",\n".join(json.dumps(row, allow_nan=False) for row in rows)
-    with atomic_write(path) as partial:
-        partial.write_text(f'{{"split": {split}, "rows": [\n{lines}\n]}}\n')
+    write_text(path, f'{{"split": {split}, "rows": [\n{lines}\n]}}\n')
 
 
 def read_scores(name: str, split: int, path: Path) -> list[Row]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from msclnet.core.errors import DataError
-from msclnet.core.files import atomic_write
+from msclnet.core.files import write_text
 from msclnet.datasets.table import SETS
 from msclnet.results.layout import SCORES, by_method
 from msclnet.results.scores import (
@@ -91,8 +91,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows[0])
     writer.writerows([shown(value) for value in row.values()] for row in rows)
-    with atomic_write(path) as partial:
-        partial.write_text(text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def read_csv(path: Path, columns: Sequence[str], maker: str) -> list[dict[str, str]]:

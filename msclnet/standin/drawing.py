@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from msclnet.core.errors import ConfigError
-from msclnet.core.files import atomic_write
+from msclnet.core.files import write_text
 from msclnet.core.registry import load_plugins
 from msclnet.core.types import Modality
 from msclnet.core.workers import divided
@@ -101,5 +101,4 @@ def _person(task: tuple) -> str:
 
 def finish(root: Path, layout: str, counts: dict[str, int]) -> None:
     """Writes ``drawn.json``, which says that the images are drawn, and that all of them are there."""
-    with atomic_write(root / DRAWN) as partial:
-        partial.write_text(json.dumps({"drawn": "stand-in", "layout": layout, **counts}, indent=2) + "\n")
+    write_text(root / DRAWN, json.dumps({"drawn": "stand-in", "layout": layout, **counts}, indent=2) + "\n")

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from msclnet.core.files import atomic_write, sha256
+from msclnet.core.files import atomic_write, sha256, write_text
 from msclnet.results.layout import CONFIG, METRICS, MODEL
 from msclnet.training.checkpoint import drop
 
@@ -51,8 +51,7 @@ class OutputFiles:
         for name in (MODEL, METRICS, CONFIG):
             with (self.work / name).open("rb+") as file:
                 os.fsync(file.fileno())
-        with atomic_write(self.note) as partial:
-            partial.write_text(self._said())
+        write_text(self.note, self._said())
         self._publish()
 
     def place(self, name: str) -> None:
@@ -92,8 +91,7 @@ def begin_anew(work: Path) -> None:
         return
     discard(work)
     if run:
-        with atomic_write(note) as partial:
-            partial.write_text(run)
+        write_text(note, run)
 
 
 def discard(work: Path) -> None:

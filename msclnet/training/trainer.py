@@ -20,7 +20,7 @@ from torch import Tensor
 
 from msclnet.config import TrainJob, plain
 from msclnet.core import yaml_text
-from msclnet.core.files import atomic_write, exclusive_lock
+from msclnet.core.files import exclusive_lock, write_text
 from msclnet.core.types import Batch, Outputs
 from msclnet.data.loader import Recipe, TrainingImages
 from msclnet.data.pack import Pack
@@ -108,8 +108,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
                 validation.load(state["validation"])
         log = MetricsLog(work / METRICS, process, Progress(job.epochs * images.steps), state and state["record"])
         if process.first:
-            with atomic_write(work / CONFIG) as partial:
-                partial.write_text(yaml_text.write(plain(job)))
+            write_text(work / CONFIG, yaml_text.write(plain(job)))
             outputs.place(CONFIG)  # the live mirror reads it
             print(learner.rates(), file=sys.stderr, flush=True)
         checkpoints = Checkpointer(work, options.checkpoint_every, origin, process, stop)
@@ -161,7 +160,8 @@ class Trainer:
         self.begin_epoch()
         for batch in self.images.epoch(self.epoch, self.learner.device, self.taken):
             if self.taken == 0 and looks_at_gradients(job, self.epoch):
-                self.log.write_pull(*pull(self.learner, batch))
+                with self.heart.rest():
+                    self.log.write_pull(*pull(self.learner, batch))
             step = train_step(self.learner, batch)
             self.log.add(step.terms)
             self.taken += 1

@@ -64,7 +64,7 @@ def experiment_of(client: MlflowClient, address: str, tracked: TrackedSet) -> st
         database = database_of(address)
         location = (database.parent / ARTIFACTS / folder_of(name)).as_uri() if database else None
         try:
-            client.create_experiment(name, artifact_location=location)
+            client.create_experiment(name, artifact_location=location, tags=TAGS)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":  # a sibling was faster
                 raise

@@ -32,7 +32,7 @@ from msclnet.results.layout import MODEL
 from msclnet.results.training import Training
 from msclnet.tracking.delivery import Delivery, Scored, read
 from msclnet.tracking.experiment import TrackedSet
-from msclnet.tracking.server import connect, import_mlflow, readable_errors, resolve
+from msclnet.tracking.server import connect, import_mlflow, readable_errors, resolve, when_free
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -85,28 +85,32 @@ def register(uri: str, delivery: Delivery, record: Path) -> list[dict[str, Any]]
     chosen, stale = (BEST, BY_TEST) if validated else (BY_TEST, BEST)
     candidates = [_candidate(mine, validated, runs, record) for mine in trainings.values()]
     address = resolve(uri)
-    rows: list[dict[str, Any]] = []
-    with readable_errors(address):
-        client = connect(address)
-        mlflow = import_mlflow()
-        mlflow.set_tracking_uri(address)
-        home = client.get_run(candidates[0].run_id).info.experiment_id
-        mlflow.set_experiment(experiment_id=home)  # of the logged models, too; not their run's by itself
-        _ensure(client, tracked)
-        client.delete_registered_model_alias(tracked.model, _alias(stale, tracked.data))
-        winner = max(candidates, key=lambda candidate: candidate.merit)
-        for candidate in candidates:
-            job = candidate.training.job
-            version = _version(client, tracked, candidate)
-            aliases = [_alias(name, tracked.data) for name in (job.method_name, *[chosen] * (candidate is winner))]
-            for alias in aliases:
-                client.set_registered_model_alias(tracked.model, alias, version)
-            rows.append({
-                "method": job.method_name, "split": job.split, "rank1": candidate.rank1, "mean": candidate.mean,
-                "run_id": candidate.run_id, "folder": str(candidate.training.folder), "version": version,
-                "aliases": aliases,
-            })  # fmt: skip
-    return rows
+
+    def write() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        with readable_errors(address):
+            client = connect(address)
+            mlflow = import_mlflow()
+            mlflow.set_tracking_uri(address)
+            home = client.get_run(candidates[0].run_id).info.experiment_id
+            mlflow.set_experiment(experiment_id=home)  # of the logged models, too; not their run's by itself
+            _ensure(client, tracked)
+            client.delete_registered_model_alias(tracked.model, _alias(stale, tracked.data))
+            winner = max(candidates, key=lambda candidate: candidate.merit)
+            for candidate in candidates:
+                job = candidate.training.job
+                version = _version(client, tracked, candidate)
+                aliases = [_alias(name, tracked.data) for name in (job.method_name, *[chosen] * (candidate is winner))]
+                for alias in aliases:
+                    client.set_registered_model_alias(tracked.model, alias, version)
+                rows.append({
+                    "method": job.method_name, "split": job.split, "rank1": candidate.rank1, "mean": candidate.mean,
+                    "run_id": candidate.run_id, "folder": str(candidate.training.folder), "version": version,
+                    "aliases": aliases,
+                })  # fmt: skip
+        return rows
+
+    return when_free(write)
 
 
 def _candidate(mine: Sequence[Scored], validated: bool, runs: Mapping[tuple[str, int], str], record: Path) -> Candidate:

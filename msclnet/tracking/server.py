@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LOCKED = "database is locked"  # SQLite's words
+CONTENDED = re.compile(  # what SQLite, PostgreSQL and MySQL say where another writer was faster
+    "database is locked|UNIQUE constraint failed|duplicate key value|Duplicate entry|deadlock", re.IGNORECASE
+)
 PATIENCE = 300.0  # seconds for others that write to the same database
 PAUSE = 0.5  # seconds between two attempts
 PER_BATCH = 1000  # metrics in one request: MLflow's limit
@@ -157,9 +159,10 @@ def log_tags(client: MlflowClient, run: Run, tags: dict[str, str]) -> None:
 
 
 def when_free(work: Callable[[], T]) -> T:
-    """Does some work on a database that others write to, and again where it was locked.
+    """Does some work on a database that others write to, and again where one of them was in the way.
 
-    MLflow waits for a lock for 20 seconds, which is little where many trainings end at once on a busy machine.
+    MLflow waits for a lock for 20 seconds, which is little where many trainings end at once on a busy machine. Two that
+    write the same new tag both find none, and the second's is refused by the database; the next attempt finds it.
 
     Args:
         work: what is done; it may be done twice.
@@ -168,14 +171,14 @@ def when_free(work: Callable[[], T]) -> T:
         What it returns.
 
     Raises:
-        TrackingError: the database was locked for ``PATIENCE`` seconds, or another reason.
+        TrackingError: others were in the way for ``PATIENCE`` seconds, or another reason.
     """
     end = time.monotonic() + PATIENCE
     while True:
         try:
             return work()
         except TrackingError as error:
-            if LOCKED not in str(error.__cause__) or time.monotonic() > end:
+            if not CONTENDED.search(str(error.__cause__)) or time.monotonic() > end:
                 raise
         time.sleep(PAUSE)
 

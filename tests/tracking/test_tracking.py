@@ -243,7 +243,15 @@ def test_trainings_side_by_side_lose_and_double_nothing(tmp_path: Path, uri: str
         assert stored_points(uri, runs[f"msclnet split {split}"]) == expected_points()
 
 
-def test_a_locked_database_is_tried_again_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "busy",
+    [
+        "database is locked",
+        "UNIQUE constraint failed: experiment_tags.key, experiment_tags.experiment_id",
+        'duplicate key value violates unique constraint "tag_pk"',
+    ],
+)
+def test_a_contended_database_is_tried_again_and_not_for_ever(monkeypatch: pytest.MonkeyPatch, busy: str) -> None:
     monkeypatch.setattr(server, "PAUSE", 0.01)
     tries: list[str] = []
 
@@ -254,13 +262,13 @@ def test_a_locked_database_is_tried_again_and_not_for_ever(monkeypatch: pytest.M
                 raise sqlite3.OperationalError(message)
         return len(tries)
 
-    assert server.when_free(lambda: work("database is locked", 2)) == 3
+    assert server.when_free(lambda: work(busy, 2)) == 3
     with pytest.raises(TrackingError, match="disk I/O error"):
         server.when_free(lambda: work("disk I/O error", 99))
     assert len(tries) == 4, "another trouble is told at once"
     monkeypatch.setattr(server, "PATIENCE", 0.1)
-    with pytest.raises(TrackingError, match="database is locked"):
-        server.when_free(lambda: work("database is locked", 999))
+    with pytest.raises(TrackingError, match=busy[:20]):
+        server.when_free(lambda: work(busy, 999))
     assert len(tries) > 5
 
 

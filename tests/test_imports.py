@@ -31,6 +31,7 @@ CORE = {"annotated_types", "numpy", "PIL", "pydantic", "pydantic_core", "yaml", 
 STDLIB_AND_CORE = {*CORE, *sys.stdlib_module_names}
 HEAVY = {"datasets": {"scipy"}, "tracking": {"mlflow", "sqlalchemy"}}
 HEAVY["report"] = {"matplotlib", "sklearn"}
+HEAVY["model"] = {"timm"}
 HEAVY["inference"] = {"faiss", "onnx", "onnxruntime", "onnxscript", "safetensors", "tqdm"}
 
 

@@ -7,7 +7,9 @@ is wrong in itself the rule waits. So all that can be found wrong is found at on
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from msclnet.losses.readings import Readings
 
 NO_FILE = ("none", "imagenet")  # the weights of a backbone that are no file
+TIMM = "timm:"  # how a backbone of timm's begins
 HALVINGS = {"small": 3, "resnet18": 4, "resnet50": 4}  # of an image's rows on their way to the last feature map
 IN_PARTS = {"visible_blocks", "synergy_blocks", "synergy_neck"}  # the outputs for which maps are cut into parts
 MASKS = {"visible_masks", "infrared_masks"}  # those that only a network with masks gives
@@ -182,10 +185,35 @@ def weights_fit_the_backbone(model: Model) -> Iterator[str]:
         if model.weights != "none":
             yield f"model.weights: {model.weights!r}, and the backbone small has no published weights; use none"
     elif model.weights not in NO_FILE and not Path(model.weights).is_file():
-        yield (
-            f"model.weights: {model.weights}: no such file; expected none, imagenet, or a file of torchvision's "
+        whose = (
             f"{model.backbone} weights"
+            if model.backbone.startswith(TIMM)
+            else f"torchvision's {model.backbone} weights"
         )
+        yield f"model.weights: {model.weights}: no such file; expected none, imagenet, or a file of {whose}"
+
+
+def timm_backbone_can_be_built(model: Model, methods: Mapping[str, Method], run: Run) -> Iterator[str]:
+    """Without importing timm, which takes seconds: each of its models is a function of its name in its files."""
+    if not model.backbone.startswith(TIMM):
+        return
+    package = find_spec("timm")
+    name = model.backbone.removeprefix(TIMM).partition(".")[0]
+    if package is None or package.origin is None:
+        yield f"model.backbone: {model.backbone} needs timm, which is not installed: pip install -e '.[timm]'"
+    else:
+        files = (Path(package.origin).parent / "models").glob("*.py")
+        known = {found for file in files for found in re.findall(r"@register_model\s+def (\w+)", file.read_text())}
+        if name not in known:
+            yield f"model.backbone: timm has no model {name!r}; {nearest(name, known)}"
+    for key in run.methods:
+        if key in methods and methods[key].nonlocal_ != "none":
+            yield (
+                f"methods.{key}.nonlocal: {methods[key].nonlocal_}, and {model.backbone} has no place for non-local "
+                "blocks; set it to none"
+            )
+    if model.parts_by == "stripes":
+        yield f"model.parts_by: stripes are not for {model.backbone}, whose map's rows it alone knows; set it to masks"
 
 
 def parts_divide_the_last_map(
@@ -196,6 +224,8 @@ def parts_divide_the_last_map(
         for name in dict.fromkeys((*run.methods, studies.method))
         if name in methods and _reads_parts(methods[name], objective)
     ]
+    if model.backbone not in HALVINGS:  # ``timm_backbone_can_be_built`` has its word on it
+        return
     there = rows(model.backbone, data.height)
     if model.parts_by == "stripes" and readers and there % model.parts:
         fitting = [str(n) for n in range(1, there + 1) if there % n == 0]
@@ -260,6 +290,7 @@ RULES: tuple[Callable[..., Iterator[str]], ...] = (
     study_has_its_split,
     sets_agree_with_themselves,
     weights_fit_the_backbone,
+    timm_backbone_can_be_built,
     parts_divide_the_last_map,
     masks_are_there,
     batch_fits_the_stand_in,

@@ -172,11 +172,17 @@ class StandIn(BySet):
 class Model(Section):
     """The network, shared by all methods."""
 
-    backbone: Literal["small", "resnet18", "resnet50"] = Field(description="`small` is for CPUs and small images")
+    backbone: (
+        Literal["small", "resnet18", "resnet50"]
+        | Annotated[str, Field(pattern=r"^timm:[A-Za-z0-9_.]+$"), Words("'timm:NAME'")]
+    ) = Field(
+        description="`small` is for CPUs and small images; `timm:NAME` a model of timm's, with the extra `timm` "
+        "([how](../docs/how-to/backbone.md))"
+    )
     weights: Home = Field(
         min_length=1,
-        description="`none`, `imagenet` (torchvision's IMAGENET1K_V1, downloaded once), or a file of torchvision "
-        "weights. `small` has `none`",
+        description="`none`, `imagenet` (torchvision's IMAGENET1K_V1, or timm's default, downloaded once), or a file "
+        "of torchvision's or timm's weights. `small` has `none`",
     )
     gem_p: float = Field(ge=1, description="exponent of GeM pooling; 1 averages")
     parts: int = Field(ge=1, description="n, the parts of Eq. 2 and 6")

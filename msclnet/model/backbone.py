@@ -10,15 +10,28 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
+from msclnet.config.rules import TIMM
 from msclnet.core.errors import ConfigError
 from msclnet.core.types import Modality
 from msclnet.model.non_local import NonLocal
 from msclnet.model.pretrained import load_backbone
+from msclnet.model.timm_backbone import TimmBackbone
 
 if TYPE_CHECKING:  # torchvision is imported where a network of its is asked for
     from torchvision.models.resnet import ResNet
 
 SMALL_WIDTHS = (16, 32, 64, 128)
+
+
+def build_backbone(name: str, weights: str, nonlocal_: str) -> Backbone | TimmBackbone:
+    """The extractor that ``model.backbone`` names; raises ConfigError for non-local blocks in one of timm's."""
+    if not name.startswith(TIMM):
+        return Backbone(name, weights, nonlocal_)
+    if nonlocal_ != "none":
+        raise ConfigError(
+            f"model.backbone: {name} has no place for non-local blocks; set the method's nonlocal to none"
+        )
+    return TimmBackbone(name, weights)
 
 
 class Backbone(nn.Module):
@@ -107,7 +120,7 @@ def _resnet(name: str, weights: str) -> ResNet:
     if weights == "imagenet":
         network.load_state_dict(_imagenet(name))
     elif weights != "none":
-        load_backbone(network, name, Path(weights))
+        load_backbone(network, f"a torchvision {name}", Path(weights))
     first = next(iter(network.layer4))
     for convolution in (first.conv2 if name == "resnet50" else first.conv1, first.downsample[0]):
         convolution.stride = (1, 1)

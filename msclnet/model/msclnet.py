@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from msclnet.core.types import Batch, Modality, Outputs
 from msclnet.model.architecture import Architecture
-from msclnet.model.backbone import Backbone
+from msclnet.model.backbone import build_backbone
 from msclnet.model.gem import gem, gem_and_parts
 from msclnet.model.instance_norm import ModalityInstanceNorm
 from msclnet.model.parts import PartMasks, masked_parts
@@ -47,7 +47,8 @@ class MSCLNet(nn.Module):
             identities: those of the training, the classes of the identity logits.
             architecture: what the network is built of.
             outputs: fields of ``Outputs``, those that the training's losses read.
-            weights: the backbone's: ``none``, ``imagenet``, or a file of torchvision's.
+            weights: the backbone's: ``none``, ``imagenet``, or a file of torchvision's
+                (timm's for a backbone of timm's).
 
         Raises:
             ValueError: one of ``outputs`` is no field of ``Outputs``, or a mask where the parts are stripes.
@@ -63,7 +64,7 @@ class MSCLNet(nn.Module):
         self.outputs = frozenset(outputs)
         self.gem_p = architecture.gem_p if architecture.pooling == "gem" else 1.0
         self.parts = architecture.parts
-        self.backbone = Backbone(architecture.backbone, weights, architecture.non_local)
+        self.backbone = build_backbone(architecture.backbone, weights, architecture.non_local)
         channels = self.backbone.channels
         self.bottleneck = _neck(channels)
 

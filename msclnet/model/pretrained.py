@@ -14,35 +14,36 @@ from msclnet.model.foreign import differences, listed, read_tensors, reason
 
 WRAPPERS = ("state_dict", "model", "net", "network", "model_state_dict", "weights")  # keys that hold a state dict
 PREFIXES = ("module.", "model.", "backbone.", "base.", "encoder.")  # of a state dict's names, from what wrapped it
-CLASSIFIER = "fc."  # ImageNet's: not ours, of any size or none
+CLASSIFIER = ("fc.",)  # ImageNet's: not ours, of any size or none
 SHOWN = 4  # names in a message
 
 
-def load_backbone(network: nn.Module, name: str, path: Path) -> None:
+def load_backbone(network: nn.Module, name: str, path: Path, classifier: tuple[str, ...] = CLASSIFIER) -> None:
     """Puts the weights of a file into a backbone; nothing in the file is executed.
 
     The file holds a state dict, alone or under a key of ``WRAPPERS``. A prefix that all its names share is passed over,
     so is a classifier. What else it holds is said on stderr, and not used.
 
     Args:
-        network: a torchvision ResNet.
+        network: a network of torchvision's or timm's.
         name: what it is called in messages.
         path: the file.
+        classifier: how the names of what is no part of the backbone begin.
 
     Raises:
         ConfigError: the file is absent or holds no state dict, lacks a layer, has one of another shape, or a value that
             is not finite.
     """
     found = _without_prefix(_state_dict(_read(path), path))
-    ours = {key: value for key, value in network.state_dict().items() if not key.startswith(CLASSIFIER)}
+    ours = {key: value for key, value in network.state_dict().items() if not key.startswith(classifier)}
     differing = zip(("lacks", "has another shape of"), differences(ours, found), strict=True)
     problems = [f"{what} {listed(names, SHOWN)}" for what, names in differing if names]
     taken = {key: found[key] for key in ours if key in found}
     if bad := not_finite(taken):
         problems.append(f"has values that are not finite in {bad}")
     if problems:
-        raise ConfigError(f"model.weights: {path}: {'; '.join(problems)}; expected the weights of a torchvision {name}")
-    if foreign := [key for key in found if key not in ours and not key.startswith(CLASSIFIER)]:
+        raise ConfigError(f"model.weights: {path}: {'; '.join(problems)}; expected the weights of {name}")
+    if foreign := [key for key in found if key not in ours and not key.startswith(classifier)]:
         print(printable(f"{path}: not used of it: {listed(foreign, SHOWN)}"), file=sys.stderr, flush=True)
     network.load_state_dict(taken, strict=False)
 

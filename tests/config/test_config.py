@@ -68,7 +68,11 @@ def put(values: dict[str, Any], path: str, value: object) -> dict[str, Any]:
         ("train.log_every", 0, r"train\.log_every: expected a whole number of at least 1, found 0"),
         ("train.padding", -1, r"train\.padding: expected a whole number of at least 0, found -1"),
         ("train", None, r"train: expected a mapping, found null"),
-        ("model.backbone", "vgg", r"model\.backbone: expected 'small' or 'resnet18' or 'resnet50', found 'vgg'"),
+        (
+            "model.backbone",
+            "vgg",
+            r"model\.backbone: expected 'small' or 'resnet18' or 'resnet50' or 'timm:NAME', found 'vgg'",
+        ),
         ("model.parts", 0, r"model\.parts: expected a whole number of at least 1, found 0"),
         ("data.height", -72, r"data\.height: expected a whole number from 16 to 2048, found -72"),
         ("data.regdb.processes", "all", r"data\.regdb\.processes: expected .* at least 1 or 'auto', found 'all'"),

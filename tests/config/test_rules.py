@@ -184,6 +184,27 @@ def test_weights_in_a_file_are_let_through(values: dict[str, Any], tmp_path: Pat
     assert problems(values, {"model": model}) == []
 
 
+def test_what_a_backbone_of_timms_cannot_have_is_said_while_planning(values: dict[str, Any]) -> None:
+    pytest.importorskip("timm")
+    fitting = {"methods": {name: {"nonlocal": "none"} for name in ("agw", "msclnet")}, "model": {"parts_by": "masks"}}
+    assert problems(values, merge(fitting, {"model": {"backbone": "timm:vit_tiny_patch16_224.augreg_in21k"}})) == []
+    found = problems(values, {"model": {"backbone": "timm:resnet19", "parts_by": "stripes", "weights": "w.pth"}})
+    assert {line.split(" ")[0] for line in found if "separation" not in line} == {
+        "model.weights:", "model.backbone:", "methods.msclnet.nonlocal:", "methods.agw.nonlocal:", "model.parts_by:",
+    }  # fmt: skip
+    assert found[0].endswith("no such file; expected none, imagenet, or a file of timm:resnet19 weights")
+    assert "timm has no model 'resnet19'; did you mean 'resnet1" in found[1]
+    assert found[2].endswith("timm:resnet19 has no place for non-local blocks; set it to none")
+
+
+def test_a_backbone_of_timms_without_timm_names_the_extra(
+    values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "find_spec", lambda name: None)
+    found = problems(values, {"model": {"backbone": "timm:resnet18"}})
+    assert found[0] == "model.backbone: timm:resnet18 needs timm, which is not installed: pip install -e '.[timm]'"
+
+
 @pytest.mark.parametrize("backbone", ["small", "resnet18", "resnet50"])
 def test_the_rows_of_the_last_map_are_the_real_networks(backbone: str) -> None:
     network = Backbone(backbone, "none", "none").eval()

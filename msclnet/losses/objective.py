@@ -64,7 +64,7 @@ def total(values: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     Returns:
         A scalar.
     """
-    return torch.stack([weights[name] * value for name, value in values.items()]).sum()
+    return torch.stack(torch._foreach_mul(list(values.values()), [weights[name] for name in values])).sum()
 
 
 class _Batch:

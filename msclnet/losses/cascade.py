@@ -1,8 +1,7 @@
 """Cascaded Aggregation, Eq. 10-12: from features to sub-classes (identity, camera) to identities.
 
-Shape legend: N features of a batch (f^v, f^r and f^s together, Eq. 16), D their width; ``identities`` and ``cameras``
-are ``[N]``. Meant for features of unit length, where each is bounded. Centres are the batch's means, or, with a
-``CentreMemory``, mixed with those of the batches before. Each feature has its own row of its group's centre.
+Shape legend: N features of a batch (f^v, f^r and f^s together, Eq. 16), D their width. Meant for features of unit
+length, where each is bounded. Each feature has its own row of its group's centre, as ``inputs`` makes them.
 """
 
 from __future__ import annotations
@@ -10,42 +9,6 @@ from __future__ import annotations
 from torch import Tensor
 
 from msclnet.losses.centers import pairwise_squared_distance, squared_distance
-from msclnet.losses.memory import CentreMemory
-
-
-def sub_class_centres(
-    features: Tensor, averages: Tensor, identities: Tensor, cameras: Tensor, memory: CentreMemory | None
-) -> Tensor:
-    """The centre of each feature's sub-class, C_{s_i}.
-
-    Args:
-        features: ``[N, D]``.
-        averages: ``[N, N]``, of the sub-classes.
-        identities: int64 ``[N]``.
-        cameras: int64 ``[N]``.
-        memory: of the batches before, or None.
-
-    Returns:
-        ``[N, D]``.
-    """
-    centres = averages @ features
-    return centres if memory is None else memory.of_sub_classes(centres, identities, cameras)
-
-
-def identity_centres(features: Tensor, averages: Tensor, identities: Tensor, memory: CentreMemory | None) -> Tensor:
-    """The centre of each feature's identity, C_{y_i}.
-
-    Args:
-        features: ``[N, D]``.
-        averages: ``[N, N]``, of the identities.
-        identities: int64 ``[N]``.
-        memory: of the batches before, or None.
-
-    Returns:
-        ``[N, D]``.
-    """
-    centres = averages @ features
-    return centres if memory is None else memory.of_identities(centres, identities)
 
 
 def sub(features: Tensor, of_sub_class: Tensor) -> Tensor:

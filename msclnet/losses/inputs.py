@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from msclnet.losses.centers import averages, same_group
+from msclnet.losses.memory import CentreMemory
 
 SYNERGY_CAMERA = 0  # f^s takes a camera of its own in Eq. 10 and 11; the sets count theirs from 1
 SHORT = 1e-6  # a part that is silent has no length to measure by
@@ -142,6 +143,41 @@ def cascade_averages(features: Tensor, *labels: Tensor) -> Tensor:
         ``[N, N]``.
     """
     return averages(same_group(*labels), features.dtype)
+
+
+def sub_class_centres(
+    features: Tensor, average: Tensor, identities: Tensor, cameras: Tensor, memory: CentreMemory | None
+) -> Tensor:
+    """The centre of each feature's sub-class, C_{s_i}: the batch's, or mixed with those of the batches before.
+
+    Args:
+        features: ``[N, C]``.
+        average: ``[N, N]``, of the sub-classes.
+        identities: int64 ``[N]``.
+        cameras: int64 ``[N]``.
+        memory: of the batches before, or None.
+
+    Returns:
+        ``[N, C]``.
+    """
+    centres = average @ features
+    return centres if memory is None else memory.of_sub_classes(centres, identities, cameras)
+
+
+def identity_centres(features: Tensor, average: Tensor, identities: Tensor, memory: CentreMemory | None) -> Tensor:
+    """The centre of each feature's identity, C_{y_i}: the batch's, or mixed with those of the batches before.
+
+    Args:
+        features: ``[N, C]``.
+        average: ``[N, N]``, of the identities.
+        identities: int64 ``[N]``.
+        memory: of the batches before, or None.
+
+    Returns:
+        ``[N, C]``.
+    """
+    centres = average @ features
+    return centres if memory is None else memory.of_identities(centres, identities)
 
 
 def every_camera(visible: Tensor, infrared: Tensor, cascade_on: Collection[str]) -> Tensor:

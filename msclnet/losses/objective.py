@@ -14,6 +14,8 @@ from msclnet.losses.needs import OUTPUTS, wanted
 from msclnet.losses.readings import Readings
 from msclnet.losses.table import INPUTS, MEASURES, MEMORY, Made
 
+READINGS = frozenset(Readings.model_fields)
+
 
 def terms(
     outputs: Outputs, weights: Mapping[str, float], readings: Readings, memory: CentreMemory | None = None
@@ -85,7 +87,7 @@ class _Batch:
                     f"a loss reads {name!r}, an output that the network was not built with: their configurations differ"
                 )
             return value
-        if name in Readings.model_fields:
+        if name in READINGS:
             return getattr(self.readings, name)
         if name == MEMORY:
             return self.memory

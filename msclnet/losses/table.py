@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -62,7 +63,9 @@ class Made:
         if callable(self.function):
             return self.function(*arguments)
         module, name = self.function.split(":")
-        return getattr(importlib.import_module(module), name)(*arguments)
+        if module not in sys.modules:
+            importlib.import_module(module)
+        return getattr(sys.modules[module], name)(*arguments)  # looked up so that torch.compile can follow
 
 
 @dataclass(frozen=True)
@@ -148,12 +151,12 @@ INPUTS: Table[Input] = Table(
         ),
         Input(
             "sub_class_centres",
-            "msclnet.losses.cascade:sub_class_centres",
+            "msclnet.losses.inputs:sub_class_centres",
             ("cascade_features", "sub_class_averages", "cascade_identities", "cascade_cameras", MEMORY),
         ),
         Input(
             "identity_centres",
-            "msclnet.losses.cascade:identity_centres",
+            "msclnet.losses.inputs:identity_centres",
             ("cascade_features", "identity_averages", "cascade_identities", MEMORY),
         ),
     ),

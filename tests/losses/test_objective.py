@@ -61,7 +61,7 @@ def test_the_total_is_the_weighted_sum(default: Config) -> None:
 
 
 def written_out(o: Outputs, weights: dict[str, float], r: Readings) -> torch.Tensor:
-    """Eq. 17 of all ten terms, without the table: each in its turn, the features of CA normalised once for the three."""
+    """Eq. 17 of all ten terms, without the table: each in its turn, what CA acts on normalised once."""
 
     def space(pooled: torch.Tensor, neck: torch.Tensor | None) -> torch.Tensor:
         if r.centre_space == "raw":

@@ -52,6 +52,7 @@ TIERS = {
         "tests/tracking/test_tracking.py",
         "tests/training/ddp",
         "tests/training/faults",
+        "tests/training/test_fake_gpu.py",
         "tests/training/test_trainer.py",
         "tests/training/test_validation.py",
     ],

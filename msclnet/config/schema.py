@@ -273,8 +273,8 @@ class Train(Section):
         description="whether a GPU may round the factors of float32 products to TF32 (10 bits of mantissa)"
     )
     compile: bool = Field(
-        description="`torch.compile` of the network: a minute or more at the start, a faster step after it; needs a "
-        "C++ compiler, and sums in another order"
+        description="`torch.compile` of the network, on one process of the losses, too: a minute or more at the start, "
+        "a faster step after it; needs a C++ compiler, and sums in another order"
     )
     sync_batchnorm: bool = Field(
         description="batch normalisation over all processes; else each normalises its own share, of two pairs at least"

@@ -73,19 +73,20 @@ def weighted_regularised_triplet(features: Tensor, labels: Tensor, weights: Lite
     distance, positive, negative = _distances(features, labels)
     match weights:
         case "public":
-            weigh, counted = _public_weights, torch.ones_like(negative[:, 0])
+            weigh, counted = _public_weights, None
         case "softmax":
             weigh, counted = _masked_softmax, negative.any(1)
         case _:
             raise ValueError(f"objective.wrt_weights: expected 'public' or 'softmax', found {weights!r}")
     furthest = (distance * weigh(distance, positive)).sum(1)
     closest = (distance * weigh(-distance, negative)).sum(1)
-    return (F.softplus(furthest - closest) * counted).mean()
+    loss = F.softplus(furthest - closest)
+    return (loss if counted is None else loss * counted).mean()
 
 
 def _distances(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Euclidean distances ``[N, N]`` and the masks of positives (self included) and negatives."""
-    distance = pairwise_squared_distance(features).clamp(min=MIN_SQUARED_DISTANCE).sqrt()
+    distance = pairwise_squared_distance(features, MIN_SQUARED_DISTANCE).sqrt()
     positive = same_group(labels)
     return distance, positive, ~positive
 

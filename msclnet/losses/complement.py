@@ -13,7 +13,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from msclnet.losses.centers import centre_of_each, same_group, squared_distance
+from msclnet.losses.centers import centre_of_each, same_group
 
 EPS = 1e-4  # of Eq. 6: bounds the gradient of the root at cos = 1 by 1 / sqrt(EPS) = 100
 # Of a part's size: what is shorter, a centred part near the mean of all, counts as so long. It has no direction to
@@ -40,8 +40,10 @@ def local(teacher: Tensor, synergy: Tensor, form: Literal["decreasing", "printed
     Raises:
         ValueError: another form.
     """
-    cosine = F.cosine_similarity(teacher.detach(), synergy, dim=2, eps=SHORTEST)  # [B, n]
-    root = (2 - 2 * cosine + EPS).clamp(min=EPS).sqrt()
+    teacher = teacher.detach()
+    lengths = teacher.norm(dim=2).clamp(min=SHORTEST) * synergy.norm(dim=2).clamp(min=SHORTEST)
+    cosine = (teacher * synergy).sum(2) / lengths  # [B, n]
+    root = (2 + EPS - 2 * cosine).clamp(min=EPS).sqrt()
     match form:
         case "decreasing":
             penalty = 1 - cosine + root
@@ -63,8 +65,8 @@ def global_(synergy: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
     Returns:
         The mean over pairs, a scalar >= 0.
     """
-    same = same_group(labels)
-    return squared_distance(centre_of_each(synergy, same), centre_of_each(teacher.detach(), same)).mean()
+    apart = centre_of_each(synergy - teacher.detach(), same_group(labels))  # a mean's difference is the differences'
+    return apart.square().sum(1).mean()
 
 
 def separation(masks: Tensor, form: Literal["cosine", "overlap"]) -> Tensor:

@@ -11,6 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from msclnet.losses.centers import averages, same_group
+from msclnet.losses.memory import CentreMemory
+
 SYNERGY_CAMERA = 0  # f^s takes a camera of its own in Eq. 10 and 11; the sets count theirs from 1
 SHORT = 1e-6  # a part that is silent has no length to measure by
 PAIR = 1 << 16  # more than any camera's number: makes one number of two
@@ -92,8 +95,8 @@ def cascade_features(space: str, *features: Tensor) -> Tensor:
     Returns:
         ``[N, C]``.
     """
-    # Not the tensors that Eq. 7 reads: shared, their gradients would be added up in another order.
-    return torch.cat([centred(feature, space) for feature in features])
+    pooled = [feature.mean(1) if feature.ndim == 3 else feature for feature in features]
+    return centred(torch.cat(pooled), space)
 
 
 def cascade_identities(labels: Tensor, cascade_on: Collection[str]) -> Tensor:
@@ -127,6 +130,54 @@ def cascade_cameras(visible: Tensor, infrared: Tensor, cascade_on: Collection[st
         return visible * PAIR + infrared
     cameras = {"visible": visible, "infrared": infrared, "synergy": torch.full_like(visible, SYNERGY_CAMERA)}
     return torch.cat([cameras[name] for name in cameras if name in cascade_on])
+
+
+def cascade_averages(features: Tensor, *labels: Tensor) -> Tensor:
+    """What takes the features CA acts on to the centres of their groups, as ``centers.averages`` gives it.
+
+    Args:
+        features: ``[N, C]``; their type is its type.
+        *labels: int64 ``[N]``; a group agrees in all of them.
+
+    Returns:
+        ``[N, N]``.
+    """
+    return averages(same_group(*labels), features.dtype)
+
+
+def sub_class_centres(
+    features: Tensor, average: Tensor, identities: Tensor, cameras: Tensor, memory: CentreMemory | None
+) -> Tensor:
+    """The centre of each feature's sub-class, C_{s_i}: the batch's, or mixed with those of the batches before.
+
+    Args:
+        features: ``[N, C]``.
+        average: ``[N, N]``, of the sub-classes.
+        identities: int64 ``[N]``.
+        cameras: int64 ``[N]``.
+        memory: of the batches before, or None.
+
+    Returns:
+        ``[N, C]``.
+    """
+    centres = average @ features
+    return centres if memory is None else memory.of_sub_classes(centres, identities, cameras)
+
+
+def identity_centres(features: Tensor, average: Tensor, identities: Tensor, memory: CentreMemory | None) -> Tensor:
+    """The centre of each feature's identity, C_{y_i}: the batch's, or mixed with those of the batches before.
+
+    Args:
+        features: ``[N, C]``.
+        average: ``[N, N]``, of the identities.
+        identities: int64 ``[N]``.
+        memory: of the batches before, or None.
+
+    Returns:
+        ``[N, C]``.
+    """
+    centres = average @ features
+    return centres if memory is None else memory.of_identities(centres, identities)
 
 
 def every_camera(visible: Tensor, infrared: Tensor, cascade_on: Collection[str]) -> Tensor:

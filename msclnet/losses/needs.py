@@ -25,26 +25,30 @@ def needed(weights: Mapping[str, float], readings: Readings) -> frozenset[str]:
 
     Raises ConfigError for an unknown term, and for a term that reads what there is not.
     """
-    found: set[str] = set()
-    for term in wanted(weights):
-        _collect(term, term, readings, found)
-    return frozenset(found)
+    return frozenset(_read(weights, readings) & OUTPUTS)
 
 
 def remembers(weights: Mapping[str, float], readings: Readings) -> bool:
     """Whether a wanted term reads centres of the batches before, and some are to be kept."""
-    return readings.centre_memory > 0 and any(MEMORY in term.arguments(readings) for term in wanted(weights))
+    return readings.centre_memory > 0 and MEMORY in _read(weights, readings)
+
+
+def _read(weights: Mapping[str, float], readings: Readings) -> set[str]:
+    """All that the wanted terms read, by themselves or through inputs."""
+    found: set[str] = set()
+    for term in wanted(weights):
+        _collect(term, term, readings, found)
+    return found
 
 
 def _collect(made: Made, term: Term, readings: Readings, found: set[str]) -> None:
-    """Adds the outputs behind ``made``, the term itself or an input of it, to ``found``."""
+    """Adds all that is behind ``made``, the term itself or an input of it, to ``found``."""
     inputs = INPUTS.names()
     for name in made.arguments(readings):
-        if name in OUTPUTS:
-            found.add(name)
-        elif name in inputs:
+        found.add(name)
+        if name in inputs:
             _collect(INPUTS.get(name), term, readings, found)
-        elif name != MEMORY and name not in Readings.model_fields:
+        elif name not in OUTPUTS and name != MEMORY and name not in Readings.model_fields:
             known = sorted({*OUTPUTS, *inputs, *Readings.model_fields, MEMORY})
             near = get_close_matches(name, known, n=3, cutoff=0.5) or known
             raise ConfigError(

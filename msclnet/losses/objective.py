@@ -14,6 +14,8 @@ from msclnet.losses.needs import OUTPUTS, wanted
 from msclnet.losses.readings import Readings
 from msclnet.losses.table import INPUTS, MEASURES, MEMORY, Made
 
+READINGS = frozenset(Readings.model_fields)
+
 
 def terms(
     outputs: Outputs, weights: Mapping[str, float], readings: Readings, memory: CentreMemory | None = None
@@ -64,7 +66,7 @@ def total(values: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
     Returns:
         A scalar.
     """
-    return torch.stack([weights[name] * value for name, value in values.items()]).sum()
+    return torch.stack(torch._foreach_mul(list(values.values()), [weights[name] for name in values])).sum()
 
 
 class _Batch:
@@ -85,7 +87,7 @@ class _Batch:
                     f"a loss reads {name!r}, an output that the network was not built with: their configurations differ"
                 )
             return value
-        if name in Readings.model_fields:
+        if name in READINGS:
             return getattr(self.readings, name)
         if name == MEMORY:
             return self.memory

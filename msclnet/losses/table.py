@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -62,7 +63,9 @@ class Made:
         if callable(self.function):
             return self.function(*arguments)
         module, name = self.function.split(":")
-        return getattr(importlib.import_module(module), name)(*arguments)
+        if module not in sys.modules:
+            importlib.import_module(module)
+        return getattr(sys.modules[module], name)(*arguments)  # looked up so that torch.compile can follow
 
 
 @dataclass(frozen=True)
@@ -136,12 +139,31 @@ INPUTS: Table[Input] = Table(
             "msclnet.losses.inputs:cascade_cameras",
             ("visible_cameras", "infrared_cameras", "cascade_on"),
         ),
+        Input(
+            "sub_class_averages",
+            "msclnet.losses.inputs:cascade_averages",
+            ("cascade_features", "cascade_identities", "cascade_cameras"),
+        ),
+        Input(
+            "identity_averages",
+            "msclnet.losses.inputs:cascade_averages",
+            ("cascade_features", "cascade_identities"),
+        ),
+        Input(
+            "sub_class_centres",
+            "msclnet.losses.inputs:sub_class_centres",
+            ("cascade_features", "sub_class_averages", "cascade_identities", "cascade_cameras", MEMORY),
+        ),
+        Input(
+            "identity_centres",
+            "msclnet.losses.inputs:identity_centres",
+            ("cascade_features", "identity_averages", "cascade_identities", MEMORY),
+        ),
     ),
 )
 
 _HAT = ("visible_normalised", "infrared_normalised")
 _HAT_LOGITS = ("visible_normalised_logits", "infrared_normalised_logits")
-_SUB_CLASSES = ("cascade_features", "cascade_identities", "cascade_cameras")
 
 # In the order of Eq. 17, and what stands beside it; in it terms are computed, summed and logged.
 TERMS: Table[Term] = Table(
@@ -154,9 +176,13 @@ TERMS: Table[Term] = Table(
         Term("t", "msclnet.losses.synergy:modality_identity", (*_HAT_LOGITS, "labels")),
         Term("local", "msclnet.losses.complement:local", ("visible_parts", "synergy_parts", "local_form")),
         Term("global", "msclnet.losses.complement:global_", ("synergy_centred", "infrared_centred", "labels")),
-        Term("sub", "msclnet.losses.cascade:sub", (*_SUB_CLASSES, MEMORY)),
-        Term("intra", "msclnet.losses.cascade:intra", (*_SUB_CLASSES, MEMORY)),
-        Term("inter", "msclnet.losses.cascade:inter", ("cascade_features", "cascade_identities", MEMORY)),
+        Term("sub", "msclnet.losses.cascade:sub", ("cascade_features", "sub_class_centres")),
+        Term(
+            "intra",
+            "msclnet.losses.cascade:intra",
+            ("sub_class_centres", "identity_centres", "sub_class_averages", "identity_averages"),
+        ),
+        Term("inter", "msclnet.losses.cascade:inter", ("identity_centres", "identity_averages")),
         Term("separation", "msclnet.losses.complement:separation", ("both_masks", "separation_form")),
     ),
 )

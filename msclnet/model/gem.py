@@ -16,8 +16,8 @@ def gem(maps: Tensor, p: float) -> Tensor:
     Negative activations count as 0, so p may be any number >= 1; p = 1 averages, a large p takes the maximum.
     Source: Radenovic et al., TPAMI 2019; AGW uses p = 3.
     """
-    whole, _ = gem_and_parts(maps, p, 1)
-    return whole
+    means = maps.permute(0, 2, 3, 1).flatten(1, 2).relu().pow(p).mean(1)
+    return (means + EPS).pow(1 / p)
 
 
 def gem_parts(maps: Tensor, p: float, parts: int) -> Tensor:

@@ -18,7 +18,7 @@ from msclnet.model.architecture import Architecture
 from msclnet.model.backbone import build_backbone
 from msclnet.model.gem import gem, gem_and_parts
 from msclnet.model.instance_norm import ModalityInstanceNorm
-from msclnet.model.parts import PartMasks, masked_parts
+from msclnet.model.parts import PartMasks, masked_parts, shares
 from msclnet.model.synergy import ENCODERS
 
 MASKS = frozenset({"visible_masks", "infrared_masks"})  # outputs that only a network with masks gives
@@ -119,19 +119,19 @@ class MSCLNet(nn.Module):
         maps = self.backbone.shared(torch.cat(stems))  # [2B, C, h, w]
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half precision holds no power mean
         masks = self.part_masks(maps) if self.part_masks is not None else None  # [2B, n, h w]
-        pooled, blocks = self._pool(maps, masks, self._asked("visible_blocks"))  # [2B, C], [2B, n, C]
+        share = shares(masks) if masks is not None else None
+        pooled, blocks = self._pool(maps, share, self._asked("visible_blocks"))  # [2B, C], [2B, n, C]
         necks = self.bottleneck(pooled)  # [2B, C]
         fields: dict[str, Tensor] = {}
+        if masks is not None:
+            fields["visible_masks"], fields["infrared_masks"] = masks.chunk(2)
+        if blocks is not None:
+            fields["visible_blocks"] = blocks.chunk(2)[0]
         if self.classifier is not None and self._asked("visible_logits", "infrared_logits"):
             fields["visible_logits"], fields["infrared_logits"] = self.classifier(necks).chunk(2)  # [B, identities]
-        maps_v, maps_r = maps.chunk(2)
+        fields |= self._synergy(maps, share)
         visible, infrared = pooled.chunk(2)
         visible_neck, infrared_neck = necks.chunk(2)
-        fields["visible_blocks"] = blocks[: len(visible)]
-        masks_v, masks_r = (None, None) if masks is None else masks.chunk(2)
-        if masks_v is not None and masks_r is not None:
-            fields["visible_masks"], fields["infrared_masks"] = masks_v, masks_r
-        fields |= self._synergy(maps_v, maps_r, masks_v, masks_r)
         return Outputs(
             labels=batch.labels,
             visible_cameras=batch.visible_cameras,
@@ -143,31 +143,33 @@ class MSCLNet(nn.Module):
             **{name: value for name, value in fields.items() if name in self.outputs},
         )
 
-    def _pool(self, maps: Tensor, masks: Tensor | None, in_parts: bool) -> tuple[Tensor, Tensor]:
-        """The maps' features ``[B, C]``, and their parts ``[B, n, C]``; one part, the whole, where none are wanted."""
-        if in_parts and masks is not None:
-            return gem(maps, self.gem_p), masked_parts(maps, masks)
-        return gem_and_parts(maps, self.gem_p, self.parts if in_parts else 1)
+    def _pool(self, maps: Tensor, share: Tensor | None, in_parts: bool) -> tuple[Tensor, Tensor | None]:
+        """The maps' features ``[B, C]``, and where they are wanted their parts ``[B, n, C]``.
 
-    def _synergy(
-        self, maps_v: Tensor, maps_r: Tensor, masks_v: Tensor | None, masks_r: Tensor | None
-    ) -> dict[str, Tensor]:
+        Parts are stripes where no masks say which ``share`` of a part each position has.
+        """
+        if in_parts and share is None:
+            return gem_and_parts(maps, self.gem_p, self.parts)
+        return gem(maps, self.gem_p), masked_parts(maps, share) if in_parts and share is not None else None
+
+    def _synergy(self, maps: Tensor, share: Tensor | None) -> dict[str, Tensor]:
         """The fields of ``Outputs`` that come from f^v hat and f^r hat: what the losses of MS, MC and CA read.
 
         f hat has its own instance's masks, those of f.
         """
         if self.instance_norm is None:
             return {}
-        normal_v, normal_r = self.instance_norm(maps_v, maps_r)
-        hat_v, hat_blocks_v = self._pool(normal_v, masks_v, self.synergy is not None)
-        hat_r, hat_blocks_r = self._pool(normal_r, masks_r, self.synergy is not None)
+        share_v, share_r = (None, None) if share is None else share.chunk(2)
+        normal_v, normal_r = self.instance_norm(*maps.chunk(2))
+        hat_v, blocks_v = self._pool(normal_v, share_v, self.synergy is not None)
+        hat_r, blocks_r = self._pool(normal_r, share_r, self.synergy is not None)
         fields = {"visible_normalised": hat_v, "infrared_normalised": hat_r}
         if self.visible_head is not None:
             fields["visible_normalised_logits"] = self.visible_head(hat_v)
         if self.infrared_head is not None:
             fields["infrared_normalised_logits"] = self.infrared_head(hat_r)
         if self.synergy is not None:
-            fields["synergy_blocks"] = self.synergy(hat_blocks_v, hat_blocks_r)
+            fields["synergy_blocks"] = self.synergy(blocks_v, blocks_r)
         if self.synergy_neck is not None:
             fields["synergy_neck"] = self.synergy_neck(fields["synergy_blocks"].mean(1))
         return fields

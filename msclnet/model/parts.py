@@ -27,18 +27,24 @@ class PartMasks(nn.Module):
         return torch.sigmoid(self.convolution(maps)).flatten(2)
 
 
-def masked_parts(maps: Tensor, masks: Tensor) -> Tensor:
-    """The parts that masks cut out of maps: the mean of a map over its positions, weighted by a mask.
+def shares(masks: Tensor) -> Tensor:
+    """What each position has in each part: the masks ``[B, n, h w]``, in [0, 1], divided by their sums.
 
     MPANet's public code divides by the number of positions instead of the mask's sum. There a BN neck follows, to which
     the scale is nothing; here a mask that is small everywhere would silence its part.
+    """
+    return masks / (masks.sum(2, keepdim=True) + EPS)
+
+
+def masked_parts(maps: Tensor, share: Tensor) -> Tensor:
+    """The parts that masks cut out of maps: the mean of a map over its positions, weighted by a mask.
 
     Args:
         maps: ``[B, C, h, w]``.
-        masks: ``[B, n, h w]``, in [0, 1].
+        share: ``[B, n, h w]``, of the positions, as ``shares`` gives them.
 
     Returns:
         ``[B, n, C]``.
     """
     positions = maps.permute(0, 2, 3, 1).flatten(1, 2)  # [B, h w, C], as channels-last maps lie in memory
-    return masks @ positions / (masks.sum(2, keepdim=True) + EPS)
+    return share @ positions

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from msclnet.config import TrainJob
 from msclnet.losses.inputs import every_camera
@@ -19,6 +20,7 @@ from msclnet.training.batch_norm import synchronise
 from msclnet.training.process_group import Processes
 from msclnet.training.schedule import rate
 
+Function = TypeVar("Function", bound=Callable)
 Cameras = tuple[np.ndarray, np.ndarray]  # of a training's visible and infrared images, int64, each once
 
 
@@ -33,6 +35,7 @@ class Learner:
     optimiser: torch.optim.SGD
     scaler: torch.amp.GradScaler
     memory: CentreMemory | None = None  # the same on every process, which all see the whole batch
+    graphs: dict[Callable, Callable] = field(default_factory=dict)  # compiled functions, by the plain ones
 
     @classmethod
     def of(cls, job: TrainJob, identities: int, process: Processes, cameras: Cameras | None = None) -> Learner:
@@ -46,13 +49,27 @@ class Learner:
             every = every_camera(visible, infrared, job.objective.cascade_on)
             memory = CentreMemory(identities, every, network.backbone.channels, job.objective.centre_memory)
             memory.to(process.device)
-        return cls(job, process.device, network, parallel(network, job, process), optimiser, scaler, memory)
+        model = parallel(network, job, process)
+        if job.train.compile and (model is not network or memory is not None):
+            model.compile()  # what is gathered or remembered lies outside a graph
+        return cls(job, process.device, network, model, optimiser, scaler, memory)
+
+    def whole(self, function: Function) -> Function:
+        """A function of the network and the losses as one graph, where that is configured and can be; else itself."""
+        if not self.job.train.compile or self.model is not self.network or self.memory is not None:
+            return function
+        if function not in self.graphs:
+            self.graphs[function] = torch.compile(function, fullgraph=True)
+        return cast(Function, self.graphs[function])
 
     def set_rate(self, epoch: int) -> float:
         """Sets the learning rate of ``epoch`` (from 1), and returns that of the new layers."""
         new = rate(epoch, self.job.train)
         for group in self.optimiser.param_groups:
-            group["lr"] = new * group["factor"]
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(new * group["factor"])
+            else:
+                group["lr"] = new * group["factor"]
         return new
 
     def state(self) -> dict[str, Any]:
@@ -67,7 +84,10 @@ class Learner:
     def load(self, state: dict[str, Any]) -> None:
         """Goes on from what ``state`` gave."""
         self.network.load_state_dict(state["network"])
+        rates = [group["lr"] for group in self.optimiser.param_groups]
         self.optimiser.load_state_dict(state["optimiser"])
+        for group, own in zip(self.optimiser.param_groups, rates, strict=True):
+            group["lr"] = own  # its own number or tensor: ``set_rate`` says what it is
         self.scaler.load_state_dict(state["scaler"])
         if self.memory is not None:
             self.memory.load_state_dict(state["memory"])
@@ -94,10 +114,14 @@ def build_network(job: TrainJob, identities: int) -> MSCLNet:
 def build_optimiser(network: MSCLNet, job: TrainJob) -> torch.optim.SGD:
     """SGD with two groups: neck and classifiers at the rate, the rest at ``backbone_factor`` of it."""
     recipe = job.train
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": list(parameters.items()), "factor": factor}
         for parameters, factor in zip(network.parameter_groups(), (recipe.backbone_factor, 1.0), strict=True)
     ]
+    device = next(network.parameters()).device
+    # On a GPU the rate is a tensor: a step that is captured as a CUDA graph then reads that of its epoch.
+    for group in groups if device.type == "cuda" else ():
+        group["lr"] = torch.full((), recipe.rate, device=device)
     optimiser = torch.optim.SGD(
         groups,
         lr=recipe.rate,
@@ -113,7 +137,7 @@ def build_optimiser(network: MSCLNet, job: TrainJob) -> torch.optim.SGD:
 
 
 def parallel(network: MSCLNet, job: TrainJob, process: Processes) -> nn.Module:
-    """The network as it is trained: by DDP, itself for a single process; compiled if so configured."""
+    """The network as it is trained: by DDP, itself for a single process."""
     model: nn.Module = network
     if process.world > 1:
         if job.train.sync_batchnorm:
@@ -124,8 +148,6 @@ def parallel(network: MSCLNet, job: TrainJob, process: Processes) -> nn.Module:
         model = nn.parallel.DistributedDataParallel(
             network, device_ids=[process.device] if cuda else None, find_unused_parameters=not cuda
         )
-    if job.train.compile:
-        model.compile()
     return model
 
 

@@ -216,13 +216,8 @@ def train_step(learner: Learner, batch: Batch) -> Step:
     Mixed precision ends where the outputs are gathered. In float16 a step whose gradients overflow changes no weight;
     the ``scale`` of the loss and whether the step was ``skipped`` are returned too. Nothing waits for a GPU.
     """
-    job, scaler = learner.job, learner.scaler
-    half = HALF.get(job.train.precision)
-    with torch.autocast(learner.device.type, half, enabled=half is not None):
-        outputs = learner.model(batch)
-    outputs = gather(outputs.at_least_float32())
-    terms = objective.terms(outputs, job.method.losses, job.objective, learner.memory)
-    total = objective.total(terms, job.method.losses)
+    scaler = learner.scaler
+    total, terms, outputs = learner.whole(forward)(learner, batch)
     learner.optimiser.zero_grad(set_to_none=True)
     scaler.scale(total).backward()
     scaler.step(learner.optimiser)
@@ -230,6 +225,20 @@ def train_step(learner: Learner, batch: Batch) -> Step:
         learner.memory.remember()
     read = {"total": total.detach(), **{name: value.detach() for name, value in terms.items()}}
     return Step(read | _update(scaler, torch.ones_like(read["total"])), outputs.detached())
+
+
+def forward(learner: Learner, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Outputs]:
+    """The network and the losses: the weighted total, its terms, and the outputs of the whole batch.
+
+    On one process it is one graph of operations, which ``train.compile`` captures.
+    """
+    job = learner.job
+    half = HALF.get(job.train.precision)
+    with torch.autocast(learner.device.type, half, enabled=half is not None):
+        outputs = learner.model(batch)
+    outputs = gather(outputs.at_least_float32())
+    terms = objective.terms(outputs, job.method.losses, job.objective, learner.memory)
+    return objective.total(terms, job.method.losses), terms, outputs
 
 
 def _update(scaler: torch.amp.GradScaler, one: Tensor) -> dict[str, Tensor]:

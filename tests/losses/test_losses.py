@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from msclnet.losses import baseline, cascade, complement, inputs, measures, synergy
+from msclnet.losses import baseline, complement, inputs, measures, synergy
 from msclnet.losses.memory import CentreMemory
 from msclnet.losses.table import TERMS
+from tests.losses.cascaded import ca
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -85,9 +86,9 @@ def test_cascade_by_hand() -> None:
     """Identity 0: camera 1 at 0 and 2 (centre 1), camera 2 at 4; centre 2. Identity 1: one image at 10."""
     features = torch.tensor([[0.0], [2.0], [4.0], [10.0]])
     identities, cameras = torch.tensor([0, 0, 0, 1]), torch.tensor([1, 1, 2, 1])
-    assert cascade.sub(features, identities, cameras).item() == pytest.approx((1 + 1 + 0 + 0) / 4)
-    assert cascade.intra(features, identities, cameras).item() == pytest.approx(((1 - 2) ** 2 + (4 - 2) ** 2 + 0) / 2)
-    assert cascade.inter(features, identities).item() == pytest.approx(-2 * (10 - 2) ** 2 / 1)
+    assert ca("sub", features, identities, cameras).item() == pytest.approx((1 + 1 + 0 + 0) / 4)
+    assert ca("intra", features, identities, cameras).item() == pytest.approx(((1 - 2) ** 2 + (4 - 2) ** 2 + 0) / 2)
+    assert ca("inter", features, identities).item() == pytest.approx(-2 * (10 - 2) ** 2 / 1)
 
 
 def test_separation_by_hand() -> None:
@@ -223,7 +224,7 @@ def test_sub_against_a_loop() -> None:
         (FEATURES[i] - centre(FEATURES, (LABELS[i] == LABELS) & (CAMERAS[i] == CAMERAS))).square().sum()
         for i in range(7)
     )
-    assert cascade.sub(FEATURES, LABELS, CAMERAS).item() == pytest.approx(float(expected) / 7)
+    assert ca("sub", FEATURES, LABELS, CAMERAS).item() == pytest.approx(float(expected) / 7)
 
 
 def test_intra_against_a_loop() -> None:
@@ -232,13 +233,13 @@ def test_intra_against_a_loop() -> None:
         for camera in CAMERAS[y == LABELS].unique():
             of_sub_class = centre(FEATURES, (y == LABELS) & (camera == CAMERAS))
             total += float((of_sub_class - centre(FEATURES, y == LABELS)).square().sum())
-    assert cascade.intra(FEATURES, LABELS, CAMERAS).item() == pytest.approx(total / 3)
+    assert ca("intra", FEATURES, LABELS, CAMERAS).item() == pytest.approx(total / 3)
 
 
 def test_inter_against_a_loop() -> None:
     centres = [centre(FEATURES, y == LABELS) for y in LABELS.unique()]
     total = sum(float((a - b).square().sum()) for i, a in enumerate(centres) for j, b in enumerate(centres) if i != j)
-    assert cascade.inter(FEATURES, LABELS).item() == pytest.approx(-total / 3)
+    assert ca("inter", FEATURES, LABELS).item() == pytest.approx(-total / 3)
 
 
 def test_separation_against_a_loop() -> None:
@@ -278,10 +279,10 @@ def test_the_readings_are_bounded_below_and_the_printed_forms_are_not(scale: flo
     v, r = scale * random(8, 16), scale * random(8, 16, seed=1)
     assert -1.0 <= synergy.divergence(v, r, 1.0).item() <= 0
     unit = torch.nn.functional.normalize(scale * FEATURES)
-    assert -8 <= cascade.inter(unit, LABELS).item() <= 0
+    assert -8 <= ca("inter", unit, LABELS).item() <= 0
     if scale > 1:
         assert synergy.divergence(v, r, None).item() < -100
-        assert cascade.inter(scale * FEATURES, LABELS).item() < -1000
+        assert ca("inter", scale * FEATURES, LABELS).item() < -1000
 
 
 ONE = torch.zeros(6, dtype=torch.int64)
@@ -293,10 +294,10 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], float | None]] = {
     "wrt, one identity": (lambda f: baseline.weighted_regularised_triplet(f, ONE, "softmax"), 0.0),
     "wrt, one identity, public": (lambda f: baseline.weighted_regularised_triplet(f, ONE, "public"), None),
     "triplet, one identity": (lambda f: baseline.batch_hard_triplet(f, ONE, 0.3), 0.0),
-    "inter, one identity": (lambda f: cascade.inter(f, ONE), 0.0),
-    "intra, one camera": (lambda f: cascade.intra(f, ONE, ONE), 0.0),
-    "sub, each alone": (lambda f: cascade.sub(f, torch.arange(6), ONE), 0.0),
-    "intra, each alone": (lambda f: cascade.intra(f, torch.arange(6), ONE), 0.0),
+    "inter, one identity": (lambda f: ca("inter", f, ONE), 0.0),
+    "intra, one camera": (lambda f: ca("intra", f, ONE, ONE), 0.0),
+    "sub, each alone": (lambda f: ca("sub", f, torch.arange(6), ONE), 0.0),
+    "intra, each alone": (lambda f: ca("intra", f, torch.arange(6), ONE), 0.0),
     "wrt, each alone": (lambda f: baseline.weighted_regularised_triplet(f, torch.arange(6), "softmax"), None),
     "wrt, each alone, public": (lambda f: baseline.weighted_regularised_triplet(f, torch.arange(6), "public"), None),
     "separation, one part": (lambda f: complement.separation(f[:, None], "cosine"), 0.0),
@@ -333,9 +334,9 @@ DIFFERENTIABLE: dict[str, Callable[[Tensor], Tensor]] = {
     "local": lambda f: complement.local(random(7, 1, 4, seed=5), f[:, None], "decreasing"),
     "local printed": lambda f: complement.local(random(7, 1, 4, seed=5), f[:, None], "printed"),
     "global": lambda f: complement.global_(f, random(7, 4, seed=5), LABELS),
-    "sub": lambda f: cascade.sub(f, LABELS, CAMERAS),
-    "intra": lambda f: cascade.intra(f, LABELS, CAMERAS),
-    "inter": lambda f: cascade.inter(f, LABELS),
+    "sub": lambda f: ca("sub", f, LABELS, CAMERAS),
+    "intra": lambda f: ca("intra", f, LABELS, CAMERAS),
+    "inter": lambda f: ca("inter", f, LABELS),
 }
 
 
@@ -461,21 +462,21 @@ def test_a_memory_mixes_what_was_with_the_batch_by_hand() -> None:
     memory = CentreMemory(2, torch.tensor([1, 3]), 1, 0.5)
     identities, cameras = torch.tensor([0, 1]), torch.tensor([1, 3])
     first = torch.tensor([[0.0], [10.0]])
-    assert cascade.sub(first, identities, cameras, memory).item() == 0, "nothing is remembered yet"
-    cascade.inter(first, identities, memory)
+    assert ca("sub", first, identities, cameras, memory).item() == 0, "nothing is remembered yet"
+    ca("inter", first, identities, memory=memory)
     memory.remember()
     second = torch.tensor([[4.0], [10.0]], requires_grad=True)
-    loss = cascade.sub(second, identities, cameras, memory)
+    loss = ca("sub", second, identities, cameras, memory)
     assert loss.item() == pytest.approx((4 - 2) ** 2 / 2)
     assert torch.autograd.grad(loss, second)[0][0].item() == pytest.approx(2 * (4 - 2) * (1 - 0.5) / 2)
-    assert cascade.inter(second, identities, memory).item() == pytest.approx(-2 * (10 - 2) ** 2)
-    assert cascade.intra(second, identities, cameras, memory).item() == 0, "one camera an identity"
+    assert ca("inter", second, identities, memory=memory).item() == pytest.approx(-2 * (10 - 2) ** 2)
+    assert ca("intra", second, identities, cameras, memory).item() == 0, "one camera an identity"
 
 
 def test_a_memory_is_changed_by_remembering_alone_and_once_a_step() -> None:
     memory = CentreMemory(3, torch.tensor([1, 2, 3]), 4, 0.9)
     for _ in range(2):
-        cascade.sub(FEATURES.float(), LABELS, CAMERAS, memory)
+        ca("sub", FEATURES.float(), LABELS, CAMERAS, memory)
     assert not memory.sub_classes_seen.any()
     memory.remember()
     seen = {(int(y), int(c)) for y, c in zip(LABELS, CAMERAS, strict=True)}
@@ -490,7 +491,7 @@ def test_with_a_memory_a_feature_alone_in_its_sub_class_is_pulled() -> None:
     memory = CentreMemory(6, torch.tensor([1]), 3, 0.5)
     for seed in (0, 1):
         features = random(6, 3, seed=seed).float().requires_grad_()
-        loss = cascade.sub(features, alone, cameras, memory)
+        loss = ca("sub", features, alone, cameras, memory)
         memory.remember()
     assert torch.autograd.grad(loss, features)[0].norm() > 0.1
-    assert cascade.sub(features, alone, cameras).item() == 0
+    assert ca("sub", features, alone, cameras).item() == 0

@@ -9,10 +9,11 @@ import torch
 
 from msclnet.config import Config, replace, train_job
 from msclnet.core.types import Batch, Outputs
-from msclnet.losses import baseline, cascade, complement, inputs, objective, synergy
+from msclnet.losses import baseline, complement, inputs, objective, synergy
 from msclnet.losses.readings import Readings
 from msclnet.losses.table import MEASURES, TERMS
 from msclnet.training.learner import build_network
+from tests.losses.cascaded import ca
 
 BASE = {"identity": 1.0, "wrt": 1.0}
 MS, MC, CA = {"div": 0.5, "t": 1.25}, {"local": 0.8, "global": 1.5}, {"sub": 1.0, "intra": 1.0, "inter": 1.0}
@@ -60,10 +61,7 @@ def test_the_total_is_the_weighted_sum(default: Config) -> None:
 
 
 def written_out(o: Outputs, weights: dict[str, float], r: Readings) -> torch.Tensor:
-    """Eq. 17 of all ten terms, without the table: each in its turn, the features of CA normalised once for the three.
-
-    The order of the operations is that of the results in print: another would change their last bits.
-    """
+    """Eq. 17 of all ten terms, without the table: each in its turn, what CA acts on normalised once."""
 
     def space(pooled: torch.Tensor, neck: torch.Tensor | None) -> torch.Tensor:
         if r.centre_space == "raw":
@@ -98,26 +96,27 @@ def written_out(o: Outputs, weights: dict[str, float], r: Readings) -> torch.Ten
     identities = o.labels.repeat(3)
     cameras = torch.cat((o.visible_cameras, o.infrared_cameras, torch.zeros_like(o.visible_cameras)))
     values += [
-        cascade.sub(features, identities, cameras),
-        cascade.intra(features, identities, cameras),
-        cascade.inter(features, identities),
+        ca("sub", features, identities, cameras),
+        ca("intra", features, identities, cameras),
+        ca("inter", features, identities),
         complement.separation(torch.cat((o.visible_masks, o.infrared_masks)), r.separation_form),
     ]
     return torch.stack([weights[name] * value for name, value in zip(TERMS.names(), values, strict=True)]).sum()
 
 
 @pytest.mark.parametrize("space", ["neck", "normalised", "raw"])
-def test_the_tables_terms_are_eq_17_to_the_last_bit(default: Config, space: str) -> None:
-    """Gradients, too: so their parts are added up in the same order."""
+def test_the_tables_terms_are_eq_17_and_so_are_their_gradients(default: Config, space: str) -> None:
+    """The loss to the last bit; gradients but for their order, for what several terms share is made once."""
     losses = BASE | {"triplet": 0.5} | MS | MC | CA | {"separation": 0.5}
     network, reading = network_of(default, losses, centre_space=space)
-    outputs = network(batch())
+    outputs = network.double()(batch(torch.float64))
     found = objective.total(objective.terms(outputs, losses, reading), losses)
     expected = written_out(outputs, losses, reading)
     assert torch.equal(found, expected)
     parameters = [p for p in network.parameters() if p.requires_grad]
     ours, theirs = (torch.autograd.grad(total, parameters, retain_graph=True) for total in (found, expected))
-    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    for mine, its in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-7, atol=1e-10)
 
 
 def test_the_features_of_ca_by_hand() -> None:

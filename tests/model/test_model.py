@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -15,10 +17,10 @@ from msclnet.model.architecture import Architecture
 from msclnet.model.backbone import Backbone
 from msclnet.model.gem import gem, gem_parts
 from msclnet.model.instance_norm import ModalityInstanceNorm
-from msclnet.model.mogrifier import Mogrifier
+from msclnet.model.mogrifier import Cells, Mogrifier, MogrifierCell
 from msclnet.model.msclnet import MSCLNet
 from msclnet.model.non_local import NonLocal
-from msclnet.model.parts import PartMasks, masked_parts
+from msclnet.model.parts import PartMasks, masked_parts, shares
 from msclnet.model.synergy import ColumnEncoder, CrossedEncoder
 from msclnet.training.learner import build_network
 
@@ -61,21 +63,81 @@ def test_the_non_local_block_is_its_definition_and_starts_as_the_identity(width:
     torch.testing.assert_close(block(MAPS), MAPS + block.W(y))
 
 
+def matrices(mogrifier: Mogrifier) -> list[torch.Tensor]:
+    """Each round's, multiplied out."""
+    return [functools.reduce(lambda product, factor: factor @ product, mogrifier.factors(q + 1))
+            for q in range(len(mogrifier.gates))]  # fmt: skip
+
+
+def literal_mogrifier(mogrifier: Mogrifier, x: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """As Melis et al. print it, of one cell."""
+    for q, matrix in enumerate(matrices(mogrifier), start=1):
+        if q % 2:
+            x = 2 * torch.sigmoid(h @ matrix.T) * x
+        else:
+            h = 2 * torch.sigmoid(x @ matrix.T) * h
+    return x, h
+
+
+def literal_columns(encoder: ColumnEncoder, visible: torch.Tensor, infrared: torch.Tensor) -> torch.Tensor:
+    """Eq. 2, cell by cell and part by part."""
+
+    def step(column: MogrifierCell, x: torch.Tensor, state: tuple) -> tuple:
+        x, h = literal_mogrifier(column.mogrifier, x, state[0])
+        return column.cell(x, (h, state[1]))
+
+    state_v = state_r = state_s = (visible.new_zeros(len(visible), encoder.hidden),) * 2
+    blocks = []
+    for x_v, x_r in zip(visible.unbind(1), infrared.unbind(1), strict=True):
+        state_v, state_r = step(encoder.visible, x_v, state_v), step(encoder.infrared, x_r, state_r)
+        state_s = step(encoder.central, torch.cat((state_v[0], state_r[0]), 1), state_s)
+        blocks.append(encoder.project(state_s[0]))
+    return torch.stack(blocks, 1)
+
+
+def literal_crossed(encoder: CrossedEncoder, visible: torch.Tensor, infrared: torch.Tensor) -> torch.Tensor:
+    """Eq. 2 with gates across the modalities, cell by cell and part by part."""
+    h_v = c_v = h_r = c_r = visible.new_zeros(len(visible), encoder.hidden)
+    blocks = []
+    for x_v, x_r in zip(visible.unbind(1), infrared.unbind(1), strict=True):
+        x_v, gated_r = literal_mogrifier(encoder.visible_mogrifier, x_v, h_r)
+        x_r, gated_v = literal_mogrifier(encoder.infrared_mogrifier, x_r, h_v)
+        h_v, c_v = encoder.visible_cell(x_v, (gated_v, c_v))
+        h_r, c_r = encoder.infrared_cell(x_r, (gated_r, c_r))
+        blocks.append(encoder.project(torch.cat((h_v, h_r), 1)))
+    return torch.stack(blocks, 1)
+
+
+LITERAL = {ColumnEncoder: literal_columns, CrossedEncoder: literal_crossed}
+
+
 @pytest.mark.parametrize("rank", [0, 2])
 def test_the_mogrifier_is_its_definition(rank: int) -> None:
-    mogrifier = Mogrifier(3, 4, rounds=5, rank=rank)
-    x, h = torch.rand(2, 3), torch.rand(2, 4)
-    matrices = [gate.weight if rank == 0 else gate[1].weight @ gate[0].weight for gate in mogrifier.gates]
-    a, r = matrices[0::2], matrices[1::2]
-    expected_x, expected_h = x, h
-    expected_x = 2 * torch.sigmoid(expected_h @ a[0].T) * expected_x
-    expected_h = 2 * torch.sigmoid(expected_x @ r[0].T) * expected_h
-    expected_x = 2 * torch.sigmoid(expected_h @ a[1].T) * expected_x
-    expected_h = 2 * torch.sigmoid(expected_x @ r[1].T) * expected_h
-    expected_x = 2 * torch.sigmoid(expected_h @ a[2].T) * expected_x
-    got_x, got_h = mogrifier(x, h)
-    torch.testing.assert_close(got_x, expected_x)
-    torch.testing.assert_close(got_h, expected_h)
+    mogrifiers = [Mogrifier(3, 4, rounds=5, rank=rank) for _ in range(2)]
+    x, h = torch.rand(2, 6, 3), torch.rand(2, 6, 4)
+    got_x, got_h = Cells.of(mogrifiers, [nn.LSTMCell(3, 4) for _ in mogrifiers], 3).mogrify(x, h)
+    for i, mogrifier in enumerate(mogrifiers):
+        expected_x, expected_h = literal_mogrifier(mogrifier, x[i], h[i])
+        torch.testing.assert_close(got_x[i], expected_x)
+        torch.testing.assert_close(got_h[i], expected_h)
+
+
+@pytest.mark.parametrize("kind", LITERAL)
+@pytest.mark.parametrize(("channels", "hidden"), [(5, 4), (9, 4), (8, 4)])  # C less than 2 D, more, and the same
+@pytest.mark.parametrize(("rounds", "rank"), [(5, 2), (4, 0), (1, 2), (0, 0)])
+def test_the_columns_together_are_the_columns_one_by_one(
+    kind: type, channels: int, hidden: int, rounds: int, rank: int
+) -> None:
+    """Blocks and every gradient: all columns take a step as one product, and that changes nothing but last bits."""
+    encoder = kind(channels, hidden, rounds, rank)
+    parts = [torch.rand(2, 3, channels, requires_grad=True) for _ in range(2)]
+    found, expected = encoder(*parts), LITERAL[kind](encoder, *parts)
+    torch.testing.assert_close(found, expected)
+    leaves = [*parts, *encoder.parameters()]
+    pull = torch.rand_like(found)
+    ours, theirs = (torch.autograd.grad(blocks, leaves, pull) for blocks in (found, expected))
+    for mine, its in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-4, atol=1e-6)
 
 
 def plain(cell: nn.LSTMCell, parts: torch.Tensor) -> torch.Tensor:
@@ -97,12 +159,11 @@ def test_each_column_reads_its_own_modality_and_the_central_one_climbs() -> None
     """As figure 3 draws it: no gate across the modalities, and a block depends on every part below it, none above."""
     encoder = ColumnEncoder(5, 4, rounds=5, rank=2)
     visible, infrared = torch.rand(2, 3, 5, requires_grad=True), torch.rand(2, 3, 5, requires_grad=True)
-    states: list[torch.Tensor] = []
-    encoder.visible.register_forward_hook(lambda module, inputs, output: states.append(output[0]))
     blocks = encoder(visible, infrared)
-    own, other = torch.autograd.grad(states[-1].sum(), (visible, infrared), allow_unused=True, retain_graph=True)
-    assert own.abs().amin() > 0
-    assert other is None
+    for state, own, other in zip(encoder.states(visible, infrared), (0, 1), (1, 0), strict=False):
+        gradients = torch.autograd.grad(state[:, -1].sum(), (visible, infrared), retain_graph=True)
+        assert gradients[own].abs().amin() > 0
+        assert gradients[other].abs().amax() == 0
     for gradient in torch.autograd.grad(blocks[:, 1].sum(), (visible, infrared)):
         assert gradient[:, :2].abs().amax((0, 2)).min() > 0
         assert gradient[:, 2].abs().max() == 0
@@ -114,7 +175,7 @@ def test_masked_parts_against_a_loop_and_the_masks_are_sigmoids() -> None:
     found = masks(maps)
     assert found.shape == (2, 3, 8)
     weight, bias = masks.convolution.weight[:, :, 0, 0], masks.convolution.bias
-    parts = masked_parts(maps, found)
+    parts = masked_parts(maps, shares(found))
     for b in range(2):
         for n in range(3):
             heights = [torch.sigmoid(weight[n] @ maps[b, :, y, x] + bias[n]) for y in range(4) for x in range(2)]
@@ -174,10 +235,8 @@ def test_without_rounds_the_crossed_encoder_is_two_plain_lstms() -> None:
 def test_with_rounds_each_modality_reads_the_other() -> None:
     encoder = CrossedEncoder(5, 4, rounds=5, rank=2)
     visible, infrared = torch.rand(2, 3, 5), torch.rand(2, 3, 5, requires_grad=True)
-    seen: list[torch.Tensor] = []
-    encoder.visible_cell.register_forward_hook(lambda module, inputs, output: seen.append(output[0]))
-    encoder(visible, infrared)
-    (gradient,) = torch.autograd.grad(seen[-1].sum(), infrared)
+    state_v, _ = encoder.states(visible, infrared)
+    (gradient,) = torch.autograd.grad(state_v[:, -1].sum(), infrared)
     assert gradient[:, :2].abs().max() > 0
 
 

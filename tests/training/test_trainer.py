@@ -334,12 +334,16 @@ def test_float16_records_its_scale_and_resumes_with_it(job: TrainJob, pack: Path
 def test_the_compiled_network_takes_the_same_steps(
     job: TrainJob, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Captured as one graph by torch.compile; run without its code generator, which takes a minute."""
+    """Captured with the losses as one graph by torch.compile; run without its code generator, which takes a minute."""
     graphs = 0
 
     def backend(graph, inputs):
         nonlocal graphs
         graphs += 1
+        names = {node.target.__name__ for node in graph.graph.nodes if node.op == "call_function"}
+        assert {"conv2d", "batch_norm", "cross_entropy", "softplus"} <= names, (
+            "the network, or the losses, are not in it"
+        )
         return graph.forward
 
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend, fullgraph=True))

@@ -130,13 +130,14 @@ def _evaluate(commands: Commands) -> None:
 
     def run(args: argparse.Namespace) -> int:
         from msclnet.datasets.table import SETS
-        from msclnet.evaluation.feature_file import load_anybodys
+        from msclnet.evaluation.foreign_features import load_features_of
         from msclnet.evaluation.scoring import evaluate, readable, require_settings, unlike_the_real
 
         names = ("direction", "mode", "shots", "protocol", "permutations", "draws")
         given = {name: getattr(args, name) for name in names if getattr(args, name) is not None} | dict(args.setting)
-        require_settings(SETS.get(args.data), given)
-        arrays: dict[str, Any] = {**load_anybodys(args.features, args.feature)}
+        data_set = SETS.get(args.data)
+        require_settings(data_set, given)
+        arrays: dict[str, Any] = {**load_features_of(args.features, data_set, args.direction, args.feature)}
         found = evaluate(**arrays, data=args.data, rerank=args.rerank, **given)
         print(json.dumps(found, indent=2) if args.json else printable(readable(found)))
         if unlike := unlike_the_real(found):

@@ -15,6 +15,7 @@ from msclnet.core.errors import DataError
 from msclnet.inference.info import info
 from msclnet.model.files import open_model, save_model
 from msclnet.training.learner import build_network, build_optimiser
+from tests.core.test_file_kind import onnx, program, safetensors
 from tests.inference.conftest import IDENTITIES
 from tests.results.test_tables import HOW, row, write
 
@@ -99,9 +100,9 @@ def test_an_unfinished_training_says_how_far_it_is(job: TrainJob, tmp_path: Path
 def test_what_is_no_checkpoint_is_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
     assert main(["info", str(tmp_path / "other.pt")]) == 1
-    assert (
-        "other.pt: not a readable checkpoint (no sha256 at its end: it was cut off, or not" in capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert "other.pt: a file of torch.save without this project's sha256 at its end; expected a checkpoint of" in said
+    assert "`msclnet import-agw`" in said
     torch_file.save(tmp_path / "other.pt", {"weights": torch.zeros(1)})
     assert main(["info", str(tmp_path / "other.pt")]) == 1
     assert "other.pt: holds weights; expected a model.pt with format, identities" in capsys.readouterr().err
@@ -111,9 +112,12 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path, capsys: pytest.CaptureFix
     assert f"{tmp_path}: a folder; expected a file: name the model.pt in it" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("suffix", [".onnx", ".pt2", ".safetensors"])
+EXPORTED = {".onnx": onnx, ".pt2": program, ".safetensors": safetensors}
+
+
+@pytest.mark.parametrize("suffix", EXPORTED)
 def test_an_export_is_not_called_damaged(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    (tmp_path / f"person{suffix}").write_bytes(b"whole")
+    EXPORTED[suffix](tmp_path / f"person{suffix}")
     assert main(["info", str(tmp_path / f"person{suffix}")]) == 1
     error = capsys.readouterr().err
     assert f"person{suffix}: an export, which other programs run; expected the model.pt it was made from" in error

@@ -6,7 +6,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from importlib import metadata
 from typing import Any, NoReturn
 
@@ -15,13 +16,24 @@ from msclnet.core.errors import printable
 
 SET = "the data set's name, as under `data` in the configuration"
 Commands = argparse._SubParsersAction
+SHELLS = ("bash", "zsh", "tcsh")
+EXAMPLES = "examples:"
+TRAINED = "results/regdb/msclnet/split1/model.pt"  # of `make run`, as are the images of the examples
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status: 0, or 1 with a message for what the user can mend."""
-    parser = argparse.ArgumentParser(prog="msclnet", description="Visible-infrared person re-identification.")
+    parser = _Parser(
+        prog="msclnet",
+        description="Visible-infrared person re-identification: what is used outside the workflow.",
+        examples=[
+            "msclnet search --help    # each command has its own help, with examples",
+            f"msclnet info {TRAINED}",
+            f"msclnet search --model {TRAINED} --gallery results/regdb/images --query night.png",
+        ],
+    )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _check_data(commands)
     _export_npy(commands)
     _evaluate(commands)
@@ -29,12 +41,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _search(commands)
     _export(commands)
     _info(commands)
+    _completion(commands, parser)
 
     def run() -> int:
+        given = sys.argv[1:] if arguments is None else arguments
+        if given and not given[0].startswith("-") and given[0] not in commands.choices:
+            parser.error(_no_command(given[0], commands.choices))
         args = parser.parse_args(arguments)
         return args.run(args)
 
     return status(run)
+
+
+class _Help(argparse.HelpFormatter):
+    """Leaves examples as they are written."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith(EXAMPLES) else super()._fill_text(text, width, indent)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Of ``msclnet`` and its commands; what a stranger wrote on the command line moves no cursor."""
+
+    def __init__(self, **how: Any) -> None:
+        examples = how.pop("examples", ())
+        epilog = "\n".join([EXAMPLES, *(f"  {line}" for line in examples)]) if examples else None
+        super().__init__(**how, epilog=epilog, formatter_class=_Help)
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
+def _no_command(word: str, names: Iterable[str]) -> str:
+    near = get_close_matches(word, names, n=3, cutoff=0.5)
+    meant = f"did you mean {' or '.join(near)}?" if near else f"expected {', '.join(names)}"
+    return f"{word!r} is no command; {meant}"
 
 
 class _Version(argparse.Action):
@@ -54,6 +95,10 @@ def _check_data(commands: Commands) -> None:
         help="hold a data set against its contract",
         description="Prints what is found in a data set's folder beside the real set's numbers, and lists what is "
         "amiss, with its remedy. Exits 1 if anything is.",
+        examples=[
+            "msclnet check-data sysu /data/SYSU-MM01",
+            "msclnet check-data regdb results/regdb/images --any-size --splits 1 --thorough",
+        ],
     )
     parser.add_argument("set", metavar="SET", help=SET)
     parser.add_argument("root", metavar="ROOT", type=source, help="the set's folder")
@@ -81,6 +126,10 @@ def _export_npy(commands: Commands) -> None:
         help="write the arrays that other training code reads",
         description="Writes train_{rgb,ir}_resized_{img,label,cam}.npy of a data set's training images, as the field's "
         "preprocessing scripts do.",
+        examples=[
+            "msclnet export-npy sysu /data/SYSU-MM01 npy",
+            "msclnet export-npy regdb results/regdb/images npy --split 1 --any-size",
+        ],
     )
     parser.add_argument("set", metavar="SET", help=SET)
     parser.add_argument("root", metavar="ROOT", type=source, help="the set's folder")
@@ -109,10 +158,17 @@ def _evaluate(commands: Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="score the features of any model by a data set's protocol",
-        description="Scores stored features. FILE holds features [N, D] (compared by cosine), identities, cameras, "
-        "modality (0 visible, 1 infrared) and paths, each [N]; or it is a features.npz of this project.",
+        description="Scores stored features, compared by cosine. FILE is an .npz of features [N, D], identities, "
+        "cameras, modality (0 visible, 1 infrared) and paths, each [N]; a features.npz of this project; a .mat, an "
+        ".npz or a folder of .npy with query_f, query_label, query_cam, gallery_f, gallery_label and gallery_cam, as "
+        "other projects write them; or NAME.npy with NAME_label.npy, NAME_cam.npy and NAME_modality.npy beside it.",
+        examples=[
+            "msclnet evaluate --features theirs.npz --data sysu --mode indoor",
+            "msclnet evaluate --features pytorch_result.mat --data regdb --direction visible-to-infrared",
+            "msclnet evaluate --features net.npy --data sysu --json    # with net_label.npy and net_cam.npy beside it",
+        ],
     )
-    parser.add_argument("--features", metavar="FILE", required=True, type=source, help="an .npz, see above")
+    parser.add_argument("--features", metavar="FILE", required=True, type=source, help="see above")
     parser.add_argument("--data", metavar="SET", required=True, help=f"whose protocol: {SET}")
     parser.add_argument("--feature", choices=("bn", "pooled"), default="bn", help="of a features.npz (default: bn)")
     chosen = parser.add_argument_group("the comparison", "Each where the set's protocol has it; another is refused.")
@@ -153,6 +209,9 @@ def _import_agw(commands: Commands) -> None:
         help="read a checkpoint of the public AGW code",
         description="Reads a checkpoint (.t) of the public AGW code and writes it as a model.pt of this project, with "
         "the same features. Nothing in the file is executed.",
+        examples=[
+            "msclnet import-agw sysu_agw_p4_n8_lr_0.1_seed_0_best.t --out agw.pt",
+        ],
     )
     parser.add_argument(
         "file", metavar="FILE", type=source, help="the checkpoint, e.g. <set>_agw_p4_n8_lr_0.1_seed_0_best.t"
@@ -183,12 +242,19 @@ def _search(commands: Commands) -> None:
         "query the nearest images of the other modality, best first, with their cosines. The modality of an image is "
         "the one stated, else the one a folder on its path is named for (visible, rgb, infrared, thermal, nir, cam3, "
         "...), else the one its colours show; what that left uncertain is said.",
+        examples=[
+            f"msclnet search --model {TRAINED} --gallery results/regdb/images \\\n"
+            "      --query results/regdb/images/Thermal/1/male_front_t_00097_1.bmp --top 5 --out found.html",
+            "msclnet search --model agw.pt --gallery ~/cameras/day --gallery-modality visible --query ~/cameras/night",
+        ],
     )
     search.add_argument("--model", required=True, type=source, help="model.pt of a training, or of an import")
     search.add_argument(
         "--gallery", metavar="DIR", required=True, type=source, help="the folder of images, at any depth"
     )
-    search.add_argument("--query", metavar="IMG", required=True, nargs="+", type=source, help="the images to look for")
+    search.add_argument(
+        "--query", metavar="IMG", required=True, nargs="+", type=source, help="the images to look for, or folders"
+    )
     search.add_argument("--top", type=_positive, default=10, help="images to find for each query (default: 10)")
     search.add_argument("--out", metavar="PAGE", type=output, help="an HTML page to write, with thumbnails")
     modalities = ("visible", "infrared")
@@ -228,6 +294,9 @@ def _export(commands: Commands) -> None:
         help="write a model for other runtimes, verified, with a model card",
         description="Writes a model as one file for both modalities, compares its features with the original's, and "
         "writes a model card (.md) and the comparison (.json) beside it.",
+        examples=[
+            f"msclnet export {TRAINED} --format onnx --out person.onnx",
+        ],
     )
     export.add_argument("model", metavar="MODEL", type=source, help="model.pt of a training, or of an import")
     export.add_argument("--format", required=True, choices=("onnx", "torch-export", "safetensors"))
@@ -249,6 +318,10 @@ def _info(commands: Commands) -> None:
         help="say what a checkpoint is",
         description="Prints what a model or an unfinished training's checkpoint is, on what it was trained, the scores "
         "in the scores.json beside it, and its configuration.",
+        examples=[
+            f"msclnet info {TRAINED}",
+            "msclnet info agw.pt",
+        ],
     )
     info.add_argument("checkpoint", metavar="CHECKPOINT", type=source, help="model.pt, or work/checkpoint-N.pt")
 
@@ -259,6 +332,44 @@ def _info(commands: Commands) -> None:
         return 0
 
     info.set_defaults(run=run)
+
+
+def _completion(commands: Commands, whole: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "completion",
+        help="print what makes a shell complete these commands",
+        description="Prints a script for a shell, after which Tab completes commands, options, files and choices.",
+        examples=[
+            "msclnet completion bash > ~/.local/share/bash-completion/completions/msclnet",
+            "msclnet completion zsh > ~/.zsh/_msclnet    # in a folder that is in $fpath",
+        ],
+    )
+    parser.add_argument("shell", choices=SHELLS)
+
+    def run(args: argparse.Namespace) -> int:
+        from msclnet.core.optional import extra
+        from msclnet.datasets.table import SETS
+
+        with extra("use"):
+            import shtab
+        for action in _actions(whole):
+            if action.type in (source, output, output_folder):
+                action.complete = shtab.DIRECTORY if action.type is output_folder else shtab.FILE  # type: ignore[attr-defined]
+            if action.metavar == "SET":
+                action.choices = SETS.names()
+        print(shtab.complete(whole, args.shell))
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """The arguments of a parser and of its commands."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _actions(command)
 
 
 def _deep_range(parser: argparse.ArgumentParser) -> None:

@@ -74,7 +74,7 @@ not in the gallery.</p>
 
 def uncertain(gallery: Gallery) -> list[str]:
     """The images of a gallery whose modality their colours left uncertain, by their paths in it."""
-    return [path for path, decision in gallery.images.items() if decision.source == "uncertain"]
+    return sorted(path for path, decision in gallery.images.items() if decision.source == "uncertain")
 
 
 def passed_over(skipped: Mapping[str, int]) -> str:

@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 
 from msclnet.core.command import output, output_folder, source, status
 from msclnet.core.errors import printable
+from msclnet.examples import EXAMPLES
 
 SET = "the data set's name, as under `data` in the configuration"
 Commands = argparse._SubParsersAction
 SHELLS = ("bash", "zsh", "tcsh")
-EXAMPLES = "examples:"
-TRAINED = "results/regdb/msclnet/split1/model.pt"  # of `make run`, as are the images of the examples
+HEADING = "examples:"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,11 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _Parser(
         prog="msclnet",
         description="Visible-infrared person re-identification: what is used outside the workflow.",
-        examples=[
-            "msclnet search --help    # each command has its own help, with examples",
-            f"msclnet info {TRAINED}",
-            f"msclnet search --model {TRAINED} --gallery results/regdb/images --query night.png",
-        ],
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -39,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _evaluate(commands)
     _import_agw(commands)
     _search(commands)
+    _demo(commands)
     _export(commands)
     _info(commands)
     _completion(commands, parser)
@@ -57,15 +53,15 @@ class _Help(argparse.HelpFormatter):
     """Leaves examples as they are written."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return text if text.startswith(EXAMPLES) else super()._fill_text(text, width, indent)
+        return text if text.startswith(HEADING) else super()._fill_text(text, width, indent)
 
 
 class _Parser(argparse.ArgumentParser):
     """Of ``msclnet`` and its commands; what a stranger wrote on the command line moves no cursor."""
 
     def __init__(self, **how: Any) -> None:
-        examples = how.pop("examples", ())
-        epilog = "\n".join([EXAMPLES, *(f"  {line}" for line in examples)]) if examples else None
+        examples = EXAMPLES[how["prog"].removeprefix("msclnet").strip()]
+        epilog = "\n".join([HEADING, *(f"  {line}" for line in examples)])
         super().__init__(**how, epilog=epilog, formatter_class=_Help)
 
     def error(self, message: str) -> NoReturn:
@@ -95,10 +91,6 @@ def _check_data(commands: Commands) -> None:
         help="hold a data set against its contract",
         description="Prints what is found in a data set's folder beside the real set's numbers, and lists what is "
         "amiss, with its remedy. Exits 1 if anything is.",
-        examples=[
-            "msclnet check-data sysu /data/SYSU-MM01",
-            "msclnet check-data regdb results/regdb/images --any-size --splits 1 --thorough",
-        ],
     )
     parser.add_argument("set", metavar="SET", help=SET)
     parser.add_argument("root", metavar="ROOT", type=source, help="the set's folder")
@@ -126,10 +118,6 @@ def _export_npy(commands: Commands) -> None:
         help="write the arrays that other training code reads",
         description="Writes train_{rgb,ir}_resized_{img,label,cam}.npy of a data set's training images, as the field's "
         "preprocessing scripts do.",
-        examples=[
-            "msclnet export-npy sysu /data/SYSU-MM01 npy",
-            "msclnet export-npy regdb results/regdb/images npy --split 1 --any-size",
-        ],
     )
     parser.add_argument("set", metavar="SET", help=SET)
     parser.add_argument("root", metavar="ROOT", type=source, help="the set's folder")
@@ -162,11 +150,6 @@ def _evaluate(commands: Commands) -> None:
         "cameras, modality (0 visible, 1 infrared) and paths, each [N]; a features.npz of this project; a .mat, an "
         ".npz or a folder of .npy with query_f, query_label, query_cam, gallery_f, gallery_label and gallery_cam, as "
         "other projects write them; or NAME.npy with NAME_label.npy, NAME_cam.npy and NAME_modality.npy beside it.",
-        examples=[
-            "msclnet evaluate --features theirs.npz --data sysu --mode indoor",
-            "msclnet evaluate --features pytorch_result.mat --data regdb --direction visible-to-infrared",
-            "msclnet evaluate --features net.npy --data sysu --json    # with net_label.npy and net_cam.npy beside it",
-        ],
     )
     parser.add_argument("--features", metavar="FILE", required=True, type=source, help="see above")
     parser.add_argument("--data", metavar="SET", required=True, help=f"whose protocol: {SET}")
@@ -209,9 +192,6 @@ def _import_agw(commands: Commands) -> None:
         help="read a checkpoint of the public AGW code",
         description="Reads a checkpoint (.t) of the public AGW code and writes it as a model.pt of this project, with "
         "the same features. Nothing in the file is executed.",
-        examples=[
-            "msclnet import-agw sysu_agw_p4_n8_lr_0.1_seed_0_best.t --out agw.pt",
-        ],
     )
     parser.add_argument(
         "file", metavar="FILE", type=source, help="the checkpoint, e.g. <set>_agw_p4_n8_lr_0.1_seed_0_best.t"
@@ -242,11 +222,6 @@ def _search(commands: Commands) -> None:
         "query the nearest images of the other modality, best first, with their cosines. The modality of an image is "
         "the one stated, else the one a folder on its path is named for (visible, rgb, infrared, thermal, nir, cam3, "
         "...), else the one its colours show; what that left uncertain is said.",
-        examples=[
-            f"msclnet search --model {TRAINED} --gallery results/regdb/images \\\n"
-            "      --query results/regdb/images/Thermal/1/male_front_t_00097_1.bmp --top 5 --out found.html",
-            "msclnet search --model agw.pt --gallery ~/cameras/day --gallery-modality visible --query ~/cameras/night",
-        ],
     )
     search.add_argument("--model", required=True, type=source, help="model.pt of a training, or of an import")
     search.add_argument(
@@ -288,15 +263,38 @@ def _search(commands: Commands) -> None:
     search.set_defaults(run=run)
 
 
+def _demo(commands: Commands) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="open a page on this machine where a photograph is dropped and its matches are seen",
+        description="Embeds a folder of images, and serves a page to drop a photograph on: it shows which modality the "
+        "photograph was taken for, and its nearest images of the other modality. The page is for this machine alone.",
+    )
+    demo.add_argument("--model", required=True, type=source, help="model.pt of a training, or of an import")
+    demo.add_argument("--gallery", metavar="DIR", required=True, type=source, help="the folder of images, at any depth")
+    demo.add_argument("--port", type=_port, default=7860, help="default: 7860; 0 for any that is free")
+    modalities = ("visible", "infrared")
+    demo.add_argument("--gallery-modality", choices=modalities, help="of all its images (default: each as found)")
+    demo.add_argument(
+        "--cache", metavar="DIR", type=output_folder, help="where features are kept (default: ~/.cache/msclnet)"
+    )
+    _deep_range(demo)
+
+    def run(args: argparse.Namespace) -> int:
+        from msclnet.inference.demo import demo
+
+        demo(args.model, args.gallery, args.port, args.gallery_modality, args.cache, args.deep_range)
+        return 0
+
+    demo.set_defaults(run=run)
+
+
 def _export(commands: Commands) -> None:
     export = commands.add_parser(
         "export",
         help="write a model for other runtimes, verified, with a model card",
         description="Writes a model as one file for both modalities, compares its features with the original's, and "
         "writes a model card (.md) and the comparison (.json) beside it.",
-        examples=[
-            f"msclnet export {TRAINED} --format onnx --out person.onnx",
-        ],
     )
     export.add_argument("model", metavar="MODEL", type=source, help="model.pt of a training, or of an import")
     export.add_argument("--format", required=True, choices=("onnx", "torch-export", "safetensors"))
@@ -318,10 +316,6 @@ def _info(commands: Commands) -> None:
         help="say what a checkpoint is",
         description="Prints what a model or an unfinished training's checkpoint is, on what it was trained, the scores "
         "in the scores.json beside it, and its configuration.",
-        examples=[
-            f"msclnet info {TRAINED}",
-            "msclnet info agw.pt",
-        ],
     )
     info.add_argument("checkpoint", metavar="CHECKPOINT", type=source, help="model.pt, or work/checkpoint-N.pt")
 
@@ -339,10 +333,6 @@ def _completion(commands: Commands, whole: argparse.ArgumentParser) -> None:
         "completion",
         help="print what makes a shell complete these commands",
         description="Prints a script for a shell, after which Tab completes commands, options, files and choices.",
-        examples=[
-            "msclnet completion bash > ~/.local/share/bash-completion/completions/msclnet",
-            "msclnet completion zsh > ~/.zsh/_msclnet    # in a folder that is in $fpath",
-        ],
     )
     parser.add_argument("shell", choices=SHELLS)
 
@@ -384,6 +374,12 @@ def _setting(text: str) -> tuple[str, Any]:
     if not separator:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected NAME=VALUE")
     return name, yaml_text.read(value)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of 0 to 65535")
+    return int(text)
 
 
 def _positive(text: str) -> int:

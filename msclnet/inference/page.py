@@ -7,13 +7,12 @@ import html
 import io
 import os
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from msclnet.core.errors import DataError
 from msclnet.core.files import write_text
-from msclnet.data.depth import DeepRange
 from msclnet.data.images import read_rgb
 from msclnet.inference.gallery import Answer, Gallery, Hit, counted
 from msclnet.inference.info import caution
@@ -49,8 +48,8 @@ def write_page(path: Path, answers: Sequence[Answer], model: str, gallery: Galle
 
     Each picture leads to its file, from where the page lies; the page and the images can be moved together.
     """
-    page = _Page(path.parent, gallery.folder, gallery.deep_range)
-    sections = "\n".join(map(page.section, answers))
+    pictures = Pictures(gallery, lambda file: _address(file, path.parent))
+    sections = "\n".join(map(pictures.section, answers))
     queries = f"{len(answers)} quer{'y' if len(answers) == 1 else 'ies'}"
     why = caution(gallery.origin)
     text = f"""<!doctype html>
@@ -97,30 +96,39 @@ def _left_out(gallery: Gallery) -> str:
 
 
 @dataclass(frozen=True)
-class _Page:
-    folder: Path  # where the page lies
-    gallery: Path
-    deep_range: DeepRange | None
+class Pictures:
+    """Thumbnails of queries and of what they found.
+
+    Attributes:
+        gallery: the images searched.
+        address: that of a file, to which its thumbnail leads.
+    """
+
+    gallery: Gallery
+    address: Callable[[Path], str]
 
     def section(self, answer: Answer) -> str:
-        hits = "\n".join(f"<li>{self._hit(rank, hit)}</li>" for rank, hit in enumerate(answer.hits, start=1))
+        """A query and its hits, as a part of a page."""
         query = f"{self._thumbnail(answer.query)}<b>query</b><br><small>{escape(str(answer.query))}</small>"
         return f"""<section>
 <figure>{query}</figure>
-<div><h2>{_name(answer)}, found among the {answer.among.name.lower()} images</h2>
-<ol>
-{hits}
-</ol></div>
+<div><h2>{heading(answer)}</h2>
+{self.hits(answer)}</div>
 </section>"""
+
+    def hits(self, answer: Answer) -> str:
+        """What a query found, best first, with rank, score and path under each."""
+        items = "\n".join(f"<li>{self._hit(rank, hit)}</li>" for rank, hit in enumerate(answer.hits, start=1))
+        return f"<ol>\n{items}\n</ol>"
 
     def _hit(self, rank: int, hit: Hit) -> str:
         doubt = "<strong>modality uncertain</strong><br>" if hit.decision.source == "uncertain" else ""
-        name = escape(hit.path.relative_to(self.gallery).as_posix())
+        name = escape(hit.path.relative_to(self.gallery.folder).as_posix())
         return f"{self._thumbnail(hit.path)}<b>{rank}</b> &nbsp;{hit.score:.4f}<br>{doubt}<small>{name}</small>"
 
     def _thumbnail(self, path: Path) -> str:
         try:
-            small = read_rgb(path, self.deep_range)
+            small = read_rgb(path, self.gallery.deep_range)
         except DataError:  # it was readable when it was embedded
             return f"<p>{escape(path.name)} cannot be read now</p>"
         small.thumbnail(THUMBNAIL)
@@ -128,19 +136,22 @@ class _Page:
         small.save(content, "JPEG", quality=85)
         data = base64.b64encode(content.getvalue()).decode()
         picture = f'<img src="data:image/jpeg;base64,{data}" alt="{escape(path.name)}">'
-        return f'<a href="{self._address(path)}">{picture}</a>'
+        return f'<a href="{self.address(path)}" target="_blank">{picture}</a>'
 
-    def _address(self, path: Path) -> str:
-        """Of a file, from the page; no name in it is taken for anything but a name."""
-        relative = os.path.relpath(path, self.folder)
-        return f"./{urllib.parse.quote(os.fsencode(relative))}"
+
+def heading(answer: Answer) -> str:
+    """What a query was taken for, by what, and where it was searched."""
+    modality, source = answer.decision
+    return (
+        f"{modality.name.capitalize()} query ({KNOWN_BY[source]}), found among the {answer.among.name.lower()} images"
+    )
+
+
+def _address(file: Path, folder: Path) -> str:
+    """Of a file, from a page in a folder; no name in it is taken for anything but a name."""
+    return f"./{urllib.parse.quote(os.fsencode(os.path.relpath(file, folder)))}"
 
 
 def escape(text: str) -> str:
     """A text for a page, also a name of bytes that are not UTF-8."""
     return html.escape(os.fsencode(text).decode("utf-8", "backslashreplace"))
-
-
-def _name(answer: Answer) -> str:
-    modality, source = answer.decision
-    return f"{modality.name.capitalize()} query ({KNOWN_BY[source]})"

@@ -12,7 +12,10 @@ import pytest
 from scipy.io import savemat
 
 from msclnet.cli import main
+from msclnet.core.errors import UserError
 from msclnet.core.types import Features, Modality
+from msclnet.datasets.table import SETS
+from msclnet.evaluation.foreign_features import load_features_of
 from tests.evaluation.people import made_up, sysu_like
 
 V2I = ("--direction", "visible-to-infrared")
@@ -176,6 +179,24 @@ def test_an_array_that_promises_more_than_it_has(tmp_path: Path, capsys: pytest.
         header = {"descr": "<f4", "fortran_order": False, "shape": (2**40, 2048)}
         np.lib.format.write_array_header_1_0(file, header)
     assert "x.npy: not readable (" in said(capsys, tmp_path / "x.npy", "--data", "sysu")
+
+
+@pytest.mark.parametrize("form", [as_npz, as_one_of_a_folder])
+def test_no_damage_to_a_file_is_a_traceback(form: Callable[..., Path], tmp_path: Path) -> None:
+    """Each mutation is read, or refused by an error of the project's own."""
+    path = form(tmp_path, halves(in_order(sysu_like(3)), Modality.INFRARED))
+    whole, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
+    for _ in range(300):
+        damaged = bytearray(whole[: rng.integers(len(whole))] if rng.random() < 0.3 else whole)
+        header = min(len(damaged), 200 if rng.random() < 0.7 else len(damaged))  # where a byte does the most
+        for place in rng.integers(0, header, 3) if header else ():
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            load_features_of(path, SETS.get("sysu"))
+        except UserError:
+            refused += 1
+    assert refused > 100
 
 
 def test_any_other_file_is_called_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,6 +95,13 @@ def test_an_unfinished_training_says_how_far_it_is(job: TrainJob, tmp_path: Path
     text = info(tmp_path / "checkpoint-66.pt")
     assert "an unfinished training, epoch 3 of 14, step 66" in text
     assert "in RegDB's layout, split 1" in text
+    assert "A training goes on from checkpoints in its own folder work/, and this lies elsewhere" in text
+    work = tmp_path / "training/work"
+    work.mkdir(parents=True)
+    moved = (tmp_path / "checkpoint-66.pt").rename(work / "checkpoint-66.pt")
+    assert f"A training of the same configuration in {work.parent} goes on from the newest checkpoint" in info(moved)
+    (work.parent / "model.pt").touch()
+    assert f"The training in this folder has ended since, and left {work.parent}/model.pt" in info(moved)
 
 
 def test_what_is_no_checkpoint_is_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -82,7 +82,6 @@ KINDS: list[tuple[str, Callable[[Path], object]]] = [
         stream(lambda file: torch.save({"a": 1}, file, _use_new_zipfile_serialization=False)),
     ),
     ("a TorchScript program of torch", lambda path: torch.jit.save(torch.jit.script(torch.nn.ReLU()), str(path))),
-    ("a program of torch.export (.pt2)", program),
     ("a file of tensors (.safetensors)", safetensors),
     ("a network in ONNX", onnx),
     ("a NumPy array (.npy)", stream(lambda file: np.save(file, np.ones(3)))),
@@ -130,6 +129,11 @@ def test_a_file_is_called_what_it_is(words: str, write: Callable[[Path], object]
     path = tmp_path / "model.pt"
     write(path)
     assert str(kind_of(path)) == words
+
+
+def test_a_program_is_called_what_it_is(tmp_path: Path) -> None:
+    program(tmp_path / "model.pt")
+    assert str(kind_of(tmp_path / "model.pt")) == "a program of torch.export (.pt2)"
 
 
 def test_a_letter_that_the_end_of_what_is_read_cuts_is_text(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from msclnet.core.archive import require_plausible
 from msclnet.core.errors import DataError, reason
 from msclnet.core.file_kind import DIGEST, kind_of
-from msclnet.core.files import atomic_write
+from msclnet.core.files import atomic_write, open_regular
 
 EXPECTED = "expected a checkpoint of this project: the model.pt that a training leaves, say"
 
@@ -53,6 +53,7 @@ def load(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: a folder; expected a file: name the model.pt in it")
     if not path.exists():
         raise DataError(f"{path}: no such checkpoint; see that the name is right: a training leaves its model.pt last")
+    open_regular(path).close()  # no pipe, which would be waited for
     try:
         return content(path)
     except Damaged as error:

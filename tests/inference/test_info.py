@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -115,6 +116,9 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path, capsys: pytest.CaptureFix
     assert "other.pt: holds weights; expected a model.pt with format, identities" in capsys.readouterr().err
     assert main(["info", str(tmp_path / "none.pt")]) == 1
     assert "none.pt: no such checkpoint" in capsys.readouterr().err
+    os.mkfifo(tmp_path / "pipe.pt")
+    assert main(["info", str(tmp_path / "pipe.pt")]) == 1
+    assert "pipe.pt: a pipe; expected a regular file" in capsys.readouterr().err
     assert main(["info", str(tmp_path)]) == 1
     assert f"{tmp_path}: a folder; expected a file: name the model.pt in it" in capsys.readouterr().err
 

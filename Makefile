@@ -83,7 +83,7 @@ format: $(VENV)/test.installed
 lock: $(BIN)/uv
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra workflow \
 		pyproject.toml -o requirements.lock
-	uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra workflow --extra use --extra timm --extra docs --extra test \
+	uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra workflow --extra demo --extra timm --extra docs --extra test \
 		-c requirements.lock pyproject.toml -o requirements-test.lock
 
 clean:

@@ -6,35 +6,72 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from importlib import metadata
 from typing import Any, NoReturn
 
 from msclnet.core.command import output, output_folder, source, status
 from msclnet.core.errors import printable
+from msclnet.examples import EXAMPLES
 
 SET = "the data set's name, as under `data` in the configuration"
 Commands = argparse._SubParsersAction
+SHELLS = ("bash", "zsh", "tcsh")
+HEADING = "examples:"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status: 0, or 1 with a message for what the user can mend."""
-    parser = argparse.ArgumentParser(prog="msclnet", description="Visible-infrared person re-identification.")
+    parser = _Parser(
+        prog="msclnet",
+        description="Visible-infrared person re-identification: what is used outside the workflow.",
+    )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _check_data(commands)
     _export_npy(commands)
     _evaluate(commands)
     _import_agw(commands)
     _search(commands)
+    _demo(commands)
     _export(commands)
     _info(commands)
+    _completion(commands, parser)
 
     def run() -> int:
+        given = sys.argv[1:] if arguments is None else arguments
+        if given and not given[0].startswith("-") and given[0] not in commands.choices:
+            parser.error(_no_command(given[0], commands.choices))
         args = parser.parse_args(arguments)
         return args.run(args)
 
     return status(run)
+
+
+class _Help(argparse.HelpFormatter):
+    """Leaves examples as they are written."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith(HEADING) else super()._fill_text(text, width, indent)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Of ``msclnet`` and its commands; what a stranger wrote on the command line moves no cursor."""
+
+    def __init__(self, **how: Any) -> None:
+        examples = EXAMPLES[how["prog"].removeprefix("msclnet").strip()]
+        epilog = "\n".join([HEADING, *(f"  {line}" for line in examples)])
+        super().__init__(**how, epilog=epilog, formatter_class=_Help)
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
+def _no_command(word: str, names: Iterable[str]) -> str:
+    near = get_close_matches(word, names, n=3, cutoff=0.5)
+    meant = f"did you mean {' or '.join(near)}?" if near else f"expected {', '.join(names)}"
+    return f"{word!r} is no command; {meant}"
 
 
 class _Version(argparse.Action):
@@ -109,10 +146,12 @@ def _evaluate(commands: Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="score the features of any model by a data set's protocol",
-        description="Scores stored features. FILE holds features [N, D] (compared by cosine), identities, cameras, "
-        "modality (0 visible, 1 infrared) and paths, each [N]; or it is a features.npz of this project.",
+        description="Scores stored features, compared by cosine. FILE is an .npz of features [N, D], identities, "
+        "cameras, modality (0 visible, 1 infrared) and paths, each [N]; a features.npz of this project; a .mat, an "
+        ".npz or a folder of .npy with query_f, query_label, query_cam, gallery_f, gallery_label and gallery_cam, as "
+        "other projects write them; or NAME.npy with NAME_label.npy, NAME_cam.npy and NAME_modality.npy beside it.",
     )
-    parser.add_argument("--features", metavar="FILE", required=True, type=source, help="an .npz, see above")
+    parser.add_argument("--features", metavar="FILE", required=True, type=source, help="see above")
     parser.add_argument("--data", metavar="SET", required=True, help=f"whose protocol: {SET}")
     parser.add_argument("--feature", choices=("bn", "pooled"), default="bn", help="of a features.npz (default: bn)")
     chosen = parser.add_argument_group("the comparison", "Each where the set's protocol has it; another is refused.")
@@ -130,13 +169,14 @@ def _evaluate(commands: Commands) -> None:
 
     def run(args: argparse.Namespace) -> int:
         from msclnet.datasets.table import SETS
-        from msclnet.evaluation.feature_file import load_anybodys
+        from msclnet.evaluation.foreign_features import load_features_of
         from msclnet.evaluation.scoring import evaluate, readable, require_settings, unlike_the_real
 
         names = ("direction", "mode", "shots", "protocol", "permutations", "draws")
         given = {name: getattr(args, name) for name in names if getattr(args, name) is not None} | dict(args.setting)
-        require_settings(SETS.get(args.data), given)
-        arrays: dict[str, Any] = {**load_anybodys(args.features, args.feature)}
+        data_set = SETS.get(args.data)
+        require_settings(data_set, given)
+        arrays: dict[str, Any] = {**load_features_of(args.features, data_set, args.direction, args.feature)}
         found = evaluate(**arrays, data=args.data, rerank=args.rerank, **given)
         print(json.dumps(found, indent=2) if args.json else printable(readable(found)))
         if unlike := unlike_the_real(found):
@@ -187,7 +227,9 @@ def _search(commands: Commands) -> None:
     search.add_argument(
         "--gallery", metavar="DIR", required=True, type=source, help="the folder of images, at any depth"
     )
-    search.add_argument("--query", metavar="IMG", required=True, nargs="+", type=source, help="the images to look for")
+    search.add_argument(
+        "--query", metavar="IMG", required=True, nargs="+", type=source, help="the images to look for, or folders"
+    )
     search.add_argument("--top", type=_positive, default=10, help="images to find for each query (default: 10)")
     search.add_argument("--out", metavar="PAGE", type=output, help="an HTML page to write, with thumbnails")
     modalities = ("visible", "infrared")
@@ -219,6 +261,32 @@ def _search(commands: Commands) -> None:
         return 0
 
     search.set_defaults(run=run)
+
+
+def _demo(commands: Commands) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="open a page on this machine where a photograph is dropped and its matches are seen",
+        description="Embeds a folder of images, and serves a page to drop a photograph on: it shows which modality the "
+        "photograph was taken for, and its nearest images of the other modality. The page is for this machine alone.",
+    )
+    demo.add_argument("--model", required=True, type=source, help="model.pt of a training, or of an import")
+    demo.add_argument("--gallery", metavar="DIR", required=True, type=source, help="the folder of images, at any depth")
+    demo.add_argument("--port", type=_port, default=7860, help="default: 7860; 0 for any that is free")
+    modalities = ("visible", "infrared")
+    demo.add_argument("--gallery-modality", choices=modalities, help="of all its images (default: each as found)")
+    demo.add_argument(
+        "--cache", metavar="DIR", type=output_folder, help="where features are kept (default: ~/.cache/msclnet)"
+    )
+    _deep_range(demo)
+
+    def run(args: argparse.Namespace) -> int:
+        from msclnet.inference.demo import demo
+
+        demo(args.model, args.gallery, args.port, args.gallery_modality, args.cache, args.deep_range)
+        return 0
+
+    demo.set_defaults(run=run)
 
 
 def _export(commands: Commands) -> None:
@@ -260,6 +328,40 @@ def _info(commands: Commands) -> None:
     info.set_defaults(run=run)
 
 
+def _completion(commands: Commands, whole: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "completion",
+        help="print what makes a shell complete these commands",
+        description="Prints a script for a shell, after which Tab completes commands, options, files and choices.",
+    )
+    parser.add_argument("shell", choices=SHELLS)
+
+    def run(args: argparse.Namespace) -> int:
+        from msclnet.core.optional import extra
+        from msclnet.datasets.table import SETS
+
+        with extra("use"):
+            import shtab
+        for action in _actions(whole):
+            if action.type in (source, output, output_folder):
+                action.complete = shtab.DIRECTORY if action.type is output_folder else shtab.FILE  # type: ignore[attr-defined]
+            if action.metavar == "SET":
+                action.choices = SETS.names()
+        print(shtab.complete(whole, args.shell))
+        return 0
+
+    parser.set_defaults(run=run)
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """The arguments of a parser and of its commands."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _actions(command)
+
+
 def _deep_range(parser: argparse.ArgumentParser) -> None:
     what = "the values that become 0 and 255 in grey images of more than 8 bits (default: they are refused)"
     parser.add_argument("--deep-range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help=what)
@@ -272,6 +374,12 @@ def _setting(text: str) -> tuple[str, Any]:
     if not separator:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected NAME=VALUE")
     return name, yaml_text.read(value)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of 0 to 65535")
+    return int(text)
 
 
 def _positive(text: str) -> int:

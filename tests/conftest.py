@@ -21,8 +21,11 @@ TIERS = {
     "cluster": ["tests/workflow/test_slurm.py"],
     "slow": [
         "tests/benchmarks",
+        "tests/core/test_file_kind.py::test_a_program_is_called_what_it_is",
         "tests/core/test_workers.py",
         "tests/datasets/test_toy.py::test_from_drawn_people_to_scores",
+        "tests/evaluation/test_foreign_features.py::test_two_halves_of_sysu_score_as_our_own_file_does",
+        "tests/inference/test_demo.py",
         "tests/inference/test_export.py",
         "tests/launch/test_gpu_lease.py::test_a_job_of_two_processes_takes_both_devices_and_waits_for_them",
         "tests/launch/test_gpu_lease.py::test_a_job_on_the_cpu_sees_no_device_and_its_processes_divide_its_cores",

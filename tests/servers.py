@@ -6,6 +6,7 @@ import functools
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -54,6 +55,24 @@ def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, f"no answer in ten minutes: {log.read_text()}"
             time.sleep(0.3)
+
+
+@contextmanager
+def demo_page(folder: Path, *arguments: str | Path) -> Iterator[str]:
+    """The address that ``msclnet demo`` says, as a person starts it; ended by Ctrl-C. ``folder`` is the working one."""
+    command = [sys.executable, "-m", "msclnet", "demo", "--port", "0", *map(str, arguments)]
+    with (folder / "demo.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=folder, text=True)
+    assert process.stdout
+    try:
+        address = process.stdout.readline().strip()  # empty when it has ended
+        assert address.startswith("http://127.0.0.1:"), (folder / "demo.log").read_text()
+        yield address
+    finally:
+        process.send_signal(signal.SIGINT)
+        ended = process.wait(timeout=60)
+        process.stdout.close()
+    assert ended == 0, (folder / "demo.log").read_text()
 
 
 def postgresql_programs() -> Path | None:

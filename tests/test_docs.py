@@ -157,7 +157,7 @@ def test_keys_and_settings_named_in_the_text_exist(page: str, default: Config) -
 # Examples -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("page", "runs"), [("docs/use.md", 5), ("docs/tutorial.md", 2)])
+@pytest.mark.parametrize(("page", "runs"), [("docs/use.md", 6), ("docs/tutorial.md", 2)])
 def test_examples_run(
     page: str, runs: int, default: Config, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+# How NumPy and torch say that a file holds Python objects: they then tell how to run them.
+ADVICE = re.compile(r"allow_pickle|pickled|Python objects|weights.only", re.IGNORECASE)
+
 
 def printable(text: str) -> str:
     """A text as a terminal may have it: names of files, and what stands in files, are a stranger's.
@@ -35,3 +40,22 @@ class ConfigError(UserError):
 
 class StorageError(UserError):
     """A file cannot be written, or has no room on its disk; the message says what to free or to mend."""
+
+
+def reason(error: BaseException) -> str:
+    """What a library says was wrong with a file, in a line, without its advice to loosen what protects from the file.
+
+    Args:
+        error: what it raised.
+
+    Returns:
+        The first line of its message, or its kind where it says nothing.
+    """
+    text = str(error)
+    if foreign := re.search(r"(?:GLOBAL|[Gg]lobal:?) ([\w.]+)", text):
+        return f"it holds an object of {foreign[1]}, which could run a program when it is read"
+    if "Weights only" in text or "WeightsUnpickler" in text:
+        return "no tensors as torch saves them"
+    if ADVICE.search(text):
+        return "it holds Python objects, which could run a program: save numbers, and words as str"
+    return (text.strip() or type(error).__name__).splitlines()[0]

@@ -194,10 +194,12 @@ def require_file(path: Path) -> Path:
         The path.
 
     Raises:
-        StorageError: a folder is in its place, or its own folder cannot be written to.
+        StorageError: a folder or a device is in its place, or its own folder cannot be written to.
     """
     if os.path.isdir(path):
         raise StorageError(f"{path}: a folder; expected a file to write: name one in it")
+    if path.exists() and not path.is_file():
+        raise StorageError(f"{path}: a pipe, a device or a socket, which would be replaced; name another file")
     require_folder(path.parent)
     return path
 

@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from msclnet.core.archive import require_plausible
-from msclnet.core.errors import DataError
-from msclnet.core.files import atomic_write
+from msclnet.core.errors import DataError, reason
+from msclnet.core.file_kind import DIGEST, kind_of
+from msclnet.core.files import atomic_write, open_regular
 
-DIGEST = 64  # characters of a sha256
+EXPECTED = "expected a checkpoint of this project: the model.pt that a training leaves, say"
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -46,16 +47,22 @@ def load(path: Path) -> dict[str, Any]:
         The state, its tensors on the CPU.
 
     Raises:
-        DataError: the file is absent, or its content is not what was written.
+        DataError: the file is absent, another one than ``save`` writes, or damaged.
     """
     if path.is_dir():
         raise DataError(f"{path}: a folder; expected a file: name the model.pt in it")
-    if not path.is_file():
-        raise DataError(f"{path}: no such checkpoint; train it first (snakemake makes it from the configuration)")
+    if not path.exists():
+        raise DataError(f"{path}: no such checkpoint; see that the name is right: a training leaves its model.pt last")
+    open_regular(path).close()  # no pipe, which would be waited for
     try:
         return content(path)
     except Damaged as error:
-        raise DataError(f"{path}: not a readable checkpoint ({error}); delete it and train again") from error
+        if (kind := kind_of(path)).format == "own":
+            raise DataError(
+                f"{path}: a damaged checkpoint ({error}); copy it again from where it came from, or train it again"
+            ) from error
+        hint = ". `msclnet import-agw` makes one of the public AGW code's" if kind.format == "torch" else ""
+        raise DataError(f"{path}: {kind}; {EXPECTED}{hint}") from error
 
 
 class Damaged(Exception):
@@ -83,7 +90,7 @@ def content(path: Path) -> dict[str, Any]:
         require_plausible(io.BytesIO(found), len(found))
         return torch.load(io.BytesIO(found), map_location="cpu", weights_only=True)
     except Exception as error:  # torch names a damaged file by a dozen exception types
-        raise Damaged(str(error)) from error
+        raise Damaged(reason(error)) from error
 
 
 def not_finite(state: Any, name: str = "") -> str:

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from msclnet.core import array_file
-from msclnet.core.errors import DataError
+from msclnet.core.errors import DataError, reason
 from msclnet.core.files import atomic_write, require_room, sha256, write_text
 from msclnet.core.types import ImageRecord, Modality
 from msclnet.core.workers import divided
@@ -260,7 +260,7 @@ def _open_images(path: Path, expected: tuple[int, ...]) -> np.ndarray:
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False) if expected[0] else np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable ({error}); {REMEDY} again") from None
+        raise DataError(f"{path}: not readable ({reason(error)}); {REMEDY} again") from None
     if images.shape != expected or images.dtype != np.uint8:
         raise DataError(f"{path}: {images.dtype} {images.shape}, expected uint8 {expected}; {REMEDY} again")
     return images

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from msclnet.core.archive import require_plausible
-from msclnet.core.errors import DataError
+from msclnet.core.errors import DataError, reason
+from msclnet.core.file_kind import kind_of
 from msclnet.core.files import atomic_write
 from msclnet.core.types import Features
 
@@ -94,7 +95,9 @@ def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     except DataError:
         raise
     except Exception as error:  # numpy and zipfile name a damaged file by half a dozen exception types
-        raise DataError(f"{path}: not a readable .npz of features ({error}); {REMEDY}") from error
+        raise DataError(
+            f"{path}: {kind_of(path)}, not a readable .npz of features ({reason(error)}); {REMEDY}"
+        ) from error
 
 
 def _read(path: Path, types: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ import torch
 
 from msclnet.config import build
 from msclnet.core.errors import ConfigError, DataError
-from msclnet.core.types import Features, Images
+from msclnet.core.types import Features, Images, Modality
 from msclnet.datasets.dataset import DataSet
 from msclnet.datasets.protocol import Comparison, Permutations
 from msclnet.datasets.table import SETS
@@ -222,6 +222,9 @@ def _unit(features: np.ndarray, images: Images) -> np.ndarray:
             )
     if wrong := sorted(set(images.modality.tolist()) - {0, 1}):
         raise DataError(f"modality: found {wrong[0]}, expected 0 (visible) or 1 (infrared)")
+    if len(found := set(images.modality.tolist())) == 1:
+        only = Modality(found.pop()).name.lower()
+        raise DataError(f"modality: all {len(features)} images are {only}; expected both modalities: add the other's")
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     if bad := np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0))).tolist():
         raise DataError(

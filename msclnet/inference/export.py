@@ -12,7 +12,8 @@ import dataclasses
 import io
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -99,28 +100,26 @@ def export(model: Path, format: Format, out: Path | None = None) -> tuple[Path, 
         DataError: the file is no model.
         StorageError: ``out`` cannot be written.
     """
-    saved = open_model(model)
     out = out or model.with_suffix(EXPORTS[format])
     require_file(out)
     if out.suffix != EXPORTS[format]:
         raise UserError(f"--out {out}: expected a name that ends in {EXPORTS[format]}, which says the format {format}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with filling(out), tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        partial = Path(folder, out.name)
-        match format:
-            case "onnx":
-                _onnx(saved.network, partial)
-            case "torch-export":
-                buffer = io.BytesIO()  # torch's own writer says a full disk by an error of its own
-                torch.export.save(_program(saved.network), buffer)
-                partial.write_bytes(buffer.getbuffer())
-            case "safetensors":
-                _safetensors(saved, partial)
-        verification = verify(saved.network, load_export(partial))
-        largest = max(verification.random_difference, verification.stand_in_difference)
-        if not largest <= TOLERANCE:  # NaN is no pass
-            raise UserError(f"{out}: not written, it is not the model {model}: {verification}; at most {TOLERANCE} is")
-        partial.replace(out)
+    with _stages(3) as stage:
+        stage(f"reading {model.name}")
+        saved = open_model(model)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with filling(out), tempfile.TemporaryDirectory(dir=out.parent) as folder:
+            partial = Path(folder, out.name)
+            stage(f"writing {out.name}")
+            _write(saved, format, partial)
+            stage(f"comparing features of {RANDOM + 2 * PEOPLE} images")
+            verification = verify(saved.network, load_export(partial))
+            largest = max(verification.random_difference, verification.stand_in_difference)
+            if not largest <= TOLERANCE:  # NaN is no pass
+                raise UserError(
+                    f"{out}: not written, it is not the model {model}: {verification}; at most {TOLERANCE} is"
+                )
+            partial.replace(out)
     report = {
         "format": format,
         "model": model.name,
@@ -132,6 +131,33 @@ def export(model: Path, format: Format, out: Path | None = None) -> tuple[Path, 
     write_text(out.with_name(out.name + ".json"), json.dumps(report, indent=2) + "\n")
     write_card(out.with_name(out.name + ".md"), out.name, model, saved, str(verification))
     return out, verification
+
+
+@contextmanager
+def _stages(count: int) -> Iterator[Callable[[str], None]]:
+    """A function that says what begins now, on a terminal."""
+    with extra("use"):
+        from tqdm import tqdm
+    how = "{desc} ({n_fmt} of {total_fmt}), {elapsed} so far"
+    with tqdm(total=count, disable=None, leave=False, bar_format=how) as bar:
+
+        def begin(stage: str) -> None:
+            bar.update()
+            bar.set_description_str(stage)
+
+        yield begin
+
+
+def _write(saved: Saved, format: Format, path: Path) -> None:
+    match format:
+        case "onnx":
+            _onnx(saved.network, path)
+        case "torch-export":
+            buffer = io.BytesIO()  # torch's own writer says a full disk by an error of its own
+            torch.export.save(_program(saved.network), buffer)
+            path.write_bytes(buffer.getbuffer())
+        case "safetensors":
+            _safetensors(saved, path)
 
 
 def load_export(path: str | Path) -> Embed:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -22,10 +23,11 @@ from msclnet.data.modality import Decision, colourfulness, decide
 from msclnet.evaluation.embedding import Feature, embed_pixels, image_size
 from msclnet.inference.feature_cache import Image, Store
 from msclnet.inference.index import EXACT_BELOW, Hits, Index, exact
-from msclnet.model.files import load_model
+from msclnet.model.files import open_model
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 BATCH = 64  # images decoded and embedded at once; what a killed run loses
+SHOWN = 8  # suffixes of files passed over
 VERSION = 2  # of what lies in the cache
 
 Method = Literal["auto", "exact", "index"]
@@ -38,10 +40,12 @@ class Hit(NamedTuple):
     Attributes:
         path: the image's file.
         score: its cosine with the query, -1..1.
+        decision: its modality, and what it was known by.
     """
 
     path: Path
     score: float
+    decision: Decision
 
 
 class Answer(NamedTuple):
@@ -66,6 +70,8 @@ class Gallery:
     Attributes:
         images: the decision on each image's modality, by its path relative to ``folder``.
         unreadable: the reason for each image left out, by its path.
+        skipped: how many files of each other suffix were passed over, images of formats that are not read among them.
+        origin: where the model comes from: its training's configuration, or what an import knows.
         embedded: how many images were embedded now; the others were in the cache.
     """
 
@@ -101,11 +107,13 @@ class Gallery:
         self.flag = None if modality is None else Modality.of(modality)
         self.feature = feature
         self.deep_range = deep_range
-        self.network = load_model(model).to("cuda" if torch.cuda.is_available() else "cpu")
+        saved = open_model(model)
+        self.origin = saved.origin
+        self.network = saved.network.to("cuda" if torch.cuda.is_available() else "cpu")
         mapped = deep_range and tuple(map(float, deep_range))
         key = f"{VERSION} {feature} {mapped} {sha256(Path(model))} {self.folder.resolve()}"
         self.cache = Path(cache or _user_cache()) / hashlib.sha256(os.fsencode(key)).hexdigest()[:16]
-        found = _files(self.folder)
+        found, self.skipped = images_under(self.folder)
         self.store = Store(self.cache, self.network.backbone.channels)
         self.unreadable: dict[str, str] = {}
         self.embedded = self._refresh(found)
@@ -146,9 +154,12 @@ class Gallery:
             found = self._nearest(np.stack([asked[i][1] for i in asking]), target, top, method)
             for i, nearest, scores in zip(asking, found.rows.tolist(), found.scores.tolist(), strict=True):
                 pairs = zip(nearest, scores, strict=True)
-                hits = [Hit(self.folder / self.store.path(row), score) for row, score in pairs if row >= 0]
+                hits = [self._hit(self.store.path(row), score) for row, score in pairs if row >= 0]
                 answers[i] = Answer(Path(queries[i]), asked[i][0], target, hits)
         return [answers[i] for i in range(len(queries))]
+
+    def _hit(self, path: str, score: float) -> Hit:
+        return Hit(self.folder / path, score, self.images[path])
 
     def _nearest(self, queries: np.ndarray, target: Modality, top: int, method: Method) -> Hits:
         count = sum(decision.modality is target for decision in self.images.values())
@@ -228,20 +239,43 @@ def _among(decision: Decision, among: Among) -> Modality:
     return Modality(1 - decision.modality) if among == "other" else Modality.of(among)
 
 
-def _files(folder: Path) -> dict[str, os.stat_result]:
-    """The image files under ``folder`` by their relative path, sorted."""
+def images_under(folder: Path) -> tuple[dict[str, os.stat_result], dict[str, int]]:
+    """The image files under a folder.
+
+    Args:
+        folder: with images at any depth.
+
+    Returns:
+        Each file of ``SUFFIXES`` by its path relative to the folder, sorted. How many files of each other suffix were
+            passed over, the most first; hidden ones are not counted.
+
+    Raises:
+        DataError: there is no folder, or no image in it.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected one with images in it, at any depth")
-    found = {}
+    found, others = {}, Counter[str]()
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             path = Path(place, name)
-            if path.suffix.lower() in SUFFIXES and not name.startswith("."):
+            if name.startswith("."):
+                continue
+            if path.suffix.lower() in SUFFIXES:
                 found[path.relative_to(folder).as_posix()] = path.stat() if path.exists() else path.lstat()
+            else:
+                others[path.suffix.lower() or "without suffix"] += 1
+    skipped = dict(others.most_common())
     if not found:
-        raise DataError(f"{folder}: holds no image; expected files of {', '.join(sorted(SUFFIXES))}, at any depth")
-    return dict(sorted(found.items()))
+        has = f"; it has {counted(skipped)}: convert images among them" if skipped else ""
+        raise DataError(f"{folder}: holds no image; expected files of {', '.join(sorted(SUFFIXES))}, at any depth{has}")
+    return dict(sorted(found.items())), skipped
+
+
+def counted(skipped: Mapping[str, int]) -> str:
+    """Files passed over, in words: ``12 .heic, 1 .txt``."""
+    shown = [f"{count} {suffix}" for suffix, count in list(skipped.items())[:SHOWN]]
+    return ", ".join([*shown, *(["others"] if len(skipped) > SHOWN else [])])
 
 
 def _user_cache() -> Path:

@@ -11,7 +11,7 @@ from msclnet.core import yaml_text
 from msclnet.datasets.table import SETS
 from msclnet.model.files import Saved, open_model, read_state
 from msclnet.results.captions import spread
-from msclnet.results.layout import SCORES, Place
+from msclnet.results.layout import MODEL, SCORES, WORK, Place
 from msclnet.results.scores import Row, compared, read_scores, set_of
 from msclnet.results.tables import readable, summary
 
@@ -34,7 +34,7 @@ def info(path: Path) -> str:
         job = {key: value for key, value in state["origin"].items() if key != "pack"}
         return (
             f"{path}: an unfinished training, epoch {state['epoch']} of {job['epochs']}, step {state['step']}\n"
-            f"{trained_on(job)}\nIt continues when the command that began it is given again; no scores yet\n\n"
+            f"{trained_on(job)}\n{_what_next(path)}\n\n"
             f"{yaml_text.write(job)}"
         )
     saved = open_model(path)
@@ -46,6 +46,19 @@ def info(path: Path) -> str:
     configuration = yaml_text.write(saved.origin)
     about = "\n".join(filter(None, (f"{path}: {network(saved)}", trained_on(saved.origin), kept(saved))))
     return f"{about}\n\n{text}\n\n{configuration}"
+
+
+def _what_next(path: Path) -> str:
+    """What becomes of an unfinished training, as far as its folder shows."""
+    work = path.absolute().parent
+    if work.name != WORK:
+        return f"No scores yet. A training goes on from checkpoints in its own folder {WORK}/, and this lies elsewhere"
+    if (model := work.with_name(MODEL)).exists():
+        return f"The training in this folder has ended since, and left {model}"
+    return (
+        f"No scores yet. A training of the same configuration in {work.parent} goes on from the newest checkpoint in "
+        f"{WORK}/"
+    )
 
 
 def network(saved: Saved) -> str:
@@ -74,6 +87,18 @@ def trained_on(origin: dict[str, Any]) -> str:
     if not origin["epochs"]:
         return f"Untrained: initial weights, meant for {data}, split {origin['split']}, seed {origin['seed']}, {size}"
     return f"Trained on {data}, split {origin['split']}, {origin['epochs']} epochs, seed {origin['seed']}, {size}"
+
+
+def caution(origin: dict[str, Any]) -> str:
+    """Why what the model finds says nothing about people, in a sentence; empty: nothing is known against it."""
+    if origin.get("data") == STAND_IN:
+        return (
+            "The model learned drawn people, none of whom exists: it is for trying the software, and what it finds "
+            "among photographs says nothing"
+        )
+    if origin.get("epochs") == 0:
+        return "The model is untrained: what it finds says nothing"
+    return ""
 
 
 def kept(saved: Saved) -> str:

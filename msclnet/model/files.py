@@ -15,6 +15,7 @@ from typing import Any
 
 from msclnet.core import torch_file
 from msclnet.core.errors import DataError
+from msclnet.core.file_kind import kind_of
 from msclnet.core.types import Outputs
 from msclnet.model.architecture import Architecture
 from msclnet.model.msclnet import MSCLNet
@@ -81,7 +82,7 @@ def open_model(path: str | Path) -> Saved:
 
 def read_state(path: Path) -> dict[str, Any]:
     """The content of a checkpoint; DataError for another file, also for an export of ours."""
-    if path.suffix in EXPORTS.values() and path.is_file():
+    if path.is_file() and kind_of(path).format == "export":
         raise DataError(
             f"{path}: an export, which other programs run; expected the model.pt it was made from. What it is stands "
             f"in its card, {path}.md"
@@ -96,6 +97,11 @@ def rebuild(state: Mapping[str, Any], path: str | Path) -> Saved:
         raise DataError(
             f"{path}: a model of format {number}; this version of msclnet reads formats 1 to {FORMAT}. Update msclnet, "
             "or train it again with this version"
+        )
+    if "optimiser" in state:
+        raise DataError(
+            f"{path}: a checkpoint of an unfinished training, of step {state.get('step')}; expected the model.pt that "
+            "it leaves when it has ended"
         )
     if not set(FIRST_KEYS if number == 1 else KEYS) <= state.keys():
         raise DataError(

@@ -30,11 +30,6 @@ def read_tensors(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def reason(error: Exception) -> str:
-    """The first line of what an exception says, or its kind where it says nothing."""
-    return (str(error) or type(error).__name__).splitlines()[0]
-
-
 def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
     """In what a state dict is not the one expected.
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from msclnet.core.errors import ConfigError, printable
+from msclnet.core.errors import ConfigError, printable, reason
+from msclnet.core.file_kind import kind_of
 from msclnet.core.torch_file import not_finite
-from msclnet.model.foreign import differences, listed, read_tensors, reason
+from msclnet.model.foreign import differences, listed, read_tensors
 
 WRAPPERS = ("state_dict", "model", "net", "network", "model_state_dict", "weights")  # keys that hold a state dict
 PREFIXES = ("module.", "model.", "backbone.", "base.", "encoder.")  # of a state dict's names, from what wrapped it
@@ -54,11 +55,9 @@ def _read(path: Path) -> Any:
     try:
         return read_tensors(path)
     except Exception as error:
-        with path.open("rb") as file:
-            page = file.read(64).lstrip()[:1] == b"<"
         raise ConfigError(
-            f"model.weights: {path}: not readable as tensors ({'a web page' if page else reason(error)}). Nothing in "
-            "it was executed; copy it again from where it came from, or save its state dict with torch.save"
+            f"model.weights: {path}: {kind_of(path)}, not readable as tensors ({reason(error)}). Nothing in it was "
+            "executed; copy it again from where it came from, or save its state dict with torch.save"
         ) from error
 
 

@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from msclnet.core.errors import ConfigError, DataError
+from msclnet.core.errors import ConfigError, DataError, reason
+from msclnet.core.file_kind import kind_of
 from msclnet.core.files import sha256
 from msclnet.core.torch_file import not_finite
 from msclnet.model.architecture import Architecture
 from msclnet.model.files import save_model
-from msclnet.model.foreign import differences, listed, read_tensors, reason
+from msclnet.model.foreign import differences, listed, read_tensors
 from msclnet.model.msclnet import MSCLNet
 
 AGWMethod = Literal["agw", "base"]  # the public code's --method
@@ -90,9 +91,9 @@ def _read(file: Path) -> dict[str, Any]:
             content = read_tensors(file)
     except Exception as error:
         raise DataError(
-            f"{file}: not readable as a checkpoint of tensors and numbers ({reason(error)}); expected a .t file of "
-            "the public AGW code. Nothing in the file was executed; save its state dict anew if it holds objects of "
-            "other classes"
+            f"{file}: {kind_of(file)}, not readable as a checkpoint of tensors and numbers ({reason(error)}); expected "
+            "a .t file of the public AGW code. Nothing in the file was executed; save its state dict anew if it holds "
+            "objects of other classes"
         ) from error
     net = content.get("net") if isinstance(content, dict) else None
     if not isinstance(net, dict) or not net or not all(isinstance(value, Tensor) for value in net.values()):

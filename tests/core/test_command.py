@@ -47,6 +47,8 @@ def test_what_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
         command.output(str(tmp_path / "file/x"))
     with pytest.raises(StorageError, match=rf"{tmp_path}: a folder; expected a file"):
         command.output(str(tmp_path))
+    with pytest.raises(StorageError, match="/dev/null: a pipe, a device or a socket, which would be replaced"):
+        command.output("/dev/null")
     (tmp_path / "link").symlink_to(tmp_path / "gone")
     with pytest.raises(StorageError, match="link: a file"):
         command.output_folder(str(tmp_path / "link/x"))

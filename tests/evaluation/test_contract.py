@@ -50,6 +50,14 @@ def test_cameras_that_a_set_has_not_are_refused(data: str, cameras: dict, messag
         msclnet.evaluate(**features(cameras), data=data, direction="visible-to-infrared")
 
 
+@pytest.mark.parametrize(("cameras", "only"), [({0: (1, 2, 4, 5)}, "visible"), ({1: (3, 6)}, "infrared")])
+def test_one_modality_alone_is_refused(cameras: dict, only: str) -> None:
+    with pytest.raises(
+        DataError, match=f"modality: all {4 * sum(map(len, cameras.values()))} images are {only}; expec"
+    ):
+        msclnet.evaluate(**features(cameras), data="sysu")
+
+
 def test_regdbs_protocol_reads_no_camera() -> None:
     found = msclnet.evaluate(**features({0: (77,), 1: (78,)}), data="regdb", direction="visible-to-infrared")
     assert (found["queries"], found["gallery"]) == (4, 4)

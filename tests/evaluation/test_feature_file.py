@@ -92,7 +92,10 @@ def constant(value: float) -> np.ndarray:
         ({"bn": constant(np.nan)}, "bn has 4 rows that are not of unit length, the first of length nan ("),
         ({"bn": constant(np.inf)}, "the first of length inf"),
         ({"pooled": constant(0.5)}, "pooled has 4 rows that are not of unit length, the first of length 2 ("),
-        ({"paths": np.array(["a", None, {}, 1], dtype=object)}, "not a readable .npz of features (Object arrays"),
+        (
+            {"paths": np.array(["a", None, {}, 1], dtype=object)},
+            "not a readable .npz of features (it holds Python objects",
+        ),
     ],
 )
 def test_what_is_amiss_is_named(tmp_path: Path, features: Features, changes: dict[str, object], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -135,6 +136,22 @@ def test_the_card_gives_the_scores_with_their_spread(
     assert f"{mean:.2f} ± {deviation:.2f} |" in card
     for words in ("**Stand-in: every image was drawn by a program", "## Responsible use", "## Limits", "seed: 0"):
         assert words in card
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_sees_what_is_at_work(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing else: its line goes when the work is done."""
+    for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert main(["export", str(model), "--format", "safetensors", "--out", str(tmp_path / "x.safetensors")]) == 0
+        said = stream.getvalue()
+        for stage in ("reading model.pt (1 of 3)", "writing x.safetensors (2 of 3)", "comparing features of 64 images"):
+            assert (stage in said) is shown
+        assert said == "" or said.endswith(" \r")
 
 
 def test_what_cannot_be_exported_or_loaded_is_said(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

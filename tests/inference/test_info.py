@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from msclnet.core.errors import DataError
 from msclnet.inference.info import info
 from msclnet.model.files import open_model, save_model
 from msclnet.training.learner import build_network, build_optimiser
+from tests.core.test_file_kind import onnx, program, safetensors
 from tests.inference.conftest import IDENTITIES
 from tests.results.test_tables import HOW, row, write
 
@@ -94,26 +96,39 @@ def test_an_unfinished_training_says_how_far_it_is(job: TrainJob, tmp_path: Path
     text = info(tmp_path / "checkpoint-66.pt")
     assert "an unfinished training, epoch 3 of 14, step 66" in text
     assert "in RegDB's layout, split 1" in text
+    assert "A training goes on from checkpoints in its own folder work/, and this lies elsewhere" in text
+    work = tmp_path / "training/work"
+    work.mkdir(parents=True)
+    moved = (tmp_path / "checkpoint-66.pt").rename(work / "checkpoint-66.pt")
+    assert f"A training of the same configuration in {work.parent} goes on from the newest checkpoint" in info(moved)
+    (work.parent / "model.pt").touch()
+    assert f"The training in this folder has ended since, and left {work.parent}/model.pt" in info(moved)
 
 
 def test_what_is_no_checkpoint_is_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
     assert main(["info", str(tmp_path / "other.pt")]) == 1
-    assert (
-        "other.pt: not a readable checkpoint (no sha256 at its end: it was cut off, or not" in capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert "other.pt: a file of torch.save without this project's sha256 at its end; expected a checkpoint of" in said
+    assert "`msclnet import-agw`" in said
     torch_file.save(tmp_path / "other.pt", {"weights": torch.zeros(1)})
     assert main(["info", str(tmp_path / "other.pt")]) == 1
     assert "other.pt: holds weights; expected a model.pt with format, identities" in capsys.readouterr().err
     assert main(["info", str(tmp_path / "none.pt")]) == 1
     assert "none.pt: no such checkpoint" in capsys.readouterr().err
+    os.mkfifo(tmp_path / "pipe.pt")
+    assert main(["info", str(tmp_path / "pipe.pt")]) == 1
+    assert "pipe.pt: a pipe; expected a regular file" in capsys.readouterr().err
     assert main(["info", str(tmp_path)]) == 1
     assert f"{tmp_path}: a folder; expected a file: name the model.pt in it" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("suffix", [".onnx", ".pt2", ".safetensors"])
+EXPORTED = {".onnx": onnx, ".pt2": program, ".safetensors": safetensors}
+
+
+@pytest.mark.parametrize("suffix", EXPORTED)
 def test_an_export_is_not_called_damaged(suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    (tmp_path / f"person{suffix}").write_bytes(b"whole")
+    EXPORTED[suffix](tmp_path / f"person{suffix}")
     assert main(["info", str(tmp_path / f"person{suffix}")]) == 1
     error = capsys.readouterr().err
     assert f"person{suffix}: an export, which other programs run; expected the model.pt it was made from" in error

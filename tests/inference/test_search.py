@@ -7,13 +7,18 @@ import io
 import os
 import re
 import shutil
+import urllib.parse
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from msclnet.cli import main
+from msclnet.core import torch_file
+from msclnet.model.files import load_model
 
 
 class Parsed(HTMLParser):
@@ -22,6 +27,7 @@ class Parsed(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.addresses: list[str] = []
+        self.links: list[str] = []
         self.pictures: list[Image.Image] = []
         self.text = ""
         self.feed(text)
@@ -29,7 +35,9 @@ class Parsed(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag not in ("script", "link", "iframe")
         for name, value in attrs:
-            if name in ("src", "href", "srcset"):
+            if name == "href":
+                self.links.append(str(value))
+            elif name in ("src", "srcset"):
                 head, data = str(value).split(",", 1)
                 self.addresses.append(head)
                 self.pictures.append(Image.open(io.BytesIO(base64.b64decode(data))))
@@ -92,12 +100,92 @@ def test_the_page_holds_its_pictures_and_asks_no_network(folder: Path, model: Pa
     parsed = Parsed(text)
     assert set(parsed.addresses) == {"data:image/jpeg;base64"}
     assert len(parsed.pictures) == 2 * (1 + 13)
-    assert all(picture.width <= 192 and picture.height <= 256 for picture in parsed.pictures)
-    greys = [picture.convert("L").getpixel((5, 5)) for picture in parsed.pictures if picture.width == 110]
+    assert all(picture.width <= 320 and picture.height <= 512 for picture in parsed.pictures)
+    greys = [picture.convert("L").getpixel((5, 5)) for picture in parsed.pictures if picture.height == 512]
     assert greys == [pytest.approx(40_000 >> 8, abs=3)] * 2, "16 bits are shown as they are seen by the model"
     assert "Visible/<b>&'x'.png" in parsed.text
+    originals = {(page.parent / urllib.parse.unquote(link)).resolve() for link in parsed.links}
+    assert len(parsed.links) == 2 * (1 + 13)
+    assert originals == {*queries, *(folder / "Visible").rglob("*.bmp"), strange}, "each picture leads to its file"
+    assert "The model learned drawn people, none of whom exists" in parsed.text
     assert parsed.text.count("Infrared query (by its folder), found among the visible images") == 2
     assert "a list of leads, not an identification" in parsed.text
+
+
+def test_files_of_other_kinds_are_counted(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """A telephone's photographs are not searched, and that is said."""
+    phone = tmp_path / "phone"
+    (phone / "visible").mkdir(parents=True)
+    for name in ("a.HEIC", "b.heic", "c.avif", "notes", ".hidden.heic"):
+        (phone / "visible" / name).touch()
+    query = next((folder / "Thermal/1").iterdir())
+    assert search(phone, model, "--query", query) == 1
+    error = capsys.readouterr().err
+    assert "phone: holds no image; expected files of .bmp, .jpeg" in error
+    assert "it has 2 .heic, 1 .avif, 1 without suffix: convert images among them" in error
+    shutil.copyfile(next((folder / "Visible/1").iterdir()), phone / "visible/d.bmp")
+    page = tmp_path / "page.html"
+    assert search(phone, model, "--query", query, "--out", page) == 0
+    said = "4 files of other kinds passed over (2 .heic, 1 .avif, 1 without suffix)"
+    assert f"{said}; convert images among them to JPEG or PNG" in capsys.readouterr().err
+    assert said in Parsed(page.read_text()).text
+
+
+def test_a_folder_of_queries(folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    queries = folder / "Thermal"
+    (queries / "1/broken.png").write_bytes(b"no image")
+    single = sorted((folder / "Visible").rglob("*.bmp"))[0]
+    assert search(folder / "Visible", model, "--query", queries, single, "--top", "1", "--among", "visible") == 0
+    out, err = capsys.readouterr()
+    heads = [line.partition(": ")[0] for line in out.splitlines() if not line.startswith(" ") and line]
+    assert heads == [str(path) for path in (*sorted(queries.rglob("*.bmp")), single)]
+    assert f"queries {queries}: 12 images\n1 unreadable, left out:\n{queries}/1/broken.png: not a readable" in err
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/x.png").write_bytes(b"no image")
+    assert search(folder, model, "--query", tmp_path / "bad") == 1
+    assert f"{tmp_path}/bad: none of its 1 images can be read; the first: " in capsys.readouterr().err
+    assert search(folder, model, "--query", tmp_path / "bad", "--top", "1") == 1
+    (tmp_path / "bad/x.png").unlink()
+    assert search(folder, model, "--query", tmp_path / "bad") == 1
+    assert f"{tmp_path}/bad: holds no image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["info", "search", "export"])
+def test_any_other_file_as_a_model_is_called_what_it_is(
+    command: str, folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Never answered with the advice to delete it."""
+    found = load_model(model)
+    torch_file.save(tmp_path / "checkpoint-7.pt", {"optimiser": {}, "step": 7, "network": found.state_dict()})
+    (tmp_path / "README.md").write_text("# MSCLNet\n\nText.")
+    np.savez(tmp_path / "features.npz", bn=1, pooled=1, identities=1, cameras=1, modality=1)
+    torch.save({"net": {"a": torch.ones(1)}}, tmp_path / "agw.t")
+    (tmp_path / "cut.pt").write_bytes(model.read_bytes()[:5000])
+    flipped = bytearray(model.read_bytes())
+    flipped[5000] ^= 1
+    (tmp_path / "flipped.pt").write_bytes(flipped)
+    expected = {
+        "README.md": "a text ('# MSCLNet'); expected a checkpoint of this project: the model.pt",
+        "features.npz": "a file of features (.npz of bn, pooled, identities, cameras, modality); expected a checkpoint",
+        "agw.t": "a file of torch.save without this project's sha256 at its end; expected a checkpoint",
+        "cut.pt": "a ZIP archive, as torch and NumPy write, that is cut off or damaged; expected a checkpoint",
+        "flipped.pt": "a damaged checkpoint (its sha256 is not the one it was written with); copy it again",
+    }
+    if command != "info":
+        expected["checkpoint-7.pt"] = "a checkpoint of an unfinished training, of step 7; expected the model.pt"
+    for name, words in expected.items():
+        path = str(tmp_path / name)
+        arguments = {
+            "info": ["info", path],
+            "export": ["export", path, "--format", "safetensors", "--out", str(tmp_path / "x.safetensors")],
+            "search": ["search", "--model", path, "--gallery", str(folder), "--query", str(folder / "Thermal/1")],
+        }
+        assert main(arguments[command]) == 1
+        error = capsys.readouterr().err
+        assert f"error: {path}: {words}" in error
+        assert not re.search("delete|pickle|weights_only", error)
 
 
 def test_what_the_colours_leave_uncertain_is_said(
@@ -112,7 +200,14 @@ def test_what_the_colours_leave_uncertain_is_said(
     assert search(unsorted, model, "--query", query) == 0
     err = capsys.readouterr().err
     assert "25 images, 12 visible, 13 infrared (modality: 24 by its colours, 1 by its colours, uncertain)" in err
-    assert "state --gallery-modality" in err
+    assert "1 of uncertain modality; state --gallery-modality, or sort them into folders visible/ and" in err
+    assert "\npale.png\n" in err
+    page = tmp_path / "page.html"
+    assert search(unsorted, model, "--query", query, "--among", "infrared", "--top", "13", "--out", page) == 0
+    assert re.search(r"\n +\d+ +\S+  \S+/pale\.png  \(modality uncertain\)\n", capsys.readouterr().out)
+    parsed = Parsed(page.read_text())
+    assert parsed.text.count("modality uncertain") == 1
+    assert "1 images whose modality their colours left uncertainpale.png" in parsed.text
     assert search(unsorted, model, "--query", query, "--gallery-modality", "visible") == 0
     assert "25 visible, 0 infrared (modality: 25 as stated)" in capsys.readouterr().err
 

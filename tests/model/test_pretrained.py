@@ -84,12 +84,16 @@ def test_what_is_wrong_is_named(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"),
-    [(b"<!DOCTYPE html><html>Not found</html>", "a web page"), (b"", r"\S.*"), (b"PK\x03\x04 cut off", r"\S.*")],
+    ("content", "kind"),
+    [
+        (b"<!DOCTYPE html><html>Not found</html>", r"a web page \(HTML\).*"),
+        (b"", "an empty file"),
+        (b"PK\x03\x04 cut off", "a ZIP archive, .* cut off or damaged"),
+    ],
 )
-def test_what_is_no_file_of_tensors_is_named(content: bytes, reason: str, tmp_path: Path) -> None:
+def test_what_is_no_file_of_tensors_is_named(content: bytes, kind: str, tmp_path: Path) -> None:
     (tmp_path / "w.pth").write_bytes(content)
-    with pytest.raises(ConfigError, match=rf"w.pth: not readable as tensors \({reason}\). Nothing in it was executed"):
+    with pytest.raises(ConfigError, match=rf"w.pth: {kind}, not readable as tensors \(.*\). Nothing in it was"):
         Backbone("resnet18", str(tmp_path / "w.pth"), "none")
 
 
@@ -97,5 +101,5 @@ def test_a_truncated_file_is_named(tmp_path: Path) -> None:
     torch.save(weights(), tmp_path / "w.pth")
     whole = (tmp_path / "w.pth").read_bytes()
     (tmp_path / "w.pth").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ConfigError, match=r"w.pth: not readable as tensors"):
+    with pytest.raises(ConfigError, match=r"w.pth: a ZIP archive.* not readable as tensors"):
         Backbone("resnet18", str(tmp_path / "w.pth"), "none")

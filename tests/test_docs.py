@@ -128,6 +128,90 @@ def test_commands_named_in_the_text_exist() -> None:
     assert {"evaluate", "import-agw"} <= named <= known.keys()
 
 
+NAMED_FILE = re.compile(r"[\w./-]*\w\.[a-z]\w{0,11}|[\w.-]+/[\w./-]+")  # lr.yaml, config/paper.yaml, results/regdb
+MADE = re.compile(r"(results|mlflow\.db|site|\.venv)(/|$)")  # by make run, make docs
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_name_files_that_exist(page: str) -> None:
+    """Each is in the repository, or is made: by a run, by a command above, or of a block that begins with its name.
+
+    The reader's own files are absolute: /data/RegDB.
+    """
+    known = set(re.findall(r"^# (\S+\.(?:yaml|py))$", text_of(page), re.MULTILINE))
+    for line in command_lines(page):
+        if line[0] in OTHERS - {"pytest"}:
+            continue
+        out = {line[i + 1] for i, word in enumerate(line[:-1]) if word == "--out"}
+        out |= {line[-1]} if line[:2] == ["msclnet", "export-npy"] else set()
+        for word in {word for word in line[1:] if NAMED_FILE.fullmatch(word)} - out - known:
+            found = (ROOT / word).exists() or MADE.match(word) or word.startswith("/")
+            assert found, f"{page}: {shlex.join(line)}: {word}"
+        known |= out
+
+
+# The first page ------------------------------------------------------------------------------------------------------
+
+
+def paragraphs(page: str) -> list[str]:
+    """What is read in one piece: paragraphs and entries of lists, without tables and blocks."""
+    pieces = re.split(r"\n\s*\n|\n(?=- |\d+\. )", prose(page))
+    return [piece.strip() for piece in pieces if piece.strip() and not piece.lstrip().startswith("|")]
+
+
+def test_the_readme_is_short() -> None:
+    assert len(text_of("README.md").split()) <= 900
+    for paragraph in paragraphs("README.md"):
+        assert len(paragraph.split()) <= 80, paragraph[:60]
+
+
+def test_the_readme_opens_with_what_a_newcomer_needs() -> None:
+    """A sentence, a picture, three links, cost, command, table, what is not proven; then one's own data."""
+    order = [
+        "Find in infrared images",
+        "](docs/images/ranked_list.png)",
+        "[Paper](https://doi.org/10.1007/978-3-031-19781-9_27)",
+        "[Documentation](#documentation)",
+        "[Licence](LICENSE)",
+        "5.9 GB, 3 GB of it CUDA",
+        "\nmake run\n",
+        "| data | method |",
+        "What is not proven",
+        "No GPU.",
+        "No real set.",
+        "CA alone",
+        "## Your own data",
+        "## How it works",
+    ]
+    places = [text_of("README.md").find(words) for words in order]
+    assert -1 not in places, order[places.index(-1)]
+    assert places == sorted(places)
+    assert text_of("README.md").count("| data | method |") == 1
+
+
+def test_the_workflow_is_six_boxes() -> None:
+    picture = (ROOT / "docs/images/workflow.svg").read_text(encoding="utf-8")
+    boxes = re.findall(r'class="name"[^>]*>(\w+)<', picture)
+    assert boxes == ["Check", "Pack", "Train", "Embed", "Score", "Report"]
+    described = re.search(r"!\[Six steps: (.*)\]\(docs/images/workflow.svg\)", text_of("README.md"))
+    assert described
+    assert all(box.lower() in described[1] for box in boxes)
+
+
+def test_the_paper_is_cited_as_the_citation_file_cites_it() -> None:
+    (paper,) = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["references"]
+    (entry,) = blocks("README.md", "bibtex")
+    fields = dict(re.findall(r"^  (\w+) += \{(.*)\},?$", entry, re.MULTILINE))
+    authors = " and ".join(f"{author['family-names']}, {author['given-names']}" for author in paper["authors"])
+    assert fields == {
+        "title": paper["title"].strip(),
+        "author": authors,
+        "booktitle": paper["conference"]["name"],
+        "year": str(paper["year"]),
+        "doi": paper["doi"],
+    }
+
+
 # Configurations -----------------------------------------------------------------------------------------------------
 
 
@@ -253,15 +337,18 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         assert words in (tmp_path / page).read_text(encoding="utf-8"), page
 
 
-def test_the_graph_in_the_readme_is_the_codes(tmp_path: Path) -> None:
-    drawn = rulegraph.readmes(rulegraph.snakemakes(tmp_path))
-    assert rulegraph.BLOCK.findall(text_of("README.md")) == [drawn], "run `make graph`"
+def test_the_picture_of_the_rules_is_the_codes(tmp_path: Path) -> None:
+    drawn = rulegraph.picture(rulegraph.edges_of(rulegraph.snakemakes(tmp_path)))
+    assert rulegraph.PICTURE.read_text(encoding="utf-8") == drawn, "run `make graph`"
 
 
 def test_an_edge_that_a_longer_way_implies_is_left_out() -> None:
     drawn = (
         "flowchart TB\n id0[all]\n id1[c]\n id2[b]\n id3[a]\n id3 --> id2\n id2 --> id1\n id3 --> id1\n id1 --> id0\n"
     )
-    assert rulegraph.readmes(drawn) == "flowchart TB\n    a --> b\n    b --> c\n"
+    edges = rulegraph.edges_of(drawn)
+    assert edges == [("a", "b"), ("b", "c")]
+    assert rulegraph.rows_of(edges) == [["a"], ["b"], ["c"]]
+    assert [word in rulegraph.picture(edges) for word in (">a<", ">b<", ">c<", ">all<")] == [True] * 3 + [False]
     with pytest.raises(ValueError, match="no edge between rules"):
-        rulegraph.readmes("flowchart TB\n id0[all]\n")
+        rulegraph.edges_of("flowchart TB\n id0[all]\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -150,6 +152,29 @@ def test_commands_name_files_that_exist(page: str) -> None:
         known |= out
 
 
+WRITES = {"--out", "--trials", "--summary", "--page", "--ranked", "--activation"}  # the options that name a new file
+FINISHED = re.compile(r"(results|data/packs|data/stand-in|mlartifacts|mlruns)/|mlflow\.db")  # what a run leaves
+
+
+def examples_of_scripts() -> Iterator[list[str]]:
+    """Each command in the docstring of a script; the page of commands shows them."""
+    for path in commands.SCRIPTS:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        for line in text.replace("\\\n", " ").splitlines():
+            if line.startswith("python "):
+                yield shlex.split(line.replace("[", "").replace("]", ""))
+
+
+def test_no_example_writes_over_what_a_run_has_finished() -> None:
+    lines = [line for page in PAGES for line in command_lines(page)] + list(examples_of_scripts())
+    assert len(lines) > 80
+    for words in lines:
+        written = [word for option, word in pairwise(words) if option in WRITES]
+        assert not list(filter(FINISHED.match, written)), shlex.join(words)
+        if words[1:2] == ["workflow/scripts/evaluate.py"]:
+            assert written, f"{shlex.join(words)}: without --out it writes beside the features"
+
+
 # The first page ------------------------------------------------------------------------------------------------------
 
 
@@ -248,7 +273,7 @@ def test_examples_run(
     """Block after block, on files named as `make run` names them."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    trees.regdb(tmp_path / "results/regdb/images", seed=default.stand_in.seed, identities=4, images=1)
+    trees.regdb(tmp_path / "results/regdb/images", seed=default.stand_in.seed, identities=162, images=1)
     trained = tmp_path / "results/regdb/msclnet/split1/model.pt"
     trained.parent.mkdir(parents=True)
     shutil.copyfile(model, trained)
@@ -319,7 +344,10 @@ def test_the_page_on_a_new_data_set_is_enough() -> None:
 # The site, and what is drawn from the code --------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mkdocstrings") is None, reason="needs the optional dependencies `docs`")
+DOCS = ("mkdocstrings", "latex2mathml")
+
+
+@pytest.mark.skipif(not all(map(importlib.util.find_spec, DOCS)), reason="needs the optional dependencies `docs`")
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
@@ -330,11 +358,16 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         "reference/configuration.html": "divergence_ceiling",
         "reference/commands.html": "plot.py ranked",
         "reference/python.html": "in evaluation mode, on the CPU",
+        "equations.html": '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">',
         "how-to/loss.html": 'href="../source/msclnet/losses/table.py.txt"',
         "source/msclnet/losses/table.py.txt": "class Term(",
     }
     for page, words in has.items():
         assert words in (tmp_path / page).read_text(encoding="utf-8"), page
+    for page in tmp_path.rglob("*.html"):
+        fetched = re.findall(r'<(?:script|img|iframe)[^>]* src="([^"]*)"|<link[^>]* href="([^"]*)"', page.read_text())
+        elsewhere = [link for pair in fetched for link in pair if re.match(r"(https?:)?//", link)]
+        assert not elsewhere, f"{page}: needs a network for {elsewhere}"
 
 
 def test_the_picture_of_the_rules_is_the_codes(tmp_path: Path) -> None:

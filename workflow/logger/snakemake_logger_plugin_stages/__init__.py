@@ -156,7 +156,7 @@ class LogHandler(LogHandlerBase):
         if settings.dryrun:
             self.usual = ColorizingTextHandler(settings.nocolor, self.stream, DefaultFormatter(settings.quiet))
             self.usual.addFilter(DefaultFilter(settings.quiet, settings.debug_dag, settings.verbose, True, False))
-        elif self.live:
+        else:
             threading.Thread(target=self._tick, daemon=True).start()
 
     @property
@@ -291,6 +291,7 @@ class LogHandler(LogHandlerBase):
             self._line(self._state())
 
     def _tick(self) -> None:
+        """Shows what runs while nothing begins or ends: a training may take hours."""
         while not self.stopped.wait(1.0):
             with self.pen:
                 if self.run.running:

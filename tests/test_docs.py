@@ -198,7 +198,7 @@ def test_the_readme_opens_with_what_a_newcomer_needs() -> None:
         "[Paper](https://doi.org/10.1007/978-3-031-19781-9_27)",
         "[Documentation](#documentation)",
         "[Licence](LICENSE)",
-        "5.9 GB, 3 GB of it CUDA",
+        "6.7 GB, 3.2 GB of it CUDA",
         "\nmake run\n",
         "| data | method |",
         "What is not proven",

@@ -62,7 +62,7 @@ def test_equations_are_set_and_lead_to_their_code(site: Path, page: Page) -> Non
     assert page.locator("math").count() >= 9
     for height in page.locator("math").evaluate_all("all => all.map(one => one.getBoundingClientRect().height)"):
         assert height > 10, "a line of mathematics, set"
-    page.get_by_role("link", name="Eq. 10 to 12").first.click()
+    page.locator("article h3 a", has_text="Eq. 10 to 12").first.click()
     expect(page.locator("body")).to_contain_text("def intra(")
 
 

@@ -1,4 +1,5 @@
 # make run    the main job: installs into .venv, then everything from images to tables, figures and the MLflow database
+# make demo   a shorter one: one split of one set, and one page to look at
 # make test   installs what the tests need and runs them;  make test-fast  those that take seconds
 # make ui     opens the MLflow UI on this machine
 # make docs   the documentation as a site, site/index.html;  make graph, make schema  what is drawn and written from the code
@@ -32,17 +33,26 @@ $(shell rm -rf $(VENV))
 endif
 endif
 
-.PHONY: run test test-fast ui docs schema graph check soak format lock clean
+.PHONY: run demo test test-fast ui docs schema graph check soak format lock clean
+
+# Shows stages, what runs, the time left and scores, each as soon as it exists; plain lines where there is no terminal.
+STAGED := PYTHONPATH="$(CURDIR)/workflow/logger$${PYTHONPATH:+:$$PYTHONPATH}" snakemake --logger stages
 
 run: $(VENV)/run.installed
-	snakemake --cores $(CORES) $(ARGS)
+	@$(STAGED) --cores $(CORES) $(ARGS)
 	@out=$$(python workflow/scripts/where.py --folder $(ARGS)) && $(MAKE) --no-print-directory "$$out/report.html" OUT="$$out"
 	@python workflow/scripts/where.py $(ARGS)
+
+DEMO := results/experiments/demo
+demo: $(VENV)/run.installed
+	@$(STAGED) --cores $(CORES) --configfile config/demo.yaml $(ARGS) -- $(DEMO)/regdb_summary.csv \
+		$(DEMO)/figures/regdb_ranked.svg $(DEMO)/regdb/data.json $(DEMO)/regdb/msclnet/split1/model.pt
+	@python workflow/scripts/demo.py --results $(DEMO) --set regdb --method msclnet --split 1
 
 # Of the experiment whose folder OUT is. The studies are in the report when they have been run.
 OUT ?= results
 $(OUT)/report.html: $(wildcard $(OUT)/*.csv $(OUT)/figures/* workflow/report/*)
-	snakemake --report $@ $(ARGS) -- all $(if $(and $(wildcard $(OUT)/ablation.csv),$(wildcard $(OUT)/sensitivity.csv)),studies)
+	@$(STAGED) --report $@ $(ARGS) -- all $(if $(and $(wildcard $(OUT)/ablation.csv),$(wildcard $(OUT)/sensitivity.csv)),studies)
 
 test: $(VENV)/test.installed
 	pytest -n auto --dist loadfile $(ARGS)

@@ -90,7 +90,7 @@ def _check_data(commands: Commands) -> None:
         "check-data",
         help="hold a data set against its contract",
         description="Prints what is found in a data set's folder beside the real set's numbers, and lists what is "
-        "amiss, with its remedy. Exits 1 if anything is.",
+        "wrong and what to do. Exits 1 if anything is wrong.",
     )
     parser.add_argument("set", metavar="SET", help=SET)
     parser.add_argument("root", metavar="ROOT", type=source, help="the set's folder")

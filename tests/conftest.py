@@ -16,7 +16,7 @@ LISTS = os.environ.get("MSCLNET_REAL_LISTS", "")
 # What `make test-fast` leaves out: folders, files and single tests. Of the fast ones together the processor has a
 # minute's work; `slow` are tests that take seconds of it, most of them in processes of their own.
 TIERS = {
-    "workflow": ["tests/workflow", "tests/test_docs.py::test_the_graph_in_the_readme_is_the_codes"],
+    "workflow": ["tests/workflow", "tests/test_docs.py::test_the_picture_of_the_rules_is_the_codes"],
     "browser": ["tests/browser"],
     "cluster": ["tests/workflow/test_slurm.py"],
     "slow": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,113 @@ def test_commands_named_in_the_text_exist() -> None:
     assert {"evaluate", "import-agw"} <= named <= known.keys()
 
 
+NAMED_FILE = re.compile(r"[\w./-]*\w\.[a-z]\w{0,11}|[\w.-]+/[\w./-]+")  # lr.yaml, config/paper.yaml, results/regdb
+MADE = re.compile(r"(results|mlflow\.db|site|\.venv)(/|$)")  # by make run, make docs
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_name_files_that_exist(page: str) -> None:
+    """Each is in the repository, or is made: by a run, by a command above, or of a block that begins with its name.
+
+    The reader's own files are absolute: /data/RegDB.
+    """
+    known = set(re.findall(r"^# (\S+\.(?:yaml|py))$", text_of(page), re.MULTILINE))
+    for line in command_lines(page):
+        if line[0] in OTHERS - {"pytest"}:
+            continue
+        out = {line[i + 1] for i, word in enumerate(line[:-1]) if word == "--out"}
+        out |= {line[-1]} if line[:2] == ["msclnet", "export-npy"] else set()
+        for word in {word for word in line[1:] if NAMED_FILE.fullmatch(word)} - out - known:
+            found = (ROOT / word).exists() or MADE.match(word) or word.startswith("/")
+            assert found, f"{page}: {shlex.join(line)}: {word}"
+        known |= out
+
+
+WRITES = {"--out", "--trials", "--summary", "--page", "--ranked", "--activation"}  # the options that name a new file
+FINISHED = re.compile(r"(results|data/packs|data/stand-in|mlartifacts|mlruns)/|mlflow\.db")  # what a run leaves
+
+
+def examples_of_scripts() -> Iterator[list[str]]:
+    """Each command in the docstring of a script; the page of commands shows them."""
+    for path in commands.SCRIPTS:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        for line in text.replace("\\\n", " ").splitlines():
+            if line.startswith("python "):
+                yield shlex.split(line.replace("[", "").replace("]", ""))
+
+
+def test_no_example_writes_over_what_a_run_has_finished() -> None:
+    lines = [line for page in PAGES for line in command_lines(page)] + list(examples_of_scripts())
+    assert len(lines) > 80
+    for words in lines:
+        written = [word for option, word in pairwise(words) if option in WRITES]
+        assert not list(filter(FINISHED.match, written)), shlex.join(words)
+        if words[1:2] == ["workflow/scripts/evaluate.py"]:
+            assert written, f"{shlex.join(words)}: without --out it writes beside the features"
+
+
+# The first page ------------------------------------------------------------------------------------------------------
+
+
+def paragraphs(page: str) -> list[str]:
+    """What is read in one piece: paragraphs and entries of lists, without tables and blocks."""
+    pieces = re.split(r"\n\s*\n|\n(?=- |\d+\. )", prose(page))
+    return [piece.strip() for piece in pieces if piece.strip() and not piece.lstrip().startswith("|")]
+
+
+def test_the_readme_is_short() -> None:
+    assert len(text_of("README.md").split()) <= 900
+    for paragraph in paragraphs("README.md"):
+        assert len(paragraph.split()) <= 80, paragraph[:60]
+
+
+def test_the_readme_opens_with_what_a_newcomer_needs() -> None:
+    """A sentence, a picture, three links, cost, command, table, what is not proven; then one's own data."""
+    order = [
+        "Find in infrared images",
+        "](docs/images/ranked_list.png)",
+        "[Paper](https://doi.org/10.1007/978-3-031-19781-9_27)",
+        "[Documentation](#documentation)",
+        "[Licence](LICENSE)",
+        "6.7 GB, 3.2 GB of it CUDA",
+        "\nmake run\n",
+        "| data | method |",
+        "What is not proven",
+        "No GPU.",
+        "No real set.",
+        "CA alone",
+        "## Your own data",
+        "## How it works",
+    ]
+    places = [text_of("README.md").find(words) for words in order]
+    assert -1 not in places, order[places.index(-1)]
+    assert places == sorted(places)
+    assert text_of("README.md").count("| data | method |") == 1
+
+
+def test_the_workflow_is_six_boxes() -> None:
+    picture = (ROOT / "docs/images/workflow.svg").read_text(encoding="utf-8")
+    boxes = re.findall(r'class="name"[^>]*>(\w+)<', picture)
+    assert boxes == ["Check", "Pack", "Train", "Embed", "Score", "Report"]
+    described = re.search(r"!\[Six steps: (.*)\]\(docs/images/workflow.svg\)", text_of("README.md"))
+    assert described
+    assert all(box.lower() in described[1] for box in boxes)
+
+
+def test_the_paper_is_cited_as_the_citation_file_cites_it() -> None:
+    (paper,) = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["references"]
+    (entry,) = blocks("README.md", "bibtex")
+    fields = dict(re.findall(r"^  (\w+) += \{(.*)\},?$", entry, re.MULTILINE))
+    authors = " and ".join(f"{author['family-names']}, {author['given-names']}" for author in paper["authors"])
+    assert fields == {
+        "title": paper["title"].strip(),
+        "author": authors,
+        "booktitle": paper["conference"]["name"],
+        "year": str(paper["year"]),
+        "doi": paper["doi"],
+    }
+
+
 # Configurations -----------------------------------------------------------------------------------------------------
 
 
@@ -164,7 +273,7 @@ def test_examples_run(
     """Block after block, on files named as `make run` names them."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    trees.regdb(tmp_path / "results/regdb/images", seed=default.stand_in.seed, identities=4, images=1)
+    trees.regdb(tmp_path / "results/regdb/images", seed=default.stand_in.seed, identities=162, images=1)
     trained = tmp_path / "results/regdb/msclnet/split1/model.pt"
     trained.parent.mkdir(parents=True)
     shutil.copyfile(model, trained)
@@ -235,7 +344,10 @@ def test_the_page_on_a_new_data_set_is_enough() -> None:
 # The site, and what is drawn from the code --------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mkdocstrings") is None, reason="needs the optional dependencies `docs`")
+DOCS = ("mkdocstrings", "latex2mathml")
+
+
+@pytest.mark.skipif(not all(map(importlib.util.find_spec, DOCS)), reason="needs the optional dependencies `docs`")
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
@@ -246,22 +358,30 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         "reference/configuration.html": "divergence_ceiling",
         "reference/commands.html": "plot.py ranked",
         "reference/python.html": "in evaluation mode, on the CPU",
+        "equations.html": '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">',
         "how-to/loss.html": 'href="../source/msclnet/losses/table.py.txt"',
         "source/msclnet/losses/table.py.txt": "class Term(",
     }
     for page, words in has.items():
         assert words in (tmp_path / page).read_text(encoding="utf-8"), page
+    for page in tmp_path.rglob("*.html"):
+        fetched = re.findall(r'<(?:script|img|iframe)[^>]* src="([^"]*)"|<link[^>]* href="([^"]*)"', page.read_text())
+        elsewhere = [link for pair in fetched for link in pair if re.match(r"(https?:)?//", link)]
+        assert not elsewhere, f"{page}: needs a network for {elsewhere}"
 
 
-def test_the_graph_in_the_readme_is_the_codes(tmp_path: Path) -> None:
-    drawn = rulegraph.readmes(rulegraph.snakemakes(tmp_path))
-    assert rulegraph.BLOCK.findall(text_of("README.md")) == [drawn], "run `make graph`"
+def test_the_picture_of_the_rules_is_the_codes(tmp_path: Path) -> None:
+    drawn = rulegraph.picture(rulegraph.edges_of(rulegraph.snakemakes(tmp_path)))
+    assert rulegraph.PICTURE.read_text(encoding="utf-8") == drawn, "run `make graph`"
 
 
 def test_an_edge_that_a_longer_way_implies_is_left_out() -> None:
     drawn = (
         "flowchart TB\n id0[all]\n id1[c]\n id2[b]\n id3[a]\n id3 --> id2\n id2 --> id1\n id3 --> id1\n id1 --> id0\n"
     )
-    assert rulegraph.readmes(drawn) == "flowchart TB\n    a --> b\n    b --> c\n"
+    edges = rulegraph.edges_of(drawn)
+    assert edges == [("a", "b"), ("b", "c")]
+    assert rulegraph.rows_of(edges) == [["a"], ["b"], ["c"]]
+    assert [word in rulegraph.picture(edges) for word in (">a<", ">b<", ">c<", ">all<")] == [True] * 3 + [False]
     with pytest.raises(ValueError, match="no edge between rules"):
-        rulegraph.readmes("flowchart TB\n id0[all]\n")
+        rulegraph.edges_of("flowchart TB\n id0[all]\n")

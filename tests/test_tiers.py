@@ -21,7 +21,7 @@ def test_a_place_that_has_a_marker_exists(place: str) -> None:
 def test_a_test_has_the_markers_of_its_folder_its_file_and_its_own() -> None:
     assert tiers("tests/workflow/test_slurm.py::test_any[case]") == {"workflow", "cluster"}
     assert tiers("tests/browser/test_mlflow_ui.py::test_any") == {"browser"}
-    assert tiers("tests/test_docs.py::test_the_graph_in_the_readme_is_the_codes") == {"workflow"}
+    assert tiers("tests/test_docs.py::test_the_picture_of_the_rules_is_the_codes") == {"workflow"}
     assert tiers("tests/test_docs.py::test_links_lead_somewhere[README.md]") == set()
     assert tiers("tests/workflows.py::test_any") == set()
 

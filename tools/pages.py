@@ -19,7 +19,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools import commands  # noqa: E402
+from tools import commands, mathematics  # noqa: E402
 
 ELSEWHERE = {
     "README.md": "index.md",
@@ -28,6 +28,12 @@ ELSEWHERE = {
 }  # in the repository: in the site
 COMMANDS = "reference/commands.md"
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Has blocks of LaTeX set as mathematics."""
+    config.mdx_configs["pymdownx.superfences"] = {"custom_fences": [mathematics.FENCE]}
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -1,4 +1,4 @@
-"""The words every room shares.
+"""The words every package shares.
 
 Shape legend, used by every module: ``B`` pairs in a batch, ``C`` channels of the last feature map, ``n``
 parts, ``N`` images, ``H x W`` the image (rows x columns).

@@ -34,7 +34,7 @@ from msclnet.model.msclnet import MSCLNet, embedding
 from msclnet.standin import people
 
 Format = Literal["onnx", "torch-export", "safetensors"]
-TOLERANCE = 1e-4  # largest difference of an element of a unit feature; a sixth of it was met (docs/use.md)
+TOLERANCE = 1e-4  # largest allowed difference of an element of a unit feature
 RANDOM, PEOPLE = 16, 24  # images, and drawn people (an image of each in both modalities), to verify on
 BATCH = 7  # divides neither, so that batches of several sizes are tried
 

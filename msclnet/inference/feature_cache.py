@@ -179,7 +179,7 @@ class Store:
         except (sqlite3.OperationalError, _Damaged) as error:
             raise StorageError(
                 f"{self.folder}: not usable as a cache of features ({error}); see that it can be written, on a disk "
-                "with room, or name another folder: --cache"
+                "with space, or name another folder: --cache"
             ) from error
 
     def _discard(self) -> None:

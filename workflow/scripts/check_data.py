@@ -1,4 +1,4 @@
-"""Holds a data set against its contract: counts, missing files, labels. Exits 1 listing what is amiss.
+"""Holds a data set against its contract: counts, missing files, labels. Lists what is wrong; exits 1 if anything is.
 
 python workflow/scripts/check_data.py --set regdb --root /data/RegDB --real --out check.json
 python workflow/scripts/check_data.py --set sysu --root /data/SYSU-MM01 --real --options '{protocol: official}'

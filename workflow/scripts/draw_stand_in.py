@@ -1,7 +1,7 @@
 """Draws people in the exact layout of a data set.
 
-python workflow/scripts/draw_stand_in.py --set regdb --out data/stand-in/regdb
-python workflow/scripts/draw_stand_in.py --set sysu --like lists/sysu --out data/full-size/sysu
+python workflow/scripts/draw_stand_in.py --set regdb --out drawn/regdb
+python workflow/scripts/draw_stand_in.py --set sysu --like /data/lists/sysu --out drawn/sysu
 """
 
 import argparse

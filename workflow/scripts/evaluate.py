@@ -1,6 +1,6 @@
 """Scores the features of a split's test images by the protocol of their data set.
 
-python workflow/scripts/evaluate.py --set regdb --features results/regdb/msclnet/split*/features.npz
+python workflow/scripts/evaluate.py --set regdb --features results/regdb/msclnet/split1/features.npz --out scores.json
 python workflow/scripts/evaluate.py --set sysu --features features.npz --split 1 --out scores.json \\
     --options '{modes: [all], shots: [1], protocol: official, draws: 10}' --root /data/SYSU-MM01
 """

@@ -1,6 +1,6 @@
 """Decodes and resizes each image of a data set once, into one memory map a modality.
 
-python workflow/scripts/pack.py --set regdb --root /data/RegDB --height 288 --width 144 --out data/packs/regdb
+python workflow/scripts/pack.py --set regdb --root /data/RegDB --height 288 --width 144 --out pack
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 python workflow/scripts/track.py --set regdb --data stand-in --methods agw msclnet \\
     --trainings results/regdb/*/split* --tables results/regdb_summary.csv --figures results/figures/regdb_cmc.svg \\
-    --out results/tracking/regdb.json
+    --out tracked.json
 """
 
 import argparse

@@ -39,10 +39,11 @@ run: $(VENV)/run.installed
 	@out=$$(python workflow/scripts/where.py --folder $(ARGS)) && $(MAKE) --no-print-directory "$$out/report.html" OUT="$$out"
 	@python workflow/scripts/where.py $(ARGS)
 
-# Of the experiment whose folder OUT is. The studies are in the report when they have been run.
+# Of the experiment whose folder OUT is. The studies that have been run are in the report: each has a table and a figure.
 OUT ?= results
+STUDIED = $(foreach figure,$(wildcard $(OUT)/figures/*.svg),$(if $(wildcard $(OUT)/$(basename $(notdir $(figure))).csv),$(figure)))
 $(OUT)/report.html: $(wildcard $(OUT)/*.csv $(OUT)/figures/* workflow/report/*)
-	snakemake --report $@ $(ARGS) -- all $(if $(and $(wildcard $(OUT)/ablation.csv),$(wildcard $(OUT)/sensitivity.csv)),studies)
+	snakemake --report $@ $(ARGS) -- all $(STUDIED)
 
 test: $(VENV)/test.installed
 	pytest -n auto --dist loadfile $(ARGS)

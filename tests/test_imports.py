@@ -29,7 +29,7 @@ SETS = re.compile("regdb|sysu|llcm", re.IGNORECASE)
 PAPERS_OWN = {"msclnet/results/studies.py": "SYSU-MM01"}  # where its Table 1 was measured: a fact, and no choice
 CORE = {"annotated_types", "numpy", "PIL", "pydantic", "pydantic_core", "yaml", "torch", "torchvision", "msclnet"}
 STDLIB_AND_CORE = {*CORE, *sys.stdlib_module_names}
-HEAVY = {"datasets": {"scipy"}, "tracking": {"mlflow", "sqlalchemy"}}
+HEAVY = {"datasets": {"scipy"}, "results": {"scipy"}, "tracking": {"mlflow", "sqlalchemy"}}
 HEAVY["report"] = {"matplotlib", "sklearn"}
 HEAVY["inference"] = {"faiss", "onnx", "onnxruntime", "onnxscript", "safetensors", "tqdm"}
 

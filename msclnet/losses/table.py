@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -160,6 +160,22 @@ TERMS: Table[Term] = Table(
         Term("separation", "msclnet.losses.complement:separation", ("both_masks", "separation_form")),
     ),
 )
+
+# The terms of each of the paper's modules, as its Table 1 adds them.
+MODULES = {"MS": ("div", "t"), "MC": ("global", "local"), "CA": ("sub", "intra", "inter")}
+
+
+def terms_of(parts: Iterable[str]) -> set[str]:
+    """The terms that some names stand for.
+
+    Args:
+        parts: names of terms, and of the paper's modules, ``MS``, ``MC`` and ``CA``.
+
+    Returns:
+        The names of the terms, a module's each by itself.
+    """
+    return {term for part in parts for term in MODULES.get(part, (part,))}
+
 
 _TRIPLETS = ("triplet", "wrt")
 _BOTH = ("both", "both_labels")

@@ -24,11 +24,10 @@ for name in CONFIGURED:
             set=name,
             root=shared.root(CONFIG, name),
             options=evaluation(name),
-            rerank=RERANK,
             code=code("evaluate"),
         shell:
             'python "$SCRIPTS/evaluate.py" --set {params.set} --root={params.root:q} --features {input.features} '
-            "{params.options} {params.rerank} > {log} 2>&1"
+            "{params.options} > {log} 2>&1"
 
 
 rule aggregate:

@@ -2,7 +2,7 @@
 
     results/                                    the experiment called "default"
     results/experiments/<name>/                 any other, laid out the same
-        <set>_summary.csv  <set>_trials.csv     tables
+        <set>_summary.csv  <set>_trials.csv  <set>_differences.csv     tables
         figures/<set>_<figure>.{svg,png,csv}
         <set>/<method>/split<N>/                model.pt metrics.jsonl config.yaml (links), features.npz scores.json
         <study>.csv  figures/<study>.{svg,png}
@@ -57,7 +57,7 @@ class Layout:
         return f"{self.root}/{name}/{method}/split{split}"
 
     def table(self, name: str, kind: str) -> str:
-        """A table of a data set: ``summary`` or ``trials``; ``name`` may be a pattern."""
+        """A table of a data set: ``summary``, ``trials`` or ``differences``; ``name`` may be a pattern."""
         return f"{self.root}/{name}_{kind}.csv"
 
     def figure(self, name: str, figure: str, ending: str) -> str:

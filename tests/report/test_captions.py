@@ -51,7 +51,7 @@ def test_a_caption_says_of_which_images_and_how_many(
     assert "Images: the real SYSU-MM01." in rendered(caption, Job(default, name, "SYSU-MM01"))
 
 
-@pytest.mark.parametrize("caption", ["cmc", "losses", "summary", "trials"])
+@pytest.mark.parametrize("caption", ["cmc", "losses", "summary", "trials", "differences"])
 @pytest.mark.parametrize(("name", "title"), [("regdb", "RegDB"), ("sysu", "SYSU-MM01")])
 def test_a_caption_says_of_which_data_and_how_many_trials(
     default: settings.Config, caption: str, name: str, title: str

@@ -209,7 +209,7 @@ def wanted_of(name):
         *models,
         f"{OUT}/{name}/{settings.UNTRAINED}/{layout.MODEL}",
         *(f"{folder}/{file}" for folder in folders(name, METHODS) for file in (layout.FEATURES, layout.SCORES)),
-        *(HERE.table(name, kind) for kind in ("summary", "trials")),
+        *(HERE.table(name, kind) for kind in ("summary", "trials", "differences")),
         *figures(name),
         f"{OUT}/tracking/{name}_models.json",
     ]

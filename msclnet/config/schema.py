@@ -14,7 +14,15 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from msclnet.config import problems, rules
 from msclnet.config.by_set import BySet
@@ -263,10 +271,23 @@ class Method(Section):
         "`half`, C/2, as intended",
     )
     erasing: Probability = Field(description="probability of random erasing")
+    channels: Literal["none", "random", "joint"] = Field(
+        "none",
+        description="channel augmentation of visible images (CAJ). `random`: one channel in the place of all three (a "
+        "quarter of the images each), grey or the image itself (an eighth each). `joint`: the image itself, and a "
+        "second stream of the same images with one of their channels, which `identity` and the triplet losses read "
+        "too, as in the methods `agw_ca` and `msclnet_ca`",
+    )
     losses: Losses = Field(
         description="the weight of each term that it wants; 0, or none, leaves a term out, with the modules only it "
         "needs"
     )
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without ``channels: none``: a training of before keeps its name."""
+        values: dict[str, Any] = handler(self)
+        return {key: value for key, value in values.items() if (key, value) != ("channels", "none")}
 
 
 def _ascending(milestones: tuple[int, ...]) -> tuple[int, ...]:

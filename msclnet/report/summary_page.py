@@ -81,7 +81,7 @@ def _in_print(name: str) -> str:
     body = [[shown(value) or "-" for value in row.values()] for row in rows]
     return f"""<h2>In print, on the real {escape(SETS.get(name).title)}</h2>
 <p>As the sources print them: nothing of this table was measured here. AGW* is AGW with random erasing, the paper's own
-baseline: the method <em>agw</em> here.</p>
+baseline: the method <em>agw</em> here. CAJ is the method <em>agw_ca</em>.</p>
 {_lines(list(rows[0]), body)}"""
 
 

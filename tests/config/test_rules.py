@@ -37,10 +37,13 @@ BIG = {"stand_in": {"regdb": {"identities": 2000}}}
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"run": {"methods": ["mscl"]}}, "run.methods: 'mscl' is not under methods (base, agw, msclnet); did you mean"),
+        (
+            {"run": {"methods": ["mscl"]}},
+            "run.methods: 'mscl' is not under methods (base, agw, msclnet, agw_ca, msclnet_ca); did",
+        ),
         (
             {"studies": {"ablation": {"method": "awg"}}},
-            "studies.ablation.method: 'awg' is not under methods (base, agw, msclnet); did you",
+            "studies.ablation.method: 'awg' is not under methods (base, agw, msclnet, agw_ca, msclnet_ca); did",
         ),
         ({"studies": {"ablation": {"splits": [11]}}}, "studies.ablation.splits: 11, expected some of regdb's: 1, 2, 3"),
         (

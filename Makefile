@@ -49,10 +49,11 @@ demo: $(VENV)/run.installed
 		$(DEMO)/figures/regdb_ranked.svg $(DEMO)/regdb/data.json $(DEMO)/regdb/msclnet/split1/model.pt
 	@python workflow/scripts/demo.py --results $(DEMO) --set regdb --method msclnet --split 1
 
-# Of the experiment whose folder OUT is. The studies are in the report when they have been run.
+# Of the experiment whose folder OUT is. The studies that have been run are in the report: each has a table and a figure.
 OUT ?= results
+STUDIED = $(foreach figure,$(wildcard $(OUT)/figures/*.svg),$(if $(wildcard $(OUT)/$(basename $(notdir $(figure))).csv),$(figure)))
 $(OUT)/report.html: $(wildcard $(OUT)/*.csv $(OUT)/figures/* workflow/report/*)
-	@$(STAGED) --report $@ $(ARGS) -- all $(if $(and $(wildcard $(OUT)/ablation.csv),$(wildcard $(OUT)/sensitivity.csv)),studies)
+	@$(STAGED) --report $@ $(ARGS) -- all $(STUDIED)
 
 test: $(VENV)/test.installed
 	pytest -n auto --dist loadfile $(ARGS)

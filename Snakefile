@@ -32,16 +32,15 @@ localrules:
     aggregate,
     track,
     register,
-    ablation,
-    sensitivity,
+    study,
     plot_study,
 
 
 rule studies:
-    """Table 1 and Figure 6 of the paper; not part of `all`, for it trains each variant anew."""
+    """Every study of the configuration; not part of `all`, for each variant is trained anew."""
     input:
-        expand(f"{OUT}/{{study}}.csv", study=["ablation", "sensitivity"]),
-        expand(f"{OUT}/figures/{{study}}.{FORMAT}", study=["ablation", "sensitivity"]),
+        expand(f"{OUT}/{{study}}.csv", study=CONFIG.studies),
+        expand(f"{OUT}/figures/{{study}}.{FORMAT}", study=CONFIG.studies),
 
 
 rule all:

@@ -9,6 +9,7 @@ import sys
 import pytest
 import yaml
 
+from msclnet.config import load
 from msclnet.datasets.table import SETS
 from tests.conftest import ROOT
 
@@ -50,6 +51,7 @@ def rules() -> dict[str, tuple[str, list[str]]]:
     head = re.compile(r"^ *(?:use rule (?P<frame>\w+) as (?P<like>\w+) with|rule ?(?P<name>\w*)):$", re.MULTILINE)
     heads = list(head.finditer(text))
     figures = re.findall(r'^    "(\w+)": Drawn\(', text, re.MULTILINE)
+    loops = {"evaluate": SETS.names(), "plot": figures, "score": list(load(str(ROOT / "config/config.yaml")).studies)}
     found: dict[str, tuple[str, list[str]]] = {}
     for rule, following in zip(heads, [*heads[1:], None], strict=True):
         body = text[rule.end() : following.start() if following else None]
@@ -62,7 +64,7 @@ def rules() -> dict[str, tuple[str, list[str]]]:
         names = [rule["name"]]
         if not rule["name"]:  # one of a loop
             (kind,) = re.findall(r'name:\s+f"(\w+)_\{', body)
-            names = [f"{kind}_{each}" for each in {"evaluate": SETS.names(), "plot": figures}[kind]]
+            names = [f"{kind}_{each}" for each in loops[kind]]
         found |= dict.fromkeys(names, told)
     return found
 

@@ -3,7 +3,7 @@
 from msclnet.config.jobs import TrainJob, data_label, splits, title, train_job
 from msclnet.config.loading import build, load, plain, read_yaml, replace
 from msclnet.config.merging import merge
-from msclnet.config.schema import UNTRAINED, Config, Evaluate, Method, Model, StandIn, Studies, Train
+from msclnet.config.schema import UNTRAINED, Config, Evaluate, Method, Model, StandIn, Study, Train
 from msclnet.core.errors import ConfigError
 from msclnet.datasets.dataset import STAND_IN
 
@@ -16,7 +16,7 @@ __all__ = [
     "Method",
     "Model",
     "StandIn",
-    "Studies",
+    "Study",
     "Train",
     "TrainJob",
     "build",

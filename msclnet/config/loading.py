@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from msclnet.config import problems, rules
 from msclnet.config.merging import merge, resolve
-from msclnet.config.schema import Config, Method
+from msclnet.config.schema import Config, Method, Study
 from msclnet.core import yaml_text
 from msclnet.core.errors import ConfigError
 from msclnet.core.section import Section
@@ -101,11 +101,13 @@ def load(*paths: str) -> Config:
 def _sound(cls: type[Section], values: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
     """The sections in which nothing is wrong, for the rules that need no other."""
     wrong = {item["loc"][0] for item in error.errors(include_url=False) if item["loc"]}
-    sound = {}
+    sound: dict[str, Any] = {}
     for name, field in cls.model_fields.items():
         kind = field.annotation
         if name not in wrong and name in values and isinstance(kind, type) and issubclass(kind, Section):
             sound[name] = kind.model_validate(values[name])
     if "methods" not in wrong and "methods" in values:
         sound["methods"] = resolve(values["methods"], TypeAdapter(dict[str, Method]).validate_python)
+    if "studies" not in wrong and "studies" in values:
+        sound["studies"] = {name: Study.model_validate(study) for name, study in values["studies"].items()}
     return sound

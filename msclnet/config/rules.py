@@ -18,11 +18,11 @@ from msclnet.core.errors import ConfigError
 from msclnet.datasets.dataset import LEAST_HELD, STAND_IN, held
 from msclnet.datasets.table import SETS
 from msclnet.losses.needs import needed, wanted
-from msclnet.losses.table import TERMS
+from msclnet.losses.table import TERMS, terms_of
 
 if TYPE_CHECKING:
     from msclnet.config.by_set import BySet
-    from msclnet.config.schema import Data, Evaluate, Method, Model, Run, StandIn, Studies, Train
+    from msclnet.config.schema import Data, Evaluate, Method, Model, Run, StandIn, Study, Train
     from msclnet.losses.readings import Readings
 
 NO_FILE = ("none", "imagenet")  # the weights of a backbone that are no file
@@ -52,8 +52,9 @@ def process_counts(pairs: int, least: int) -> list[int]:
     return [n for n in range(1, pairs + 1) if pairs % n == 0 and pairs // n >= least]
 
 
-def methods_are_there(run: Run, studies: Studies, methods: Mapping[str, Method]) -> Iterator[str]:
-    for key, name in (*(("run.methods", name) for name in run.methods), ("studies.method", studies.method)):
+def methods_are_there(run: Run, studies: Mapping[str, Study], methods: Mapping[str, Method]) -> Iterator[str]:
+    studied = ((f"studies.{key}.method", study.method) for key, study in studies.items())
+    for key, name in (*(("run.methods", name) for name in run.methods), *studied):
         if name not in methods:
             yield f"{key}: {name!r} is not under methods ({', '.join(methods)}); {nearest(name, methods)}"
 
@@ -72,15 +73,18 @@ def terms_read_what_there_is(objective: Readings, methods: Mapping[str, Method])
             yield f"methods.{name}.{error}"
 
 
-def sets_have_their_sections(run: Run, studies: Studies, data: Data, evaluate: Evaluate) -> Iterator[str]:
+def sets_have_their_sections(run: Run, studies: Mapping[str, Study], data: Data, evaluate: Evaluate) -> Iterator[str]:
     for name in _used(run, studies):
-        where = "run.sets" if name in run.sets else "studies.set"
+        named = (f"studies.{key}.set" for key, study in studies.items() if study.set == name)
+        where = "run.sets" if name in run.sets else next(named)
         for section, kept in (("data", data), ("evaluate", evaluate)):
             if name in kept.parts() and not kept.has(name):
                 yield f"{section}.{name}: missing; {where} names it: {_write(kept, name)}"
 
 
-def stand_ins_have_their_sections(run: Run, studies: Studies, data: Data, stand_in: StandIn) -> Iterator[str]:
+def stand_ins_have_their_sections(
+    run: Run, studies: Mapping[str, Study], data: Data, stand_in: StandIn
+) -> Iterator[str]:
     for name in _drawn(run, studies, data):
         if not stand_in.has(name):
             yield f"stand_in.{name}: missing; data.{name}.root is {STAND_IN}: {_write(stand_in, name)}"
@@ -88,7 +92,9 @@ def stand_ins_have_their_sections(run: Run, studies: Studies, data: Data, stand_
             yield f"stand_in.{name}.like: {like}: no such folder; expected one with the set's own lists, or empty"
 
 
-def batch_fits_the_stand_in(run: Run, studies: Studies, data: Data, stand_in: StandIn, train: Train) -> Iterator[str]:
+def batch_fits_the_stand_in(
+    run: Run, studies: Mapping[str, Study], data: Data, stand_in: StandIn, train: Train
+) -> Iterator[str]:
     for name in _drawn(run, studies, data):
         if not stand_in.has(name) or stand_in.of(name).like:
             continue
@@ -101,7 +107,7 @@ def batch_fits_the_stand_in(run: Run, studies: Studies, data: Data, stand_in: St
 
 
 def held_out_identities_are_enough(
-    run: Run, studies: Studies, data: Data, stand_in: StandIn, train: Train
+    run: Run, studies: Mapping[str, Study], data: Data, stand_in: StandIn, train: Train
 ) -> Iterator[str]:
     """And leave a batch its identities. What is not known before a set is read is held when its training starts."""
     if not train.validate_every:
@@ -217,11 +223,11 @@ def timm_backbone_can_be_built(model: Model, methods: Mapping[str, Method], run:
 
 
 def parts_divide_the_last_map(
-    run: Run, studies: Studies, data: Data, model: Model, objective: Readings, methods: Mapping[str, Method]
+    run: Run, studies: Mapping[str, Study], data: Data, model: Model, objective: Readings, methods: Mapping[str, Method]
 ) -> Iterator[str]:
     readers = [
         name
-        for name in dict.fromkeys((*run.methods, studies.method))
+        for name in dict.fromkeys((*run.methods, *(study.method for study in studies.values())))
         if name in methods and _reads_parts(methods[name], objective)
     ]
     if model.backbone not in HALVINGS:  # ``timm_backbone_can_be_built`` has its word on it
@@ -248,10 +254,34 @@ def masks_are_there(model: Model, objective: Readings, methods: Mapping[str, Met
                 )
 
 
-def study_has_its_split(studies: Studies) -> Iterator[str]:
-    possible = SETS.get(studies.set).every_split  # also those that are not run
-    if studies.split not in possible:
-        yield f"studies.split: {studies.split}, expected one of {studies.set}'s: {', '.join(map(str, possible))}"
+def studies_have_their_splits(studies: Mapping[str, Study]) -> Iterator[str]:
+    for name, study in studies.items():
+        possible = SETS.get(study.set).every_split  # also those that are not run
+        if wrong := [str(split) for split in study.splits if split not in possible]:
+            yield (
+                f"studies.{name}.splits: {', '.join(wrong)}, expected some of {study.set}'s: "
+                f"{', '.join(map(str, possible))}"
+            )
+
+
+def studies_vary_their_own_method(studies: Mapping[str, Study]) -> Iterator[str]:
+    for name, study in studies.items():
+        for key in study.vary or ():
+            section, _, rest = key.partition(".")
+            if section == "methods" and rest.split(".")[0] != study.method:
+                yield f"studies.{name}.vary.{key}: of another method than studies.{name}.method, {study.method}"
+
+
+def studies_have_their_terms(studies: Mapping[str, Study], methods: Mapping[str, Method]) -> Iterator[str]:
+    for name, study in studies.items():
+        if study.method not in methods:
+            continue  # ``methods_are_there`` says so
+        lacking = {term for row in study.terms or () for term in terms_of(row)} - set(methods[study.method].losses)
+        if lacking:
+            yield (
+                f"studies.{name}.terms: {', '.join(sorted(lacking))}: no weight in methods.{study.method}.losses; "
+                "give one, from which the variants take it"
+            )
 
 
 def sets_agree_with_themselves(run: Run, data: Data, evaluate: Evaluate) -> Iterator[str]:
@@ -260,12 +290,12 @@ def sets_agree_with_themselves(run: Run, data: Data, evaluate: Evaluate) -> Iter
             yield from SETS.get(name).disagreements(data.of(name), evaluate.of(name))
 
 
-def _used(run: Run, studies: Studies) -> list[str]:
+def _used(run: Run, studies: Mapping[str, Study]) -> list[str]:
     """The data sets whose sections are read."""
-    return list(dict.fromkeys((*run.sets, studies.set)))
+    return list(dict.fromkeys((*run.sets, *(study.set for study in studies.values()))))
 
 
-def _drawn(run: Run, studies: Studies, data: Data) -> list[str]:
+def _drawn(run: Run, studies: Mapping[str, Study], data: Data) -> list[str]:
     """Those of them whose images are drawn."""
     return [name for name in _used(run, studies) if data.has(name) and data.of(name).root == STAND_IN]
 
@@ -287,7 +317,9 @@ RULES: tuple[Callable[..., Iterator[str]], ...] = (
     terms_read_what_there_is,
     sets_have_their_sections,
     stand_ins_have_their_sections,
-    study_has_its_split,
+    studies_have_their_splits,
+    studies_vary_their_own_method,
+    studies_have_their_terms,
     sets_agree_with_themselves,
     weights_fit_the_backbone,
     timm_backbone_can_be_built,

@@ -12,20 +12,28 @@ import os
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from msclnet.config import problems, rules
 from msclnet.config.by_set import BySet
 from msclnet.config.merging import resolve
 from msclnet.core.address import masked
 from msclnet.core.registry import load_plugins
-from msclnet.core.section import Home, Section, Words, each_once
+from msclnet.core.section import Home, Section, Words, each_once, options
 from msclnet.datasets.dataset import DataSet, SetOptions, StandInOptions
 from msclnet.datasets.table import SETS
 from msclnet.losses.readings import Readings
-from msclnet.losses.table import TERMS
+from msclnet.losses.table import MODULES, TERMS
 
 UNTRAINED = "untrained"  # reserved method name: the last method's network before its first step
 BEST, BY_TEST = "best", "chosen-by-test"  # reserved, too: aliases of a registered model, by what it was chosen by
@@ -33,6 +41,8 @@ NONE, IMAGENET = "none", "imagenet"  # model.weights that are no file
 SMALL = "small"  # the backbone without published weights
 COLOURS = 7  # that a figure can tell apart
 SEEDS = 2**32 - 1  # the largest that NumPy and torch both take
+VARIED = ("data", "stand_in", "model", "objective", "methods", "train", "evaluate")  # sections that decide a score
+VARY = "a mapping of keys of this configuration, dotted, to lists of values"
 ADDRESS = re.compile(r"(https?|postgresql(\+\w+)?|mysql(\+\w+)?|mssql(\+\w+)?)://[^/\s]+\S*|sqlite:///\S.*")
 
 
@@ -78,6 +88,59 @@ def _address(uri: str) -> str:
     return uri
 
 
+def _study_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise ValueError("use letters, digits and '_', a letter first (the name becomes a file)")
+    if taken := [known for known in SETS.names() if name == known or name.startswith(f"{known}_")]:
+        raise ValueError(f"{taken[0]}_... are that data set's own tables and figures; choose another name")
+    return name
+
+
+def _part(name: str) -> str:
+    known = (*TERMS.names(), *MODULES)
+    if name not in known:
+        raise ValueError(f"{name!r} is no term of a loss; {problems.nearest(name, known)}")
+    return name
+
+
+def _two_or_more(rows: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    sets = [frozenset(row) for row in rows]
+    if twice := [row for place, row in enumerate(rows) if sets[place] in sets[:place]]:
+        raise ValueError(f"lists {problems.show(twice[0])} twice; list each once")
+    if len(rows) < 2:
+        raise ValueError(f"found {len(rows)} variant, expected two or more: the first is what others are held against")
+    return rows
+
+
+def _something(keys: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    if not keys:
+        raise ValueError("found no key; expected one or more, each with a list of values")
+    return keys
+
+
+def _key(key: str) -> str:
+    """A dotted key of the configuration that decides a score."""
+    if key.split(".")[0] not in VARIED:
+        raise ValueError(f"{key} decides no score of a training; vary a key of {', '.join(VARIED)}")
+    hint: Any = Config
+    way = ""
+    for part in key.split("."):
+        hint = next((option for option in options(hint) if option is not type(None)), Any)
+        if isinstance(hint, type) and issubclass(hint, Section):
+            if part not in hint.key_names():
+                raise ValueError(
+                    f"{key}: {way or 'the configuration'} has no key {part!r}; "
+                    f"{problems.nearest(part, hint.key_names())}"
+                )
+            hint, _ = hint.declared(part)
+        elif get_origin(hint) is dict:
+            hint = get_args(hint)[1]
+        else:
+            raise ValueError(f"{key}: {way} is a value and has no keys below it; write {way}")
+        way = problems.join(way, part)
+    return key
+
+
 SetName = Annotated[str, AfterValidator(_set), Words("a data set's name")]
 MethodName = Annotated[str, AfterValidator(_method_name)]
 Name = Annotated[str, Words("the name of a method")]
@@ -89,6 +152,9 @@ Losses = Annotated[
     AfterValidator(_wanted),
     Words("a mapping of terms to numbers of at least 0"),
 ]
+StudyName = Annotated[str, AfterValidator(_study_name)]
+Row = Annotated[tuple[Annotated[str, AfterValidator(_part)], ...], AfterValidator(each_once)]
+Values = Annotated[tuple[Any, ...], Field(min_length=1), AfterValidator(each_once)]
 Auto = Literal["auto"]
 
 
@@ -211,10 +277,23 @@ class Method(Section):
         "`half`, C/2, as intended",
     )
     erasing: Probability = Field(description="probability of random erasing")
+    channels: Literal["none", "random", "joint"] = Field(
+        "none",
+        description="channel augmentation of visible images (CAJ). `random`: one channel in the place of all three (a "
+        "quarter of the images each), grey or the image itself (an eighth each). `joint`: the image itself, and a "
+        "second stream of the same images with one of their channels, which `identity` and the triplet losses read "
+        "too, as in the methods `agw_ca` and `msclnet_ca`",
+    )
     losses: Losses = Field(
         description="the weight of each term that it wants; 0, or none, leaves a term out, with the modules only it "
         "needs"
     )
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without ``channels: none``: a training of before keeps its name."""
+        values: dict[str, Any] = handler(self)
+        return {key: value for key, value in values.items() if (key, value) != ("channels", "none")}
 
 
 def _ascending(milestones: tuple[int, ...]) -> tuple[int, ...]:
@@ -374,21 +453,55 @@ class Evaluate(BySet):
         return self._of(name) if SETS.get(name).Evaluation else None
 
 
-class Studies(Section):
-    """Table 1 and Figure 6 of the paper: `snakemake --cores all studies`."""
+class Study(Section):
+    """Studies, by name, `ablation` and `sensitivity` being the paper's: a method in several variants, each trained once
+    with every seed on every split.
+
+    `results/<study>.csv` has each variant's mean, spread and paired difference to the reference.
+    """
 
     set: SetName = Field(description="the data set on which the variants are trained and scored")
-    split: int = Field(ge=1, description="and its split; 1 where a set has no other")
-    method: Name = Field(description="the complete method, whose terms are left out or varied")
+    splits: Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(each_once)] = Field(
+        min_length=1, description="and its splits; `[1]` where a set has no other"
+    )
+    method: Name = Field(description="the method whose terms are left out, or whose configuration is varied")
     epochs: int = Field(
-        ge=1, description="length of each variant's training: with the number of seeds and weights, the budget"
+        ge=1, description="length of each training: with the number of variants, seeds and splits, the budget"
     )
     seeds: Annotated[tuple[Seed, ...], AfterValidator(each_once)] = Field(
-        min_length=1, description="each variant is trained once with each; mean and spread are over them"
+        min_length=1, description="each variant is trained once with each; mean and spread are over seeds and splits"
     )
-    weights: Annotated[tuple[Weight, ...], AfterValidator(each_once)] = Field(
-        description="values of each lambda in Figure 6, beside its configured one"
+    terms: Annotated[tuple[Row, ...], AfterValidator(_two_or_more), Words("a list of lists of terms")] | None = Field(
+        None,
+        description="variants by their terms, the first being the reference. Each adds those it lists (or `MS`, `MC`, "
+        "`CA`, a module's) to what no variant lists; `separation` goes with the terms of MC and CA. Weights are the "
+        "method's",
     )
+    vary: (
+        Annotated[dict[Annotated[str, AfterValidator(_key)], Values], AfterValidator(_something), Words(VARY)] | None
+    ) = Field(
+        None,
+        description="variants by keys of this configuration, `train.rate: [0.01, 0.1]`. Each value of each key stands "
+        "alone, all else as configured; the reference is the method as configured. `terms` or `vary`, one of the two",
+    )
+    together: bool = Field(False, description="of `vary`: every combination of the values, instead of each alone")
+    beside: Literal["table-1", "figure-6"] | None = Field(
+        None,
+        description="what of the paper stands beside it: the numbers of `table-1` beside `terms`, or the choices of "
+        "Eq. 17 that `figure-6` was drawn for beside `vary`",
+    )
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if (self.terms is None) == (self.vary is None):
+            raise ValueError(f"found {'both' if self.terms else 'neither'} of terms and vary; write one of the two")
+        if self.together and self.vary is None:
+            raise ValueError("together: true needs vary; write vary, or leave it out")
+        if self.beside and (self.beside == "table-1") != (self.terms is not None):
+            raise ValueError(
+                f"beside: {self.beside} stands beside {'terms' if self.beside == 'table-1' else 'vary'}; leave it out"
+            )
+        return self
 
 
 class Tracking(Section):
@@ -437,7 +550,7 @@ class Config(Section):
     train: Train
     survival: Survival
     evaluate: Evaluate
-    studies: Studies
+    studies: dict[StudyName, Study]
     tracking: Tracking
     figures: Figures
 

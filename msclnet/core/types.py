@@ -55,7 +55,7 @@ class Batch:
     """``B`` pairs; pair i holds one visible and one infrared image of the identity ``labels[i]``.
 
     Images are normalised floats ``[B, 3, H, W]``; labels are 0..P-1 by sorted identity, cameras the set's own
-    numbers, both int64 ``[B]``.
+    numbers, both int64 ``[B]``. ``second`` are the visible images augmented a second time, in joint learning (CAJ).
     """
 
     visible: Tensor
@@ -63,6 +63,7 @@ class Batch:
     labels: Tensor
     visible_cameras: Tensor
     infrared_cameras: Tensor
+    second: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ class Outputs:
     infrared_neck: Tensor  # [B, C]
     visible_logits: Tensor | None = None  # [B, identities], of the BN feature
     infrared_logits: Tensor | None = None  # [B, identities]
+    second: Tensor | None = None  # [B, C] pooled, of the visible images augmented a second time, where a batch has them
+    second_logits: Tensor | None = None  # [B, identities]
     visible_normalised: Tensor | None = None  # [B, C] f^v after Eq. 1, pooled
     infrared_normalised: Tensor | None = None  # [B, C]
     visible_normalised_logits: Tensor | None = None  # [B, identities], Eq. 4

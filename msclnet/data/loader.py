@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from msclnet.core.types import Batch, Modality
-from msclnet.data.augmentation import augment, draw
+from msclnet.data.augmentation import Channels, augment, draw
 from msclnet.data.pack import Pack
 from msclnet.data.sampling import Pairs, epoch_pairs, share, steps_per_epoch
 
@@ -34,7 +34,15 @@ class Recipe:
     flip: float
     erasing: float
     erasing_area: tuple[float, float]
+    channels: Literal["none", "random", "joint"] = "none"  # of visible images: see ``msclnet.config.Method``
     held_out: tuple[int, ...] = ()  # identities that do not train
+
+    @property
+    def streams(self) -> tuple[tuple[Modality, Channels], ...]:
+        """What is drawn of each batch, in this order: each modality, and in joint learning visible images again."""
+        visible: Channels = "random" if self.channels == "random" else "none"
+        both: tuple[tuple[Modality, Channels], ...] = ((Modality.VISIBLE, visible), (Modality.INFRARED, "none"))
+        return (*both, (Modality.VISIBLE, "one")) if self.channels == "joint" else both
 
 
 class TrainingImages:
@@ -74,22 +82,25 @@ class TrainingImages:
         )
         raw = (self._read(step, chosen, epoch, device) for step, chosen in islice(enumerate(pairs), taken, None))
         for read in _one_ahead(raw):
-            images_v, images_r, draws_v, draws_r, labels, cameras_v, cameras_r = (
+            images_v, images_r, labels, cameras_v, cameras_r, *draws = (
                 values.to(device, non_blocking=True) for values in read
             )
-            visible = augment(images_v, draws_v, recipe.padding)
-            infrared = augment(images_r, draws_r, recipe.padding)
-            yield Batch(visible, infrared, labels, cameras_v, cameras_r)
+            images = {Modality.VISIBLE: images_v, Modality.INFRARED: images_r}
+            visible, infrared, *second = (
+                augment(images[modality], numbers, recipe.padding, channels)
+                for (modality, channels), numbers in zip(recipe.streams, draws, strict=True)
+            )
+            yield Batch(visible, infrared, labels, cameras_v, cameras_r, *second)
 
     def _read(self, step: int, chosen: Pairs, epoch: int, device: torch.device) -> list[Tensor]:
         """What of this rank's share is to be copied to ``device``, in page-locked memory when that is a GPU.
 
-        The images of each modality, uint8; their random numbers; the labels; their cameras.
+        The images of each modality, uint8; the labels; their cameras; the random numbers of each stream.
         """
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, recipe.split, epoch, AUGMENTATION, step))
         images, draws, cameras = [], [], []
-        for modality, positions in zip(Modality, chosen, strict=True):
+        for _, channels in recipe.streams:
             numbers = draw(
                 rng,
                 self.pairs,
@@ -99,13 +110,15 @@ class TrainingImages:
                 flip=recipe.flip,
                 erasing=recipe.erasing,
                 erasing_area=recipe.erasing_area,
+                channels=channels,
             )
+            draws.append(numbers.take(self.share).tensor())
+        for modality, positions in zip(Modality, chosen, strict=True):
             rows = self.rows[modality][positions[self.share]]
             images.append(torch.from_numpy(self.pack.images[modality][rows]))
-            draws.append(numbers.take(self.share).tensor())
             cameras.append(torch.from_numpy(self.pack.cameras[modality][rows]))
         labels = torch.from_numpy(self.labels[Modality.VISIBLE][chosen[0][self.share]])
-        read = [*images, *draws, labels, *cameras]
+        read = [*images, labels, *cameras, *draws]
         return [values.pin_memory() for values in read] if device.type == "cuda" else read
 
 

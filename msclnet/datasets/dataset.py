@@ -26,6 +26,7 @@ FIGURES = ("cmc", "losses", "embedding", "distances", "cameras", "ranked", "acti
 MSCLNET = "Zhang et al., ECCV 2022, Tables 2 and 3"
 BASELINE = "Zhang et al., ECCV 2022, Table 1"
 AGW = "Ye et al., TPAMI 2021"
+CAJ = "Ye et al., ICCV 2021"
 VISIBLE_TO_INFRARED, INFRARED_TO_VISIBLE = DIRECTIONS
 
 
@@ -128,7 +129,8 @@ class DataSet(ABC):
     order: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # of the rows, by column; others are ordered by value
     trial: ClassVar[Literal["split", "draw"]]  # what a mean is over: trainings on splits, or gallery draws
     headline: ClassVar[tuple[Mapping[str, Any], ...]]  # the comparisons whose mean stands for a training
-    # The rows of ``agw`` (AGW*: with random erasing) and ``msclnet`` stand beside ours, the others by themselves.
+    # The rows of ``agw`` (AGW*: with random erasing), ``agw_ca`` (CAJ) and ``msclnet`` stand beside ours, the others by
+    # themselves.
     printed: ClassVar[PrintedTable] = {}
     figures: ClassVar[tuple[str, ...]] = FIGURES  # those that make sense, in the report's order
     reads: ClassVar[tuple[str, ...]] = ()  # files that a protocol needs beside the images, from the root

@@ -1,4 +1,4 @@
-"""The losses of the baselines: identity cross-entropy, batch-hard triplet (``base``), WRT (``agw``).
+"""The losses of the baselines: identity cross-entropy, batch-hard triplet (``base``), WRT (``agw``), CAJ's.
 
 Shape legend: N features of a batch, D their width. Pure functions of tensors; each returns a scalar >= 0.
 """
@@ -14,6 +14,7 @@ from torch import Tensor
 from msclnet.losses.centers import pairwise_squared_distance, same_group
 
 MIN_SQUARED_DISTANCE = 1e-12  # below it the root's gradient would overflow; as in the public AGW code
+WIDEST = 88.0  # of a squared gap in the public CAJ code
 MIN_WEIGHTS = 1e-6  # what the public AGW code adds to a sum of weights
 
 
@@ -70,6 +71,42 @@ def weighted_regularised_triplet(features: Tensor, labels: Tensor, weights: Lite
     Raises:
         ValueError: other weights.
     """
+    gap, counted = _gap(features, labels, weights)
+    return _mean(F.softplus(gap), counted)
+
+
+def enhanced_squared_difference(features: Tensor, labels: Tensor, weights: Literal["public", "softmax"]) -> Tensor:
+    """WRT of the squared gap: mean over anchors of ``log(1 + exp(g |g|))``, ``g = sum_p w_p d_p - sum_n w_n d_n``.
+
+    Where WRT's slope is 1 at most, a gap that is twice as wide pulls twice as hard. Source: Ye et al., CAJ, ICCV 2021.
+    ``public`` holds ``g |g|`` within 88, as the public code does against an overflow that softplus does not have.
+    Beyond it the anchor has no gradient. ``softmax`` has no such end.
+
+    Args:
+        features: ``[N, D]``.
+        labels: int64 ``[N]``.
+        weights: as in ``weighted_regularised_triplet``.
+
+    Returns:
+        A scalar >= 0. An anchor without a negative contributes 0 to ``softmax``, its positives alone to ``public``.
+
+    Raises:
+        ValueError: other weights.
+    """
+    gap, counted = _gap(features, labels, weights)
+    squared = gap * gap.abs()
+    if weights == "public":
+        squared = squared.clamp(-WIDEST, WIDEST)
+    return _mean(F.softplus(squared), counted)
+
+
+def _mean(losses: Tensor, counted: Tensor | None) -> Tensor:
+    """Over all anchors, of which those that do not count contribute 0; without ``counted`` all count."""
+    return (losses if counted is None else losses * counted).mean()
+
+
+def _gap(features: Tensor, labels: Tensor, weights: str) -> tuple[Tensor, Tensor | None]:
+    """How much further an anchor's weighted positives are than its negatives ``[N]``, and whether it counts."""
     distance, positive, negative = _distances(features, labels)
     match weights:
         case "public":
@@ -80,8 +117,7 @@ def weighted_regularised_triplet(features: Tensor, labels: Tensor, weights: Lite
             raise ValueError(f"objective.wrt_weights: expected 'public' or 'softmax', found {weights!r}")
     furthest = (distance * weigh(distance, positive)).sum(1)
     closest = (distance * weigh(-distance, negative)).sum(1)
-    loss = F.softplus(furthest - closest)
-    return (loss if counted is None else loss * counted).mean()
+    return furthest - closest, counted
 
 
 def _distances(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:

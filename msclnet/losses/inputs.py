@@ -19,17 +19,31 @@ SHORT = 1e-6  # a part that is silent has no length to measure by
 PAIR = 1 << 16  # more than any camera's number: makes one number of two
 
 
-def both(visible: Tensor, infrared: Tensor) -> Tensor:
-    """The visible images' rows, then the infrared ones'.
+def both(visible: Tensor, infrared: Tensor, second: Tensor | None = None) -> Tensor:
+    """The visible images' rows, then the infrared ones', then those of the visible images augmented a second time.
 
     Args:
         visible: ``[B, ...]``.
         infrared: ``[B, ...]``.
+        second: ``[B, ...]``; None: there are none.
 
     Returns:
-        ``[2B, ...]``.
+        ``[2B, ...]``, or ``[3B, ...]``.
     """
-    return torch.cat((visible, infrared))
+    return torch.cat((visible, infrared) if second is None else (visible, infrared, second))
+
+
+def labels_of_both(labels: Tensor, second: Tensor | None = None) -> Tensor:
+    """The labels of the rows of ``both``.
+
+    Args:
+        labels: int64 ``[B]``, of the pairs.
+        second: as in ``both``.
+
+    Returns:
+        Int64 ``[2B]``, or ``[3B]``.
+    """
+    return labels.repeat(2 if second is None else 3)
 
 
 def centred(feature: Tensor, space: str) -> Tensor:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from msclnet.core.errors import ConfigError
 from msclnet.core.types import Outputs
 from msclnet.losses.readings import Readings
-from msclnet.losses.table import INPUTS, MEMORY, TERMS, Made, Term
+from msclnet.losses.table import INPUTS, MEMORY, OPTIONAL, TERMS, Made, Term
 
 OUTPUTS = frozenset(field.name for field in dataclasses.fields(Outputs))
 
@@ -45,6 +45,8 @@ def _collect(made: Made, term: Term, readings: Readings, found: set[str]) -> Non
     """Adds all that is behind ``made``, the term itself or an input of it, to ``found``."""
     inputs = INPUTS.names()
     for name in made.arguments(readings):
+        if name.endswith(OPTIONAL) and name.removesuffix(OPTIONAL) in OUTPUTS:
+            continue  # the network gives it where a batch has it
         found.add(name)
         if name in inputs:
             _collect(INPUTS.get(name), term, readings, found)

@@ -12,7 +12,7 @@ from msclnet.core.types import Outputs
 from msclnet.losses.memory import CentreMemory
 from msclnet.losses.needs import OUTPUTS, wanted
 from msclnet.losses.readings import Readings
-from msclnet.losses.table import INPUTS, MEASURES, MEMORY, Made
+from msclnet.losses.table import INPUTS, MEASURES, MEMORY, OPTIONAL, Made
 
 READINGS = frozenset(Readings.model_fields)
 
@@ -80,6 +80,8 @@ class _Batch:
         return made(*map(self._argument, made.arguments(self.readings)))
 
     def _argument(self, name: str) -> Any:
+        if name.endswith(OPTIONAL):
+            return getattr(self.outputs, name.removesuffix(OPTIONAL))
         if name in OUTPUTS:
             value = getattr(self.outputs, name)
             if value is None:

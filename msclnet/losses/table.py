@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MEMORY = "memory"  # what is read of the batches before
+OPTIONAL = "?"  # ends the name of an output that is read where a batch has it, and is else None
 Reads = tuple[str, ...] | Callable[[Readings], tuple[str, ...]]
 
 # What else stands beside the terms in a line of the log.
@@ -35,8 +36,9 @@ class Made:
         name: the tensor's.
         function: the function itself, or ``"module:function"``, which is imported when it is first called.
         reads: the names of its arguments, in their order. They are fields of ``Outputs``, inputs of the table
-            ``INPUTS``, fields of ``Readings``, and ``memory``, the centres of the batches before, or None. Where the
-            readings decide what is read, ``reads`` is a function of them.
+            ``INPUTS``, fields of ``Readings``, and ``memory``, the centres of the batches before, or None. A field
+            of ``Outputs`` with a ``?`` after it is None where a batch has none. Where the readings decide what is
+            read, ``reads`` is a function of them.
     """
 
     name: str
@@ -123,9 +125,9 @@ def _cascade(readings: Readings) -> tuple[str, ...]:
 INPUTS: Table[Input] = Table(
     "input",
     (
-        Input("both", "msclnet.losses.inputs:both", ("visible", "infrared")),
-        Input("both_labels", "msclnet.losses.inputs:both", ("labels", "labels")),
-        Input("both_logits", "msclnet.losses.inputs:both", ("visible_logits", "infrared_logits")),
+        Input("both", "msclnet.losses.inputs:both", ("visible", "infrared", "second?")),
+        Input("both_labels", "msclnet.losses.inputs:labels_of_both", ("labels", "second?")),
+        Input("both_logits", "msclnet.losses.inputs:both", ("visible_logits", "infrared_logits", "second_logits?")),
         Input("both_masks", "msclnet.losses.inputs:both", ("visible_masks", "infrared_masks")),
         Input("visible_parts", "msclnet.losses.inputs:local_parts", ("visible_blocks", "local_parts")),
         Input("synergy_parts", "msclnet.losses.inputs:local_parts", ("synergy_blocks", "local_parts")),
@@ -172,6 +174,11 @@ TERMS: Table[Term] = Table(
         Term("identity", "msclnet.losses.baseline:identity", ("both_logits", "both_labels")),
         Term("triplet", "msclnet.losses.baseline:batch_hard_triplet", ("both", "both_labels", "margin")),
         Term("wrt", "msclnet.losses.baseline:weighted_regularised_triplet", ("both", "both_labels", "wrt_weights")),
+        Term(
+            "squared_difference",
+            "msclnet.losses.baseline:enhanced_squared_difference",
+            ("both", "both_labels", "wrt_weights"),
+        ),
         Term("div", "msclnet.losses.synergy:divergence", _divergence),
         Term("t", "msclnet.losses.synergy:modality_identity", (*_HAT_LOGITS, "labels")),
         Term("local", "msclnet.losses.complement:local", ("visible_parts", "synergy_parts", "local_form")),
@@ -187,7 +194,23 @@ TERMS: Table[Term] = Table(
     ),
 )
 
-_TRIPLETS = ("triplet", "wrt")
+# The terms of each of the paper's modules, as its Table 1 adds them.
+MODULES = {"MS": ("div", "t"), "MC": ("global", "local"), "CA": ("sub", "intra", "inter")}
+
+
+def terms_of(parts: Iterable[str]) -> set[str]:
+    """The terms that some names stand for.
+
+    Args:
+        parts: names of terms, and of the paper's modules, ``MS``, ``MC`` and ``CA``.
+
+    Returns:
+        The names of the terms, a module's each by itself.
+    """
+    return {term for part in parts for term in MODULES.get(part, (part,))}
+
+
+_TRIPLETS = ("triplet", "wrt", "squared_difference")
 _BOTH = ("both", "both_labels")
 
 MEASURES: Table[Measure] = Table(

@@ -107,31 +107,36 @@ class MSCLNet(nn.Module):
         """Everything that was asked for of B pairs.
 
         Args:
-            batch: normalised float images ``[B, 3, H, W]`` of each modality, with labels and cameras ``[B]``.
+            batch: normalised float images ``[B, 3, H, W]`` of each modality, with labels and cameras ``[B]``. Visible
+                images augmented a second time go through the same stem, and are normalised with the first.
 
         Returns:
             What was asked for, and always the pooled features and those after the neck, ``[B, C]``.
         """
-        stems = (
-            self.backbone.stem(batch.visible, Modality.VISIBLE),
-            self.backbone.stem(batch.infrared, Modality.INFRARED),
-        )
-        maps = self.backbone.shared(torch.cat(stems))  # [2B, C, h, w]
+        pairs = len(batch.labels)
+        seen = batch.visible if batch.second is None else torch.cat((batch.visible, batch.second))
+        stem_v = self.backbone.stem(seen, Modality.VISIBLE)
+        stem_r = self.backbone.stem(batch.infrared, Modality.INFRARED)
+        stems = (stem_v, stem_r) if batch.second is None else (stem_v[:pairs], stem_r, stem_v[pairs:])
+        maps = self.backbone.shared(torch.cat(stems))  # [2B, C, h, w], [3B, C, h, w] with a second stream
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # half precision holds no power mean
+        maps, maps_second = maps[: 2 * pairs], maps[2 * pairs :]
         masks = self.part_masks(maps) if self.part_masks is not None else None  # [2B, n, h w]
         share = shares(masks) if masks is not None else None
         pooled, blocks = self._pool(maps, share, self._asked("visible_blocks"))  # [2B, C], [2B, n, C]
-        necks = self.bottleneck(pooled)  # [2B, C]
+        second = gem(maps_second, self.gem_p) if batch.second is not None else None  # [B, C]
+        necks = self.bottleneck(pooled if second is None else torch.cat((pooled, second)))  # [2B, C] or [3B, C]
         fields: dict[str, Tensor] = {}
         if masks is not None:
             fields["visible_masks"], fields["infrared_masks"] = masks.chunk(2)
         if blocks is not None:
             fields["visible_blocks"] = blocks.chunk(2)[0]
         if self.classifier is not None and self._asked("visible_logits", "infrared_logits"):
-            fields["visible_logits"], fields["infrared_logits"] = self.classifier(necks).chunk(2)  # [B, identities]
+            logits = self.classifier(necks).split(pairs)  # [B, identities] each
+            fields |= dict(zip(("visible_logits", "infrared_logits", "second_logits"), logits, strict=False))
         fields |= self._synergy(maps, share)
         visible, infrared = pooled.chunk(2)
-        visible_neck, infrared_neck = necks.chunk(2)
+        visible_neck, infrared_neck = necks[: 2 * pairs].chunk(2)
         return Outputs(
             labels=batch.labels,
             visible_cameras=batch.visible_cameras,
@@ -140,7 +145,8 @@ class MSCLNet(nn.Module):
             infrared=infrared,
             visible_neck=visible_neck,
             infrared_neck=infrared_neck,
-            **{name: value for name, value in fields.items() if name in self.outputs},
+            second=second,
+            **{name: value for name, value in fields.items() if name in self.outputs or name == "second_logits"},
         )
 
     def _pool(self, maps: Tensor, share: Tensor | None, in_parts: bool) -> tuple[Tensor, Tensor | None]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from msclnet.config import title
 from msclnet.core.files import write_text
 from msclnet.datasets.table import SETS
-from msclnet.results.captions import spread
+from msclnet.results.captions import paired_words, spread
 from msclnet.results.in_print import SELECTION, in_print
-from msclnet.results.scores import Row
+from msclnet.results.scores import HEADLINE, Row
 from msclnet.results.tables import condensed, shown
 
 STYLE = """
@@ -24,10 +24,11 @@ th:first-child, td:first-child { text-align: left }
 """
 
 
-def write_page(path: Path, name: str, table: Sequence[Row]) -> None:
+def write_page(path: Path, name: str, table: Sequence[Row], apart: Sequence[Row] = ()) -> None:
     """Writes ``table``, the rows of ``summary`` of the data set ``name``: one for each feature, in their order.
 
-    What is in print of the real set follows as a table of its own.
+    ``apart`` are the rows of ``differences``: those of the headline's feature follow. What is in print of the
+    real set follows as a table of its own.
     """
     head = escape(f"{title(name, table[0]['data'])}: summary")
     features = dict.fromkeys(str(row["feature"]) for row in table)
@@ -41,6 +42,7 @@ def write_page(path: Path, name: str, table: Sequence[Row]) -> None:
 <p>Percent, {spread(name, table[0]["trials"])}, in brackets. <em>paper_rank1</em> and <em>paper_mAP</em> are in print,
 of the real set. {SELECTION}</p>
 {tables}
+{_apart(name, apart)}
 {_in_print(name)}
 </html>
 """
@@ -51,6 +53,26 @@ def _table(feature: str, rows: Sequence[Row]) -> str:
     return f"<h2>Feature {escape(feature)}</h2>\n{_lines(*condensed(rows))}"
 
 
+def _apart(name: str, apart: Sequence[Row]) -> str:
+    """The differences of each two methods, the interval in brackets."""
+    rows = [row for row in apart if row["feature"] == HEADLINE]
+    if not rows:
+        return ""
+    columns = list(rows[0])
+    keys = ["method", "less", *SETS.get(name).columns]
+    metrics = [column.removesuffix("_diff") for column in columns if column.endswith("_diff")]
+    body = [[*(shown(row[key]) for key in keys), *(_interval(row, metric) for metric in metrics)] for row in rows]
+    return f"""<h2>Differences, feature {escape(HEADLINE)}</h2>
+<p>{escape(paired_words(name, rows[0]["pairs"]))}</p>
+{_lines([*keys, *metrics], body)}"""
+
+
+def _interval(row: Row, metric: str) -> str:
+    """``2.10 (0.40 to 3.80)``."""
+    mean, low, high = (row[f"{metric}_{part}"] for part in ("diff", "low", "high"))
+    return f"{mean:+.2f}" + ("" if low is None else f" ({low:+.2f} to {high:+.2f})")
+
+
 def _in_print(name: str) -> str:
     """The numbers of others, and of the paper: measured on the real set, none of them here."""
     rows = in_print(name)
@@ -59,7 +81,7 @@ def _in_print(name: str) -> str:
     body = [[shown(value) or "-" for value in row.values()] for row in rows]
     return f"""<h2>In print, on the real {escape(SETS.get(name).title)}</h2>
 <p>As the sources print them: nothing of this table was measured here. AGW* is AGW with random erasing, the paper's own
-baseline: the method <em>agw</em> here.</p>
+baseline: the method <em>agw</em> here. CAJ is the method <em>agw_ca</em>.</p>
 {_lines(list(rows[0]), body)}"""
 
 

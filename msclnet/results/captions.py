@@ -43,6 +43,20 @@ def spread(name: str, number: int) -> str:
     return f"of {words}" if number == 1 else words + trial.remark
 
 
+def paired_words(name: str, number: int) -> str:
+    """What a table of differences between two methods holds, over ``number`` trials, and how far it can be trusted."""
+    trial = trial_of(name)
+    if number == 1:
+        return f"The method less the other, points of percent, over one {trial.name}: a single pair has no interval."
+    said = (
+        f"The method less the other, points of percent, mean over {number} {trial.name}s, pair by pair, with its 95 % "
+        "interval (Student's t). An interval that holds 0 shows no difference. "
+    )
+    if trial.name == "split":
+        return said + "Splits of one set share images, so that the interval is rather too narrow."
+    return said + "The draws are of one training a method: the interval says nothing of another training."
+
+
 def words(config: Config, name: str) -> dict[str, str]:
     """What the report's captions say of the data set ``name`` in this configuration."""
     data_set, trial, trainings = SETS.get(name), trial_of(name), splits(config, name)

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from msclnet.datasets.table import SETS
 from msclnet.results.scores import Row
 
-NAMES = {"agw": "AGW*", "msclnet": "MSCLNet"}  # of our methods in print; AGW* is AGW with random erasing
+# Of our methods in print; AGW* is AGW with random erasing.
+NAMES = {"agw": "AGW*", "agw_ca": "CAJ", "msclnet": "MSCLNet"}
 SELECTION = (
     "The paper's baselines select the best epoch by the test set; ours is the last epoch, or the best by validation "
     "where train.keep says so."

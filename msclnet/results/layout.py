@@ -2,10 +2,11 @@
 
     results/                                    the experiment called "default"
     results/experiments/<name>/                 any other, laid out the same
-        <set>_summary.csv  <set>_trials.csv     tables
+        <set>_summary.csv  <set>_trials.csv  <set>_differences.csv     tables
         figures/<set>_<figure>.{svg,png,csv}
         <set>/<method>/split<N>/                model.pt metrics.jsonl config.yaml (links), features.npz scores.json
-        <set>/studies/<variant>/seed<n>/split<N>/
+        <study>.csv  figures/<study>.{svg,png}
+        <set>/studies/<study>/<variant>/seed<n>/split<N>/    features.npz scores.json
         tracking/  logs/  benchmarks/  report.html
     results/trainings/<set>-<method>-split<N>-<digest>/   one training, whoever asked for it, and its work/
 
@@ -25,7 +26,7 @@ from typing import Any
 
 from msclnet.core.errors import DataError
 
-STUDIES = "studies"  # the folder of the paper's two studies
+STUDIES = "studies"  # the folder of what studies score
 DEFAULT = "default"  # the experiment whose results lie in results/ itself
 TRAININGS = "results/trainings"
 MODEL, METRICS, CONFIG, FEATURES, SCORES = "model.pt", "metrics.jsonl", "config.yaml", "features.npz", "scores.json"
@@ -56,7 +57,7 @@ class Layout:
         return f"{self.root}/{name}/{method}/split{split}"
 
     def table(self, name: str, kind: str) -> str:
-        """A table of a data set: ``summary`` or ``trials``; ``name`` may be a pattern."""
+        """A table of a data set: ``summary``, ``trials`` or ``differences``; ``name`` may be a pattern."""
         return f"{self.root}/{name}_{kind}.csv"
 
     def figure(self, name: str, figure: str, ending: str) -> str:
@@ -103,8 +104,9 @@ class Place:
 
 @dataclass(frozen=True)
 class StudyPlace:
-    """What a path of the form ``.../studies/<variant>/seed<n>/split<N>/<file>`` says."""
+    """What a path of the form ``.../studies/<study>/<variant>/seed<n>/split<N>/<file>`` says."""
 
+    study: str
     variant: str
     seed: int
     split: int
@@ -112,12 +114,12 @@ class StudyPlace:
     @classmethod
     def of(cls, path: Path, file: str) -> StudyPlace:
         """Raises DataError when ``path`` is not of this form, or of another ``file``."""
-        parts = path.parts[-5:] if len(path.parts) > 4 else ("",) * 5
-        folder, variant, seed, split, name = parts
+        parts = path.parts[-6:] if len(path.parts) > 5 else ("",) * 6
+        folder, study, variant, seed, split, name = parts
         numbers = _number(seed, "seed"), _number(split, "split")
         if folder != STUDIES or name != file or None in numbers:
-            raise DataError(f"{path}: expected a path that ends in {STUDIES}/<variant>/seed<n>/split<N>/{file}")
-        return cls(variant, *(int(number or 0) for number in numbers))
+            raise DataError(f"{path}: expected a path that ends in {STUDIES}/<study>/<variant>/seed<n>/split<N>/{file}")
+        return cls(study, variant, *(int(number or 0) for number in numbers))
 
 
 def digest(values: Any) -> str:

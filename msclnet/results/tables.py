@@ -1,4 +1,4 @@
-"""From the scores of single trainings to the tables of a data set: every trial, and the summary over trials.
+"""From the scores of single trainings to the tables of a data set: trials, their summary, and methods' differences.
 
 A trial is a split, which is a training of its own, or a gallery draw of one training: the data set says which. Reads
 and writes text; imports neither torch nor MLflow.
@@ -11,13 +11,16 @@ import io
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from msclnet.config import UNTRAINED
 from msclnet.core.errors import DataError
 from msclnet.core.files import write_text
 from msclnet.datasets.table import SETS
 from msclnet.results.layout import SCORES, by_method
+from msclnet.results.paired import difference
 from msclnet.results.scores import (
     COUNTS,
     FEATURES,
@@ -82,6 +85,34 @@ def summary(name: str, rows: Sequence[Row]) -> list[Row]:
         printed = data_set.printed.get((line["method"], setting)) if as_printed else None
         line["paper_rank1"], line["paper_mAP"] = (printed.rank1, printed.mAP) if printed else (None, None)
         table.append(line)
+    return table
+
+
+def differences(rows: Sequence[Row]) -> list[Row]:
+    """How far each two methods are apart over the same trials, by setting: the later one less the earlier.
+
+    ``rows`` are those of ``trials``. The untrained network is left out where two others are. Of Rank-1, mAP and mINP
+    the mean difference, and the ends of its 95 % interval (``paired.difference``; None of one trial). No two methods,
+    no rows.
+    """
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    chosen = [method for method in methods if method != UNTRAINED]
+    chosen = methods if len(chosen) < 2 else chosen
+    keys = [key for key in list(rows[0])[: list(rows[0]).index(METRICS[0])] if key not in ("method", "split", "draw")]
+    groups: dict[tuple[Any, ...], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:  # in the order of the trials, the same for each method
+        groups[tuple(row[key] for key in keys)][row["method"]].append(row)
+    table = []
+    for setting, of in groups.items():
+        for earlier, later in combinations([method for method in chosen if method in of], 2):
+            data, *where = setting
+            line: Row = {"data": data, "method": later, "less": earlier, **dict(zip(keys[1:], where, strict=True))}
+            line["pairs"] = len(of[later])
+            for metric in HEADLINES:
+                values, others = ([row[metric] for row in of[method]] for method in (later, earlier))
+                apart = difference(values, others)
+                line |= {f"{metric}_{part}": value for part, value in zip(("diff", "low", "high"), apart, strict=True)}
+            table.append(line)
     return table
 
 

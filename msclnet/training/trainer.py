@@ -262,5 +262,6 @@ def recipe(job: TrainJob, people: tuple[int, ...] = ()) -> Recipe:
         flip=job.train.flip,
         erasing=job.method.erasing,
         erasing_area=job.train.erasing_area,
+        channels=job.method.channels,
         held_out=people,
     )

@@ -27,6 +27,15 @@ def test_a_number_is_read_however_it_is_written(written: str) -> None:
     assert (type(value), value) == (int if written == "7" else float, float(written))
 
 
+def test_a_method_without_channels_is_written_as_before(default: Config) -> None:
+    """Its trainings keep their names; a method with them names them."""
+    assert "channels" not in plain(train_job(default, "regdb", "msclnet", 1))["method"]
+    assert plain(train_job(default, "regdb", "agw_ca", 1))["method"]["channels"] == "joint"
+    for name in default.methods:
+        job = train_job(default, "regdb", name, 1)
+        assert build(TrainJob, plain(job)) == job
+
+
 @pytest.mark.parametrize("word", ["e5", "1e", "1.2.3", "-", ".", "1e-3x", "v1e-3"])
 def test_a_word_stays_one(word: str) -> None:
     assert read_yaml(f"{{rate: {word}}}")["rate"] == word

@@ -37,11 +37,20 @@ BIG = {"stand_in": {"regdb": {"identities": 2000}}}
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"run": {"methods": ["mscl"]}}, "run.methods: 'mscl' is not under methods (base, agw, msclnet); did you mean"),
-        ({"studies": {"method": "awg"}}, "studies.method: 'awg' is not under methods (base, agw, msclnet); did you"),
-        ({"studies": {"split": 11}}, "studies.split: 11, expected one of regdb's: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10"),
-        ({"studies": {"set": "sysu", "split": 2}}, "studies.split: 2, expected one of sysu's: 1"),
-        ({"studies": {"seeds": [0, 0]}}, "studies.seeds: names 0 twice; name each once"),
+        (
+            {"run": {"methods": ["mscl"]}},
+            "run.methods: 'mscl' is not under methods (base, agw, msclnet, agw_ca, msclnet_ca); did",
+        ),
+        (
+            {"studies": {"ablation": {"method": "awg"}}},
+            "studies.ablation.method: 'awg' is not under methods (base, agw, msclnet, agw_ca, msclnet_ca); did",
+        ),
+        ({"studies": {"ablation": {"splits": [11]}}}, "studies.ablation.splits: 11, expected some of regdb's: 1, 2, 3"),
+        (
+            {"studies": {"ablation": {"set": "sysu", "splits": [2]}}},
+            "studies.ablation.splits: 2, expected some of sysu's: 1",
+        ),
+        ({"studies": {"ablation": {"seeds": [0, 0]}}}, "studies.ablation.seeds: names 0 twice; name each once"),
         ({"model": {"weights": "imagenet"}}, "model.weights: 'imagenet', and the backbone small has no published"),
         (
             {"model": {"backbone": "resnet18", "weights": "nowhere.pth", "parts": 5}},
@@ -128,7 +137,7 @@ def test_keys_that_do_not_go_together_are_named(values: dict[str, Any], changes:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"model": {"parts": 4}, "run": {"methods": ["agw"]}, "studies": {"method": "agw"}},  # nobody reads them
+        {"model": {"parts": 4}, "run": {"methods": ["agw"]}},  # nobody reads them
         {"data": {"regdb": {"processes": 16}}},
         {"data": {"regdb": {"processes": 32}}, "train": {"sync_batchnorm": True}},
         {"run": {"gpus_per_training": 0}},

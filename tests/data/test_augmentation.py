@@ -9,7 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from msclnet.data.augmentation import IMAGENET_MEAN, IMAGENET_STD, TRIES, Draws, augment, draw, normalise
+from msclnet.data.augmentation import (
+    CHANNELS,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    ITSELF,
+    TRIES,
+    Channels,
+    Draws,
+    augment,
+    draw,
+    exchanged,
+    normalise,
+)
 
 HEIGHT, WIDTH, PADDING = 12, 6, 2
 REAL = 288, 144  # pixels of the paper's images
@@ -31,6 +43,10 @@ def one_by_one(images: np.ndarray, d: Draws) -> np.ndarray:
         crop = padded[d.dy[i] : d.dy[i] + HEIGHT, d.dx[i] : d.dx[i] + WIDTH]
         if d.flip[i]:
             crop = crop[:, ::-1]
+        if d.channel[i] < ITSELF:
+            grey = 0.2989 * crop[..., 0] + 0.5870 * crop[..., 1] + 0.1140 * crop[..., 2]
+            one = grey if d.channel[i] == 3 else crop[..., d.channel[i]]
+            crop = np.stack([one] * 3, axis=-1)
         values = (crop / 255 - np.array(IMAGENET_MEAN)) / np.array(IMAGENET_STD)
         values[d.top[i] : d.bottom[i], d.left[i] : d.right[i]] = 0
         result.append(values.transpose(2, 0, 1))
@@ -44,6 +60,48 @@ def test_whole_batches_equal_one_by_one() -> None:
     assert (numbers.bottom > numbers.top).any()
     got = augment(torch.from_numpy(images), numbers.tensor(), PADDING)
     np.testing.assert_allclose(got.numpy(), one_by_one(images, numbers), atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", ["random", "one"])
+def test_channels_of_whole_batches_equal_one_by_one(channels: Channels) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (64, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    numbers = drawn(64, channels=channels)
+    assert set(numbers.channel) == {place for place, chance in enumerate(CHANNELS[channels]) if chance}
+    got = augment(torch.from_numpy(images), numbers.tensor(), PADDING, channels)
+    np.testing.assert_allclose(got.numpy(), one_by_one(images, numbers), atol=1e-5)
+
+
+def test_channels_by_hand() -> None:
+    """A pixel of 10, 20 and 40, and its grey: 2.989 + 11.74 + 4.56."""
+    pixels = torch.tensor([10, 20, 40], dtype=torch.uint8).expand(5, 1, 1, 3)
+    got = exchanged(pixels, torch.arange(5)).view(5, 3)
+    torch.testing.assert_close(got[:, 0], torch.tensor([10, 20, 40, 19.289, 10]))
+    assert (got[:4, :1] == got[:4]).all()
+    assert got[4].tolist() == [10, 20, 40]
+
+
+def test_a_grey_image_stays_what_it_is() -> None:
+    """Its grey is a sum of weights that add up to 0.9999."""
+    pixels = torch.full((5, 1, 1, 3), 200, dtype=torch.uint8)
+    torch.testing.assert_close(exchanged(pixels, torch.arange(5)), pixels.float(), rtol=2e-4, atol=0)
+
+
+@pytest.mark.parametrize("channels", CHANNELS)
+def test_channels_are_drawn_as_often_as_cajs_code_does(channels: Channels) -> None:
+    numbers = drawn(IMAGES, channels=channels)
+    share = np.bincount(numbers.channel, minlength=ITSELF + 1) / IMAGES
+    assert share == pytest.approx(CHANNELS[channels], abs=0.01)
+
+
+def test_a_method_without_channels_draws_the_numbers_it_drew_before() -> None:
+    """And what is drawn besides changes none of the others."""
+    one, other, rng = drawn(), drawn(channels="random"), np.random.default_rng(0)
+    for name in ("dy", "dx", "flip", "top", "bottom", "left", "right"):
+        assert np.array_equal(getattr(one, name), getattr(other, name))
+    assert (one.channel == ITSELF).all()
+    before = {"padding": PADDING, "flip": 0.5, "erasing": 0.8, "erasing_area": (0.1, 0.4)}
+    draw(rng, 8, HEIGHT, WIDTH, **before)
+    assert rng.integers(1 << 30) == 91433171
 
 
 def test_nothing_drawn_is_normalisation_alone() -> None:

@@ -210,6 +210,46 @@ def test_far_apart_the_public_wrt_draws_all_together_and_the_softmax_stands_stil
     assert norms["public"] > 50 * norms["softmax"]
 
 
+def test_squared_difference_by_hand() -> None:
+    """On a line: two pairs, 1 apart each, and 2 between them. An outer anchor and an inner one, twice each."""
+    features = torch.tensor([[0.0], [1.0], [3.0], [4.0]], dtype=torch.float64)
+    labels = torch.tensor([0, 0, 1, 1])
+    # The anchor itself is a positive at 0: its weight and that of the other are e^0 and e^1 over their sum.
+    far = math.e / (1 + math.e)
+    outer = (3 * math.exp(-3) + 4 * math.exp(-4)) / (math.exp(-3) + math.exp(-4))
+    inner = (2 * math.exp(-2) + 3 * math.exp(-3)) / (math.exp(-2) + math.exp(-3))
+    expected = sum(math.log(1 + math.exp(-((near - far) ** 2))) for near in (outer, inner)) / 2
+    assert baseline.enhanced_squared_difference(features, labels, "softmax").item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_squared_difference_against_a_loop() -> None:
+    """The wider of two gaps counts by its square, on either side of 0: by WRT's own gaps, an anchor at a time."""
+    total, signs = 0.0, set()
+    for i in range(7):
+        positive = [float((FEATURES[i] - f).norm()) for f, y in zip(FEATURES, LABELS, strict=True) if y == LABELS[i]]
+        negative = [float((FEATURES[i] - f).norm()) for f, y in zip(FEATURES, LABELS, strict=True) if y != LABELS[i]]
+        far = sum(d * math.exp(d) for d in positive) / sum(math.exp(d) for d in positive)
+        near = sum(d * math.exp(-d) for d in negative) / sum(math.exp(-d) for d in negative)
+        signs.add(far > near)
+        total += math.log(1 + math.exp(math.copysign((far - near) ** 2, far - near))) / 7
+    assert signs == {True, False}
+    assert baseline.enhanced_squared_difference(FEATURES, LABELS, "softmax").item() == pytest.approx(total, abs=1e-5)
+
+
+def test_far_apart_the_public_squared_difference_ends_and_the_softmax_does_not() -> None:
+    """At 25 the public weights leave a gap of 12.5, whose square is beyond 88: the value is 88 and nothing pulls."""
+    features, labels = at_distance(25)
+    features.requires_grad_()
+    public = baseline.enhanced_squared_difference(features, labels, "public")
+    assert public.item() == pytest.approx(88)
+    assert torch.autograd.grad(public, features)[0].abs().max() == 0
+    near, same = at_distance(8)
+    forms = [baseline.enhanced_squared_difference(near, same, form).item() for form in ("public", "softmax")]
+    assert forms[0] == pytest.approx(forms[1], rel=1e-2)
+    with pytest.raises(ValueError, match="expected 'public' or 'softmax', found 'hard'"):
+        baseline.enhanced_squared_difference(near, same, "hard")
+
+
 def test_batch_hard_triplet_against_a_loop() -> None:
     total = 0.0
     for i in range(7):
@@ -300,6 +340,15 @@ CASES: dict[str, tuple[Callable[[Tensor], Tensor], float | None]] = {
     "intra, each alone": (lambda f: ca("intra", f, torch.arange(6), ONE), 0.0),
     "wrt, each alone": (lambda f: baseline.weighted_regularised_triplet(f, torch.arange(6), "softmax"), None),
     "wrt, each alone, public": (lambda f: baseline.weighted_regularised_triplet(f, torch.arange(6), "public"), None),
+    "squared_difference, one identity": (lambda f: baseline.enhanced_squared_difference(f, ONE, "softmax"), 0.0),
+    "squared_difference, one identity, public": (
+        lambda f: baseline.enhanced_squared_difference(f, ONE, "public"),
+        None,
+    ),
+    "squared_difference, each alone": (
+        lambda f: baseline.enhanced_squared_difference(f, torch.arange(6), "softmax"),
+        None,
+    ),
     "separation, one part": (lambda f: complement.separation(f[:, None], "cosine"), 0.0),
     "separation, silent masks": (lambda f: complement.separation(0 * f.view(1, 6, 3), "cosine"), 0.0),
     "global, equal": (lambda f: complement.global_(f, f, ONE), 0.0),
@@ -325,6 +374,8 @@ def test_a_degenerate_batch_is_finite_and_zero_where_it_should_be(name: str, fea
 DIFFERENTIABLE: dict[str, Callable[[Tensor], Tensor]] = {
     "wrt": lambda f: baseline.weighted_regularised_triplet(f, LABELS, "softmax"),
     "wrt public": lambda f: baseline.weighted_regularised_triplet(f, LABELS, "public"),
+    "squared_difference": lambda f: baseline.enhanced_squared_difference(f, LABELS, "softmax"),
+    "squared_difference public": lambda f: baseline.enhanced_squared_difference(f, LABELS, "public"),
     "separation": lambda f: complement.separation(f.sigmoid()[None], "cosine"),
     "separation overlap": lambda f: complement.separation(f.sigmoid()[None], "overlap"),
     "triplet": lambda f: baseline.batch_hard_triplet(f, LABELS, 0.3),

@@ -52,6 +52,40 @@ def test_every_parameter_takes_part_in_every_row_of_table_1(default: Config, row
     assert not without
 
 
+@pytest.mark.parametrize("more", [{}, MS | MC | CA], ids=["agw_ca", "msclnet_ca"])
+def test_a_second_stream_is_read_by_the_baselines_terms_and_no_other(default: Config, more: dict[str, float]) -> None:
+    """Identity and squared difference are of all three streams; the pairs of MS, MC and CA are the first two."""
+    losses = {"identity": 1.0, "squared_difference": 1.0} | more
+    network, reading = network_of(default, losses)
+    first = batch()
+    second = torch.randn(8, 3, 48, 24, generator=torch.Generator().manual_seed(1))
+    outputs = network(dataclasses.replace(first, second=second))
+    terms = objective.terms(outputs, losses, reading)
+    logits = torch.cat([outputs.visible_logits, outputs.infrared_logits, outputs.second_logits])
+    features, labels = torch.cat([outputs.visible, outputs.infrared, outputs.second]), first.labels.repeat(3)
+    assert (len(outputs.second), len(logits)) == (8, 24)
+    assert torch.equal(terms["identity"], torch.nn.functional.cross_entropy(logits, labels))
+    expected = baseline.enhanced_squared_difference(features, labels, reading.wrt_weights)
+    assert torch.equal(terms["squared_difference"], expected)
+    objective.total(terms, losses).backward()
+    assert not [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
+    alone = objective.terms(dataclasses.replace(outputs, second=None, second_logits=None), losses, reading)
+    assert all(torch.equal(terms[name], alone[name]) for name in more)
+    assert not torch.equal(terms["identity"], alone["identity"])
+    assert {"positive_distance", "negative_distance"} <= set(objective.measures(outputs.detached(), losses, reading))
+
+
+def test_a_second_stream_changes_no_other_rows_but_by_batch_normalisation(default: Config) -> None:
+    losses = BASE | MS | MC | CA
+    network, _ = network_of(default, losses)
+    network.eval()
+    with torch.no_grad():
+        alone, joint = network(batch()), network(dataclasses.replace(batch(), second=batch().infrared))
+    for name, value in vars(alone).items():
+        if value is not None:
+            torch.testing.assert_close(getattr(joint, name), value, msg=name)
+
+
 def test_the_total_is_the_weighted_sum(default: Config) -> None:
     losses = BASE | MS | MC | CA
     network, reading = network_of(default, losses)
@@ -83,6 +117,7 @@ def written_out(o: Outputs, weights: dict[str, float], r: Readings) -> torch.Ten
         baseline.identity(torch.cat((o.visible_logits, o.infrared_logits)), y),
         baseline.batch_hard_triplet(pooled, y, r.margin),
         baseline.weighted_regularised_triplet(pooled, y, r.wrt_weights),
+        baseline.enhanced_squared_difference(pooled, y, r.wrt_weights),
         synergy.divergence(o.visible_normalised_logits, o.infrared_normalised_logits, r.divergence_ceiling),
         synergy.modality_identity(o.visible_normalised_logits, o.infrared_normalised_logits, o.labels),
         complement.local(
@@ -107,7 +142,7 @@ def written_out(o: Outputs, weights: dict[str, float], r: Readings) -> torch.Ten
 @pytest.mark.parametrize("space", ["neck", "normalised", "raw"])
 def test_the_tables_terms_are_eq_17_and_so_are_their_gradients(default: Config, space: str) -> None:
     """The loss to the last bit; gradients but for their order, for what several terms share is made once."""
-    losses = BASE | {"triplet": 0.5} | MS | MC | CA | {"separation": 0.5}
+    losses = BASE | {"triplet": 0.5, "squared_difference": 0.3} | MS | MC | CA | {"separation": 0.5}
     network, reading = network_of(default, losses, centre_space=space)
     outputs = network.double()(batch(torch.float64))
     found = objective.total(objective.terms(outputs, losses, reading), losses)

@@ -27,7 +27,7 @@ def terms(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_order_of_the_terms_is_that_of_eq_17() -> None:
     """In it they are summed: another order would change the last bits of every result."""
-    eq_17 = ("identity", "triplet", "wrt", "div", "t", "local", "global", "sub", "intra", "inter")
+    eq_17 = ("identity", "triplet", "wrt", "squared_difference", "div", "t", "local", "global", "sub", "intra", "inter")
     assert TERMS.names() == (*eq_17, "separation")
 
 
@@ -49,6 +49,7 @@ def test_planning_reads_the_table_without_torch(module: str) -> None:
         ({"identity": 1}, {}, LOGITS),
         ({"identity": 1, "wrt": 0}, {}, LOGITS),
         ({"wrt": 1}, {}, {"labels", "visible", "infrared"}),
+        ({"squared_difference": 1}, {}, {"labels", "visible", "infrared"}),
         ({"div": 1}, {}, {f"{name}_logits" for name in HAT}),
         ({"div": 1}, {"divergence_of": "channels"}, HAT),
         ({"separation": 1}, {}, {"visible_masks", "infrared_masks"}),
@@ -67,7 +68,10 @@ def test_what_the_network_is_asked_for(default: Config, weights: dict, readings:
 def test_the_default_methods_ask_for_their_own(default: Config) -> None:
     asked = {name: needed(method.losses, default.objective) for name, method in default.methods.items()}
     assert asked["base"] == asked["agw"] == LOGITS | {"visible", "infrared"}
-    assert asked["msclnet"] == OUTPUTS - HAT
+    assert asked["msclnet"] == OUTPUTS - HAT - {"second", "second_logits"}, (
+        "given where a batch has them, never asked for"
+    )
+    assert (asked["agw_ca"], asked["msclnet_ca"]) == (asked["agw"], asked["msclnet"])
 
 
 def test_an_unknown_term_is_named_with_the_nearest(default: Config) -> None:

@@ -15,9 +15,9 @@ from tests.conftest import ROOT
 class Job:
     """What Snakemake hands to a caption."""
 
-    def __init__(self, config: settings.Config, name: str, data: str) -> None:
+    def __init__(self, config: settings.Config, name: str, data: str, study: str = "ablation") -> None:
         self.config = settings.plain(config)
-        self.wildcards = type("Wildcards", (), {"set": name})
+        self.wildcards = type("Wildcards", (), {"set": name, "study": study})
         known = {"data": data, "methods": ["untrained", *config.run.methods]}
         self.params = type("Params", (), known | ({"words": words(config, name)} if name else {}))
 
@@ -51,7 +51,7 @@ def test_a_caption_says_of_which_images_and_how_many(
     assert "Images: the real SYSU-MM01." in rendered(caption, Job(default, name, "SYSU-MM01"))
 
 
-@pytest.mark.parametrize("caption", ["cmc", "losses", "summary", "trials"])
+@pytest.mark.parametrize("caption", ["cmc", "losses", "summary", "trials", "differences"])
 @pytest.mark.parametrize(("name", "title"), [("regdb", "RegDB"), ("sysu", "SYSU-MM01")])
 def test_a_caption_says_of_which_data_and_how_many_trials(
     default: settings.Config, caption: str, name: str, title: str
@@ -71,16 +71,36 @@ def test_a_caption_says_of_which_data_and_how_many_trials(
     [
         ("summary", "*agw* stands beside AGW*, the paper's baseline"),
         ("distances", "a sigma of 0.095 for the baseline, of 0.26 and 0.088 for MSCLNet"),
-        ("ablation", "of one run on the real SYSU-MM01"),
-        ("sensitivity", "at best about 74.4, and 69.9 at a lambda_global of 1.5, where Table 1 has 76.99"),
+        ("study ablation", "of one run on the real SYSU-MM01"),
+        ("study sensitivity", "at best about 74.4, and 69.9 at a lambda_global of 1.5, where Table 1 has 76.99"),
     ],
 )
 def test_where_print_stands_beside_ours_a_line_says_how_its_epoch_was_chosen(
     default: settings.Config, caption: str, printed: str
 ) -> None:
-    text = rendered(caption, Job(default, "regdb", "stand-in"))
+    caption, *study = caption.split()
+    text = rendered(caption, Job(default, "regdb", "stand-in", *study))
     assert printed in text
     assert "The paper's baselines select the best epoch by the test set; ours is the last epoch" in text
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"terms": ((), ("t",))}, "Terms of *msclnet* added to what no variant lists, on RegDB"),
+        ({"vary": {"train.rate": (0.1,)}}, "*msclnet* with keys of the configuration varied, on RegDB"),
+    ],
+)
+def test_a_caption_of_ones_own_study_says_nothing_of_the_paper(default: settings.Config, keys: dict, said: str) -> None:
+    own = settings.build(
+        settings.Study,
+        {"set": "regdb", "splits": (1, 2), "method": "msclnet", "epochs": 14, "seeds": (0, 1, 2), **keys},
+    )
+    text = rendered("study", Job(settings.replace(default, studies={"mine": own}), "regdb", "stand-in", "mine"))
+    assert said in text
+    assert "over 6 training(s) of each variant, 3 seed(s) on 2 split(s), 14 epochs each" in text
+    assert "the first row" in text if "terms" in keys else "the method as configured" in text
+    assert "paper" not in text
 
 
 def test_the_caption_of_the_losses_tells_of_a_validation_where_there_is_one(default: settings.Config) -> None:

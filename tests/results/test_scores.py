@@ -116,8 +116,8 @@ def test_the_headline_is_of_the_first_way_alone() -> None:
 
 def test_a_path_says_what_it_is_of(tmp_path: Path) -> None:
     assert Place.of(Path("results/regdb/agw/split3/scores.json"), "scores.json") == Place("agw", 3)
-    study = StudyPlace.of(Path("sysu/studies/B+MS/seed4/split1/scores.json"), "scores.json")
-    assert study == StudyPlace("B+MS", 4, 1)
+    study = StudyPlace.of(Path("sysu/studies/mine/B+MS/seed4/split1/scores.json"), "scores.json")
+    assert study == StudyPlace("mine", "B+MS", 4, 1)
     for wrong in ("regdb/agw/split3/model.pt", "agw/three/scores.json", "split3/scores.json"):
         with pytest.raises(DataError, match=r"expected a path that ends in <method>/split<N>/scores\.json"):
             Place.of(Path(wrong), "scores.json")
@@ -126,7 +126,7 @@ def test_a_path_says_what_it_is_of(tmp_path: Path) -> None:
         "studies/B/seed/split1/scores.json",
         "B/seed1/split1/scores.json",
     ):
-        with pytest.raises(DataError, match=r"expected a path that ends in studies/<variant>/seed<n>/split<N>"):
+        with pytest.raises(DataError, match=r"expected a path that ends in studies/<study>/<variant>/seed<n>/split<N>"):
             StudyPlace.of(Path(wrong), "scores.json")
     for split in (1, 10):
         (tmp_path / f"agw/split{split}").mkdir(parents=True)

@@ -15,8 +15,9 @@ import pytest
 
 from msclnet.core.errors import DataError
 from msclnet.report.summary_page import write_page
+from msclnet.results.captions import paired_words
 from msclnet.results.in_print import in_print
-from msclnet.results.tables import readable, summary, trials, write_csv
+from msclnet.results.tables import differences, readable, summary, trials, write_csv
 from tests.conftest import ROOT
 
 SCRIPT = str(ROOT / "workflow/scripts/aggregate.py")
@@ -247,14 +248,17 @@ def test_the_script(
     for folder in (tmp_path / "one", tmp_path / "two"):
         folder.mkdir()
         command = [SCRIPT, "--set", "regdb", "--data", "stand-in", "--methods", "base", "agw"]
-        command += ["--trials", f"{folder}/trials.csv", "--summary", f"{folder}/summary.csv", "--scores"]
+        command += ["--trials", f"{folder}/trials.csv", "--summary", f"{folder}/summary.csv"]
+        command += ["--differences", f"{folder}/differences.csv", "--scores"]
         monkeypatch.setattr(sys, "argv", [*command, *map(str, regdb)])
         runpy.run_path(SCRIPT, run_name="__main__")
         written.append({file.name: file.read_bytes() for file in sorted(folder.iterdir())})
     assert written[0] == written[1]
-    assert list(written[0]) == ["summary.csv", "trials.csv"]
+    assert list(written[0]) == ["differences.csv", "summary.csv", "trials.csv"]
     shown = capsys.readouterr().out.splitlines()
-    assert len(shown) == 2 * (2 + 8)
+    assert len(shown) == 2 * (2 + 8 + 3 + 4), (
+        "two heads, a row a summary's; an empty line, two heads, a row a difference"
+    )
     figures = "2 1.62 2.12 2.62 3.62 4.62 0.81 1.06 0.54 0.71 - -"
     assert " ".join(shown[2].split()) == f"stand-in base bn no no standard visible-to-infrared {figures}"
 
@@ -328,7 +332,7 @@ def test_a_summary_is_a_page_for_the_report(tmp_path: Path, regdb: list[Path]) -
     assert heads[2] == ["method", "direction", "rank1", "mAP", "mINP", "source"]
     assert others[0] == ["AGW", "visible-to-infrared", "70.05", "66.37", "50.19", "Ye et al., TPAMI 2021"]
     assert {line[0] for line in ours} == {"msclnet", "base"}, "none of print among ours"
-    assert len(others) == len(in_print("regdb")) == 2 * 7
+    assert len(others) == len(in_print("regdb")) == 2 * 7 + 1, "CAJ is in print one way alone"
 
 
 def test_a_set_of_which_nothing_is_in_print_has_no_table_of_it(tmp_path: Path) -> None:
@@ -336,3 +340,43 @@ def test_a_set_of_which_nothing_is_in_print_has_no_table_of_it(tmp_path: Path) -
     table = summary("llcm", trials("llcm", "LLCM", ["agw"], [write(tmp_path, "agw", 1, rows)]))
     write_page(tmp_path / "summary.html", "llcm", table)
     assert "In print" not in (tmp_path / "summary.html").read_text()
+
+
+def test_two_methods_over_the_same_splits_are_compared_pair_by_pair(regdb: list[Path], tmp_path: Path) -> None:
+    """Split by split `base` less `agw` is the same: no spread of the difference, though either method has one."""
+    apart = differences(trials("regdb", "stand-in", ["agw", "base"], regdb))
+    assert len(apart) == 4
+    first = apart[0]
+    assert (first["method"], first["less"], first["feature"], first["direction"], first["pairs"]) == (
+        "base", "agw", "bn", DIRECTIONS[0], 2,
+    )  # fmt: skip
+    assert [first[f"rank1_{part}"] for part in ("diff", "low", "high")] == pytest.approx([0.125 - 10] * 3)
+    assert first["mAP_diff"] == pytest.approx((0.125 - 10) / 2)
+
+
+def test_an_interval_is_students_over_the_splits(tmp_path: Path) -> None:
+    """Apart by 1 and 5: mean 3, standard deviation 4 / sqrt 2, and t of one degree of freedom is 12.706."""
+    paths = [
+        write(tmp_path, method, split, [row(value, **HOW, feature="bn", direction=d, split=split) for d in DIRECTIONS])
+        for method, values in (("untrained", (1, 1)), ("agw", (10, 20)), ("msclnet", (11, 25)))
+        for split, value in zip((1, 2), values, strict=True)
+    ]
+    rows = trials("regdb", "stand-in", ["untrained", "agw", "msclnet"], paths)
+    apart = differences(rows)
+    assert [(line["method"], line["less"]) for line in apart] == [("msclnet", "agw")] * 2
+    assert [apart[0][f"rank1_{part}"] for part in ("diff", "low", "high")] == pytest.approx(
+        [3, 3 - 12.7062 * 2, 3 + 12.7062 * 2], abs=1e-3
+    )
+    write_page(tmp_path / "summary.html", "regdb", summary("regdb", rows), apart)
+    page = (tmp_path / "summary.html").read_text()
+    assert "<td>+3.00 (-22.41 to +28.41)</td>" in page
+    assert "mean over 2 splits, pair by pair" in page
+    one = trials("regdb", "stand-in", ["untrained", "agw"], paths[:4])
+    assert {(line["method"], line["less"]) for line in differences(one)} == {("agw", "untrained")}
+    assert differences(trials("regdb", "stand-in", ["agw"], paths[2:4])) == []
+
+
+def test_draws_of_one_training_say_nothing_of_another() -> None:
+    assert "the interval says nothing of another training" in paired_words("sysu", 10)
+    assert "share images" in paired_words("regdb", 10)
+    assert "a single pair has no interval" in paired_words("regdb", 1)

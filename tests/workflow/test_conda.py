@@ -64,23 +64,32 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Counte
 def studies_of_one_training(folder: Path) -> Counter[str]:
     """The studies' own rules, on copies: one training stands for every variant's. Returns their jobs."""
     config = settings.load(str(ROOT / "config/config.yaml"), *map(str, CONFIGS))
-    variants = list(studies.variants(config.studies, config.methods["msclnet"].losses))
-    homes = {v: folder / "results/sysu" / studies.method_name(v, 0) / "split1" for v in variants}
-    trained = folder / shared.training(config, studies.train_job(config, studies.method_name(variants[0], 0)))
-    trained.mkdir(parents=True)
-    shutil.copy(folder / "results/sysu/msclnet/split1/model.pt", trained)
+    plans = studies.plans(config)[0].values()
+    homes = [
+        folder / home
+        for plan in plans
+        for variant in plan.variants
+        for home in plan.folders("results", variant.name, 1)
+    ]
+    for of in studies.trainings(list(plans)).values():
+        trained = folder / shared.training(*of)
+        trained.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "results/sysu/msclnet/split1/model.pt", trained)
 
     def only(*targets: str, rules: list[str]) -> Counter[str]:
         arguments = [*targets, "--use-conda", "--allowed-rules", *rules]
         return planned(snakemake(folder, *arguments, configs=CONFIGS, environment=FRONT_END))
 
-    scores = homes[variants[0]] / "scores.json"
-    jobs = only(str(scores.relative_to(folder)), rules=["score_study"])
-    for variant in variants[1:]:
-        homes[variant].mkdir(parents=True)
-        shutil.copy(scores, homes[variant])
-    tables = [f"results/figures/{study}.{config.figures.format}" for study in ("ablation", "sensitivity")]
-    return jobs + only(*tables, rules=["ablation", "sensitivity", "plot_study"])
+    targets = [next(home for home in homes if f"/{plan.name}/" in str(home)) / "scores.json" for plan in plans]
+    jobs = only(
+        *(str(scores.relative_to(folder)) for scores in targets), rules=[f"score_{plan.name}" for plan in plans]
+    )
+    for home in homes:
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "scores.json").exists():
+            shutil.copy(targets[0], home)
+    tables = [f"results/figures/{plan.name}.{config.figures.format}" for plan in plans]
+    return jobs + only(*tables, rules=["study", "plot_study"])
 
 
 def test_every_job_ran_in_its_own_environment(run: tuple[Path, Counter[str]]) -> None:

@@ -290,16 +290,16 @@ def test_a_job_of_a_cluster_asks_for_what_was_planned_whatever_its_node_has(tmp_
 
 
 def test_table_1_trains_its_fifteen_rows_once_a_seed(done: Path, tmp_path: Path) -> None:
-    two = changed(tmp_path, "studies: {seeds: [0, 1]}")
+    two = changed(tmp_path, "studies: {ablation: {seeds: [0, 1]}}")
     plan = planned(snakemake(done, "--dry-run", "results/ablation.csv", configs=two))
-    assert (plan["train"], plan["score_study"], plan["ablation"], plan["pack"]) == (30, 15, 1, 0)
+    assert (plan["train"], plan["score_ablation"], plan["study"], plan["pack"]) == (30, 15, 1, 0)
 
 
 def test_figure_6_is_really_run(done: Path) -> None:
     """Each lambda left out, and the complete method: five trainings, their table and figure."""
     snakemake(done, "results/sensitivity.csv", "results/figures/sensitivity.svg")
     table = rows(done / "results/sensitivity.csv")
-    assert [(row["term"], row["configured"]) for row in table] == [
+    assert [(row["key"], row["configured"]) for row in table] == [
         (term, configured) for term in ("div", "t", "local", "global") for configured in ("0", "1")
     ]
     assert {row["data"] for row in table} == {"stand-in"}
@@ -307,10 +307,10 @@ def test_figure_6_is_really_run(done: Path) -> None:
     (configuration,) = (done / "results/trainings").glob("sysu-studies-t=0-seed0-split1-*/config.yaml")
     job = yaml.safe_load(configuration.read_text())
     assert ("t" in job["method"]["losses"], job["method"]["losses"]["global"], job["seed"]) == (False, 1.5, 0)
-    scores = json.loads((done / "results/sysu/studies/t=0/seed0/split1/scores.json").read_text())["rows"]
+    scores = json.loads((done / "results/sysu/studies/sensitivity/t=0/seed0/split1/scores.json").read_text())["rows"]
     headline = {"feature": "bn", "mode": "all", "shots": 1}
     mean = np.mean([row["rank1"] for row in scores if headline.items() <= row.items()])
-    assert float(next(row["rank1"] for row in table if row["term"] == "t" and row["weight"] == "0")) == pytest.approx(
+    assert float(next(row["rank1"] for row in table if row["key"] == "t" and row["value"] == "0")) == pytest.approx(
         mean, abs=0.0051
     )
     assert "Nothing to be done" in snakemake(done, "--dry-run", "results/sensitivity.csv")

@@ -140,43 +140,37 @@ def of_set(function):
 data_label = of_set(settings.data_label)
 caption_words = of_set(captions.words)  # what the report's captions say of a data set
 
-# What experiments share, by the name of its folder.
-STAND_INS = {Path(shared.stand_in(CONFIG, name)).name: name for name in CONFIGURED if shared.is_drawn(CONFIG, name)}
-PACKS = {Path(shared.pack(CONFIG, name)).name: name for name in CONFIGURED}
+# Each variant of a study has a configuration of its own. A study that cannot be run is named when it is asked for.
+STUDIES, UNFIT = studies.plans(CONFIG)
+
+# What experiments share, by the name of its folder: with the configuration and the data set that it is of.
+SHARED = [
+    *((CONFIG, name) for name in CONFIGURED),
+    *((variant.config, plan.study.set) for plan in STUDIES.values() for variant in plan.variants),
+]
+STAND_INS = {Path(shared.stand_in(*of)).name: of for of in reversed(SHARED) if shared.is_drawn(*of)}
+PACKS = {Path(shared.pack(*of)).name: of for of in reversed(SHARED)}
 
 
-def pack_of(name):
+def pack_of(name, config=CONFIG):
     """The file that is written last of a data set's pack."""
-    return f"{shared.pack(CONFIG, name)}/pack.json"
+    return f"{shared.pack(config, name)}/pack.json"
 
 
 def job_of(name, method, split):
     """The section of the configuration that one training reads. The untrained network is one for every split."""
-    if method.startswith(f"{studies.FOLDER}/"):
-        return studies.train_job(CONFIG, method)
     first = settings.splits(CONFIG, name)[0]
     return settings.train_job(CONFIG, name, method, first if method == settings.UNTRAINED else split)
 
 
-STUDIED = CONFIG.studies.set
-VARIANTS = studies.variants(CONFIG.studies, CONFIG.methods[CONFIG.studies.method].losses)
-
-
-def studied_methods(variant):
-    """What stands for a variant of the paper's studies where others have their method, once a seed."""
-    return [studies.method_name(variant, seed) for seed in CONFIG.studies.seeds]
-
-
 JOBS = [
-    *(
-        job_of(name, method, split)
-        for name in CONFIGURED
-        for method in METHODS
-        for split in settings.splits(CONFIG, name)
-    ),
-    *(studies.train_job(CONFIG, method) for variant in VARIANTS for method in studied_methods(variant)),
+    (CONFIG, job_of(name, method, split))
+    for name in CONFIGURED
+    for method in METHODS
+    for split in settings.splits(CONFIG, name)
 ]
-TRAININGS = {Path(shared.training(CONFIG, job)).name: job for job in JOBS}
+STUDIED = studies.trainings(list(STUDIES.values()))  # by study, variant, split and seed
+TRAININGS = {Path(shared.training(*of)).name: of for of in (*STUDIED.values(), *JOBS)}
 
 
 def trained(name, method, split, file=layout.MODEL):
@@ -215,7 +209,7 @@ def wanted_of(name):
         *models,
         f"{OUT}/{name}/{settings.UNTRAINED}/{layout.MODEL}",
         *(f"{folder}/{file}" for folder in folders(name, METHODS) for file in (layout.FEATURES, layout.SCORES)),
-        *(HERE.table(name, kind) for kind in ("summary", "trials")),
+        *(HERE.table(name, kind) for kind in ("summary", "trials", "differences")),
         *figures(name),
         f"{OUT}/tracking/{name}_models.json",
     ]
@@ -223,13 +217,23 @@ def wanted_of(name):
 
 def drawn(wildcards):
     """What the reading of a data set waits for: nothing when the images are the user's."""
-    name = PACKS[wildcards.folder]
-    return [f"{shared.stand_in(CONFIG, name)}/drawn.json"] if shared.is_drawn(CONFIG, name) else []
+    of = PACKS[wildcards.folder]
+    return [f"{shared.stand_in(*of)}/drawn.json"] if shared.is_drawn(*of) else []
 
 
 def packed(function):
     """A function of the configuration and a data set as one of a pack's wildcards."""
-    return lambda wildcards: function(CONFIG, PACKS[wildcards.folder])
+    return lambda wildcards: function(*PACKS[wildcards.folder])
+
+
+def drawn_by(function):
+    """A function of the configuration and a data set as one of a stand-in's wildcards."""
+    return lambda wildcards: function(*STAND_INS[wildcards.folder])
+
+
+def deep_range(config, name):
+    """What is black and what is white in deep images, as pack.py takes it."""
+    return f"--deep-range {' '.join(map(str, config.data.deep_range))}" if config.data.deep_range else ""
 
 
 IN_PLACE = (layout.MODEL, layout.METRICS, layout.CONFIG)
@@ -253,32 +257,44 @@ def anew(wildcards):
 
 
 def job(wildcards):
-    return TRAININGS[wildcards.folder]
+    return TRAININGS[wildcards.folder][1]
 
 
-RERANK = "--rerank" if CONFIG.evaluate.rerank else ""
+def pack_trained_on(wildcards):
+    config, job = TRAININGS[wildcards.folder]
+    return pack_of(job.set, config)
 
 
-def evaluation(name):
-    """The choices that the protocol of a data set leaves, as evaluate.py takes them."""
-    options = CONFIG.evaluate.of(name)
-    return f"--options {shlex.quote(inline(options))}" if options is not None else ""
+def embedding(config=CONFIG):
+    """How images are embedded, as features.py takes it."""
+    flip = ["--flip"] if config.evaluate.flip else []
+    return " ".join([f"--batch {config.evaluate.batch} --threads {config.train.threads}", *flip])
 
 
-def studied(variant, file):
-    """A file of each of a variant's trainings, one a seed, in this experiment."""
-    split = CONFIG.studies.split
-    return [f"{HERE.training(STUDIED, method, split)}/{file}" for method in studied_methods(variant)]
+def evaluation(name, config=CONFIG):
+    """The choices that the protocol of a data set leaves, as evaluate.py takes them, and whether it re-ranks."""
+    options = config.evaluate.of(name)
+    told = [f"--options {shlex.quote(inline(options))}"] if options is not None else []
+    return " ".join([*told, *(["--rerank"] if config.evaluate.rerank else [])])
 
 
-def models_studied(wildcards):
-    return [trained(STUDIED, method, CONFIG.studies.split) for method in studied_methods(wildcards.variant)]
+def study_of(wildcards):
+    """The plan of a study; what is wrong with one that cannot be run."""
+    if wildcards.study in UNFIT:
+        raise WorkflowError(f"configuration: {UNFIT[wildcards.study]}")
+    return STUDIES[wildcards.study]
 
 
-def scores_of(variants):
-    """The scores of every training of a study, each once."""
-    return sorted({path for variant in variants for path in studied(variant, layout.SCORES)})
+def scores_of(wildcards):
+    """The scores of every training of a study."""
+    plan = study_of(wildcards)
+    return [
+        f"{folder}/{layout.SCORES}"
+        for variant in plan.variants
+        for split in plan.study.splits
+        for folder in plan.folders(OUT, variant.name, split)
+    ]
 
 
-COMPLETE_LOSSES = CONFIG.methods[CONFIG.studies.method].losses
-POINTS = studies.sensitivity_points(CONFIG.studies, COMPLETE_LOSSES)
+def words_of_study(wildcards):
+    return captions.words(CONFIG, CONFIG.studies[wildcards.study].set)

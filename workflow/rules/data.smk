@@ -10,9 +10,9 @@ rule stand_in:
         f"{ENVS}/data.yaml"
     threads: ALL_CORES
     params:
-        set=lambda wildcards: STAND_INS[wildcards.folder],
-        options=lambda wildcards: inline(CONFIG.stand_in.of(STAND_INS[wildcards.folder])),
-        seed=CONFIG.stand_in.seed,
+        set=drawn_by(lambda config, name: name),
+        options=drawn_by(lambda config, name: inline(config.stand_in.of(name))),
+        seed=drawn_by(lambda config, name: config.stand_in.seed),
         code=code("draw_stand_in", without=AROUND_DATA),
     shell:
         'python "$SCRIPTS/draw_stand_in.py" --set {params.set} --options {params.options:q} --seed {params.seed} '
@@ -32,11 +32,11 @@ rule check_data:
     conda:
         f"{ENVS}/data.yaml"
     params:
-        set=lambda wildcards: PACKS[wildcards.folder],
+        set=packed(lambda config, name: name),
         root=packed(shared.root),
         splits=packed(settings.splits),
         real=packed(lambda config, name: "--real" if shared.held_to_the_real(config, name) else ""),
-        on_bad_image=CONFIG.data.on_bad_image,
+        on_bad_image=packed(lambda config, name: config.data.on_bad_image),
         code=code("check_data", without=AROUND_DATA),
     shell:
         'python "$SCRIPTS/check_data.py" --set {params.set} --root={params.root:q} --splits {params.splits} '
@@ -61,14 +61,14 @@ rule pack:
         f"{ENVS}/data.yaml"
     threads: ALL_CORES
     params:
-        set=lambda wildcards: PACKS[wildcards.folder],
+        set=packed(lambda config, name: name),
         root=packed(shared.root),
         splits=packed(settings.splits),
         real=packed(lambda config, name: "--real" if shared.held_to_the_real(config, name) else ""),
-        height=CONFIG.data.height,
-        width=CONFIG.data.width,
-        on_bad_image=CONFIG.data.on_bad_image,
-        deep_range=f"--deep-range {' '.join(map(str, CONFIG.data.deep_range))}" if CONFIG.data.deep_range else "",
+        height=packed(lambda config, name: config.data.height),
+        width=packed(lambda config, name: config.data.width),
+        on_bad_image=packed(lambda config, name: config.data.on_bad_image),
+        deep_range=packed(deep_range),
         code=code("pack", without=AROUND_DATA),
     shell:
         'python "$SCRIPTS/pack.py" --set {params.set} --root={params.root:q} --splits {params.splits} {params.real} '

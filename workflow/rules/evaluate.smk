@@ -24,15 +24,14 @@ for name in CONFIGURED:
             set=name,
             root=shared.root(CONFIG, name),
             options=evaluation(name),
-            rerank=RERANK,
             code=code("evaluate"),
         shell:
             'python "$SCRIPTS/evaluate.py" --set {params.set} --root={params.root:q} --features {input.features} '
-            "{params.options} {params.rerank} > {log} 2>&1"
+            "{params.options} > {log} 2>&1"
 
 
 rule aggregate:
-    """The tables: a row per trial, and a row per method with mean, spread and the paper's number."""
+    """The tables: a row per trial, one per method with mean, spread and the paper's number, and one per two methods."""
     input:
         files(layout.SCORES, METHODS),
     output:
@@ -47,6 +46,12 @@ rule aggregate:
             caption="../report/summary.rst",
             category="Tables",
             labels={"data set": "{set}", "table": "summary, as CSV"},
+        ),
+        differences=report(
+            HERE.table("{set}", "differences"),
+            caption="../report/differences.rst",
+            category="Tables",
+            labels={"data set": "{set}", "table": "differences, as CSV"},
         ),
         page=report(
             f"{OUT}/{{set}}_summary.html",
@@ -67,4 +72,5 @@ rule aggregate:
         code=code("aggregate"),
     shell:
         'python "$SCRIPTS/aggregate.py" --set {wildcards.set} --data {params.data:q} --methods {params.methods} '
-        "--scores {input} --trials {output.trials} --summary {output.summary} --page {output.page} > {log} 2>&1"
+        "--scores {input} --trials {output.trials} --summary {output.summary} "
+        "--differences {output.differences} --page {output.page} > {log} 2>&1"

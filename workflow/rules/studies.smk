@@ -1,90 +1,71 @@
-rule score_study:
-    """Embeds and scores a variant of the paper's studies, all its seeds in one job."""
-    input:
-        models=models_studied,
-        pack=pack_of(STUDIED),
-    output:
-        features=studied("{variant}", layout.FEATURES),
-        scores=studied("{variant}", layout.SCORES),
-    log:
-        f"{OUT}/logs/score_study_{{variant}}.log",
-    benchmark:
-        f"{OUT}/benchmarks/score_study_{{variant}}.tsv"
-    wildcard_constraints:
-        variant="|".join(map(re.escape, VARIANTS)),
-    conda:
-        f"{ENVS}/train.yaml"
-    threads: PLAN.embedding_cores
-    resources:
-        device=PLAN.embedding_device,
-        gpu=PLAN.counted(PLAN.embedding_gpus),
-        gres=PLAN.requested(PLAN.embedding_gpus),
-    params:
-        set=STUDIED,
-        split=CONFIG.studies.split,
-        batch=CONFIG.evaluate.batch,
-        threads=CONFIG.train.threads,
-        root=shared.root(CONFIG, STUDIED),
-        options=evaluation(STUDIED),
-        code=code("features", "evaluate"),
-    shell:
-        'python "$SCRIPTS/launch.py" --device {resources.device} --threads {threads} "$SCRIPTS/features.py" '
-        "--model {input.models} --pack $(dirname {input.pack}) --split {params.split} "
-        "--batch {params.batch} --threads {params.threads} --out {output.features} > {log} 2>&1 && "
-        'python "$SCRIPTS/evaluate.py" --set {params.set} --root {params.root:q} --features {output.features} '
-        "{params.options} >> {log} 2>&1"
+for name, plan in STUDIES.items():
+
+    rule:
+        name:
+            f"score_{name}"
+        # Embeds and scores a variant's trainings on a split, of all seeds in one job.
+        input:
+            models=lambda wildcards, name=name: [
+                f"{shared.training(*STUDIED[name, wildcards.variant, int(wildcards.split), seed])}/{layout.MODEL}"
+                for seed in CONFIG.studies[name].seeds
+            ],
+            pack=lambda wildcards, plan=plan: pack_of(plan.study.set, plan.variant(wildcards.variant).config),
+        output:
+            features=[f"{folder}/{layout.FEATURES}" for folder in plan.folders(OUT, "{variant}", "{split}")],
+            scores=[f"{folder}/{layout.SCORES}" for folder in plan.folders(OUT, "{variant}", "{split}")],
+        log:
+            f"{OUT}/logs/score_{name}_{{variant}}_split{{split}}.log",
+        benchmark:
+            f"{OUT}/benchmarks/score_{name}_{{variant}}_split{{split}}.tsv"
+        wildcard_constraints:
+            variant="|".join(re.escape(variant.name) for variant in plan.variants),
+        conda:
+            f"{ENVS}/train.yaml"
+        threads: PLAN.embedding_cores
+        resources:
+            device=PLAN.embedding_device,
+            gpu=PLAN.counted(PLAN.embedding_gpus),
+            gres=PLAN.requested(PLAN.embedding_gpus),
+        params:
+            set=plan.study.set,
+            embedding=lambda wildcards, plan=plan: embedding(plan.variant(wildcards.variant).config),
+            root=lambda wildcards, plan=plan: shared.root(plan.variant(wildcards.variant).config, plan.study.set),
+            options=lambda wildcards, plan=plan: evaluation(plan.study.set, plan.variant(wildcards.variant).config),
+            code=code("features", "evaluate"),
+        shell:
+            'python "$SCRIPTS/launch.py" --device {resources.device} --threads {threads} "$SCRIPTS/features.py" '
+            "--model {input.models} --pack $(dirname {input.pack}) --split {wildcards.split} {params.embedding} "
+            "--out {output.features} > {log} 2>&1 && "
+            'python "$SCRIPTS/evaluate.py" --set {params.set} --root={params.root:q} --features {output.features} '
+            "{params.options} >> {log} 2>&1"
 
 
-rule ablation:
-    """Table 1 of the paper: each combination of terms over the baseline, beside the numbers in print."""
+rule study:
+    """A study's table: mean, spread and difference to the reference of each variant."""
     input:
-        scores=scores_of(studies.ablation_variants()),
+        scores=scores_of,
     output:
         table=report(
-            f"{OUT}/ablation.csv",
-            caption="../report/ablation.rst",
+            f"{OUT}/{{study}}.csv",
+            caption="../report/study.rst",
             category="Studies",
-            labels={"data set": STUDIED, "study": "Table 1"},
+            labels={"study": "{study}", "shows": "table, as CSV"},
         ),
     log:
-        f"{OUT}/logs/ablation.log",
+        f"{OUT}/logs/study_{{study}}.log",
     benchmark:
-        f"{OUT}/benchmarks/ablation.tsv"
+        f"{OUT}/benchmarks/study_{{study}}.tsv"
+    wildcard_constraints:
+        study="|".join(CONFIG.studies) or "none",
     conda:
         f"{ENVS}/data.yaml"
     params:
-        study="ablation",
-        studies=inline(CONFIG.studies),
-        data=settings.data_label(CONFIG, STUDIED),
-        words=captions.words(CONFIG, STUDIED),
-        losses=inline(COMPLETE_LOSSES),
+        study=lambda wildcards: json.dumps(study_of(wildcards).described()),
+        data=lambda wildcards: settings.data_label(CONFIG, CONFIG.studies[wildcards.study].set),
+        words=words_of_study,
         code=code("study"),
     shell:
-        'python "$SCRIPTS/study.py" {params.study} --studies {params.studies:q} --losses {params.losses:q} '
-        "--data {params.data:q} --scores {input.scores} --out {output.table} > {log} 2>&1"
-
-
-use rule ablation as sensitivity with:
-    input:
-        scores=scores_of(point.variant for point in POINTS),
-    output:
-        table=report(
-            f"{OUT}/sensitivity.csv",
-            caption="../report/sensitivity.rst",
-            category="Studies",
-            labels={"data set": STUDIED, "study": "Figure 6"},
-        ),
-    log:
-        f"{OUT}/logs/sensitivity.log",
-    benchmark:
-        f"{OUT}/benchmarks/sensitivity.tsv"
-    params:
-        study="sensitivity",
-        studies=inline(CONFIG.studies),
-        data=settings.data_label(CONFIG, STUDIED),
-        words=captions.words(CONFIG, STUDIED),
-        losses=inline(COMPLETE_LOSSES),
-        code=code("study"),
+        'python "$SCRIPTS/study.py" --study {params.study:q} --scores {input.scores} --out {output.table} > {log} 2>&1'
 
 
 rule plot_study:
@@ -94,9 +75,9 @@ rule plot_study:
     output:
         figure=report(
             f"{OUT}/figures/{{study}}.{FORMAT}",
-            caption="../report/{study}.rst",
+            caption="../report/study.rst",
             category="Studies",
-            labels={"data set": STUDIED, "study": "{study}"},
+            labels={"study": "{study}", "shows": "figure"},
         ),
         beside=f"{OUT}/figures/{{study}}.{OTHER}",
     log:
@@ -104,15 +85,16 @@ rule plot_study:
     benchmark:
         f"{OUT}/benchmarks/plot_{{study}}.tsv"
     wildcard_constraints:
-        study="ablation|sensitivity",
+        study="|".join(CONFIG.studies) or "none",
     conda:
         f"{ENVS}/report.yaml"
     params:
-        set=STUDIED,
-        data=settings.data_label(CONFIG, STUDIED),
-        words=captions.words(CONFIG, STUDIED),
-        method=CONFIG.studies.method,
+        set=lambda wildcards: CONFIG.studies[wildcards.study].set,
+        data=lambda wildcards: settings.data_label(CONFIG, CONFIG.studies[wildcards.study].set),
+        words=words_of_study,
+        method=lambda wildcards: CONFIG.studies[wildcards.study].method,
+        beside=lambda wildcards: f"--beside {beside}" if (beside := CONFIG.studies[wildcards.study].beside) else "",
         code=code_of_figure("studies"),
     shell:
-        'python "$SCRIPTS/plot.py" {wildcards.study} --set {params.set} --data {params.data:q} '
-        "--methods {params.method} --inputs {input} --out {output.figure} > {log} 2>&1"
+        'python "$SCRIPTS/plot.py" study --set {params.set} --data {params.data:q} --methods {params.method} '
+        "{params.beside} --inputs {input} --out {output.figure} > {log} 2>&1"

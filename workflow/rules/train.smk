@@ -1,7 +1,7 @@
 rule train:
     """One training: a method on a split, on as many processes as configured; continues where it was interrupted."""
     input:
-        pack=lambda wildcards: pack_of(job(wildcards).set),
+        pack=pack_trained_on,
     output:
         model=f"{layout.TRAININGS}/{{folder}}/{layout.MODEL}",
         metrics=f"{layout.TRAININGS}/{{folder}}/{layout.METRICS}",
@@ -85,11 +85,9 @@ rule features:
         gpu=PLAN.counted(PLAN.embedding_gpus),
         gres=PLAN.requested(PLAN.embedding_gpus),
     params:
-        batch=CONFIG.evaluate.batch,
-        threads=CONFIG.train.threads,
-        flip="--flip" if CONFIG.evaluate.flip else "",
+        embedding=embedding(),
         code=code("features"),
     shell:
         'python "$SCRIPTS/launch.py" --device {resources.device} --threads {threads} "$SCRIPTS/features.py" '
         "--model {input.model} --pack $(dirname {input.pack}) --split {wildcards.split} "
-        "--batch {params.batch} --threads {params.threads} {params.flip} --out {output} > {log} 2>&1"
+        "{params.embedding} --out {output} > {log} 2>&1"

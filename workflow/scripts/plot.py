@@ -17,8 +17,9 @@ from msclnet.report.figures.distances import plot_distances
 from msclnet.report.figures.embedding import plot_embedding
 from msclnet.report.figures.losses import plot_losses
 from msclnet.report.figures.ranked import plot_ranked
-from msclnet.report.figures.studies import plot_ablation, plot_sensitivity
+from msclnet.report.figures.studies import plot_study
 from msclnet.report.figures.style import Frame
+from msclnet.results.studies import FIGURE_6, TABLE_1
 
 SCORES = "scores.json of every training, .../<method>/split<N>/"
 RECORDS = "metrics.jsonl of every training, .../<method>/split<N>/"
@@ -33,8 +34,7 @@ FIGURES = {  # what each shows, and what it is drawn from
     "cameras": ("Rank-1 by the pair of cameras", FEATURES),
     "ranked": ("ranked lists of the last method", EXPLAINED),
     "activation": ("class-activation maps over their images", EXPLAINED),
-    "ablation": ("Table 1 of the paper, of the method studied", STUDY),
-    "sensitivity": ("Figure 6: one weight varied, of the method studied", STUDY),
+    "study": ("a study's variants, and how far they are from the reference", STUDY),
 }
 
 
@@ -54,6 +54,9 @@ def main() -> None:
     embedding.add_argument("--seed", required=True, type=int, help="of their choice, and of t-SNE")
     for name in ("ranked", "activation"):
         figures.choices[name].add_argument("--pack", required=True, type=source, help="the folder that pack.py wrote")
+    figures.choices["study"].add_argument(
+        "--beside", choices=(TABLE_1, FIGURE_6), help="what of the paper is shown, too"
+    )
     args = parser.parse_args()
     if FIGURES[args.figure][1] in (EXPLAINED, STUDY) and len(args.inputs) > 1:
         figures.choices[args.figure].error(
@@ -76,10 +79,8 @@ def main() -> None:
             plot_ranked(frame, table, Pack.open(args.pack))
         case "activation":
             plot_activation(frame, table, Pack.open(args.pack))
-        case "ablation":
-            plot_ablation(frame, table)
-        case "sensitivity":
-            plot_sensitivity(frame, table)
+        case "study":
+            plot_study(frame, table, args.beside)
 
 
 if __name__ == "__main__":

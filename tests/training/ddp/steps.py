@@ -23,12 +23,12 @@ NORMALISATIONS = ("fixed", "synchronised")
 PAIRS, IDENTITIES, SIZE = 8, 4, (96, 48)
 
 
-def global_batch() -> Batch:
+def global_batch(joint: bool) -> Batch:
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(2, PAIRS, 3, *SIZE, generator=generator, dtype=torch.float64)
+    images = torch.randn(3, PAIRS, 3, *SIZE, generator=generator, dtype=torch.float64)
     labels = torch.arange(IDENTITIES).repeat_interleave(PAIRS // IDENTITIES)
     cameras = torch.randint(1, 3, (PAIRS,), generator=generator)
-    return Batch(images[0], images[1], labels, cameras, cameras + 2)
+    return Batch(images[0], images[1], labels, cameras, cameras + 2, images[2] if joint else None)
 
 
 def main(out: Path, methods: list[str]) -> None:
@@ -36,9 +36,10 @@ def main(out: Path, methods: list[str]) -> None:
     results = {}
     with processes(1) as process:
         rows = share(PAIRS, process.rank, process.world)
-        mine = Batch(**{name: value[rows] for name, value in vars(global_batch()).items()})
         for method, normalisation in product(methods, NORMALISATIONS):
             job = settings.train_job(config, "sysu", method, 1)
+            whole = vars(global_batch(job.method.channels == "joint"))
+            mine = Batch(**{name: value[rows] for name, value in whole.items() if value is not None})
             synchronised = normalisation == "synchronised"
             job = replace(job, train=replace(job.train, sync_batchnorm=synchronised))
             network = build_network(job, IDENTITIES).double().train(synchronised)

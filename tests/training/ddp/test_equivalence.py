@@ -15,7 +15,7 @@ from tests.training.ddp.steps import NORMALISATIONS
 STEPS = Path(__file__).with_name("steps.py")
 
 
-METHODS = ("base", "agw", "msclnet")
+METHODS = ("base", "agw", "msclnet", "msclnet_ca")
 
 
 @pytest.fixture(scope="module")

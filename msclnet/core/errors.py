@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 def printable(text: str) -> str:
     """A text as a terminal may have it: names of files, and what stands in files, are a stranger's.
@@ -27,6 +29,17 @@ class DataError(UserError):
 
     The message names the file, what was found, what was expected and what to do.
     """
+
+
+class SpoiledError(DataError):
+    """A file that the workflow made is not, or no more, what was written.
+
+    ``path`` is what stands for it in the workflow: where that is gone, the next snakemake makes the file again.
+    """
+
+    def __init__(self, message: str, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class ConfigError(UserError):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from msclnet.core.archive import require_plausible
-from msclnet.core.errors import DataError
+from msclnet.core.errors import DataError, SpoiledError
 from msclnet.core.files import atomic_write
 
 DIGEST = 64  # characters of a sha256
@@ -46,7 +46,8 @@ def load(path: Path) -> dict[str, Any]:
         The state, its tensors on the CPU.
 
     Raises:
-        DataError: the file is absent, or its content is not what was written.
+        DataError: the file is absent.
+        SpoiledError: its content is not what was written.
     """
     if path.is_dir():
         raise DataError(f"{path}: a folder; expected a file: name the model.pt in it")
@@ -55,7 +56,7 @@ def load(path: Path) -> dict[str, Any]:
     try:
         return content(path)
     except Damaged as error:
-        raise DataError(f"{path}: not a readable checkpoint ({error}); delete it and train again") from error
+        raise SpoiledError(f"{path}: not a readable checkpoint ({error}); delete it and train again", path) from error
 
 
 class Damaged(Exception):

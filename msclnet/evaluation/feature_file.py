@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from msclnet.core.archive import require_plausible
-from msclnet.core.errors import DataError
+from msclnet.core.errors import DataError, SpoiledError
 from msclnet.core.files import atomic_write
 from msclnet.core.types import Features
 
@@ -54,9 +54,10 @@ def load_features(path: Path) -> tuple[Features, int]:
     for name in ("bn", "pooled"):
         lengths = np.linalg.norm(arrays[name], axis=1)
         if bad := np.flatnonzero(~(np.abs(lengths - 1) <= UNIT)).tolist():  # NaN is bad, too
-            raise DataError(
+            raise SpoiledError(
                 f"{path}: {name} has {len(bad)} rows that are not of unit length, the first of length "
-                f"{lengths[bad[0]]:.4g} ({arrays['paths'][bad[0]]}); expected finite rows of length 1; {REMEDY}"
+                f"{lengths[bad[0]]:.4g} ({arrays['paths'][bad[0]]}); expected finite rows of length 1; {REMEDY}",
+                path,
             )
     split, flip = int(arrays.pop("split")), bool(arrays.pop("flip"))
     return Features(**arrays, flip=flip), split
@@ -94,21 +95,22 @@ def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     except DataError:
         raise
     except Exception as error:  # numpy and zipfile name a damaged file by half a dozen exception types
-        raise DataError(f"{path}: not a readable .npz of features ({error}); {REMEDY}") from error
+        raise SpoiledError(f"{path}: not a readable .npz of features ({error}); {REMEDY}", path) from error
 
 
 def _read(path: Path, types: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The arrays of ``types``, each with as many rows as there are paths."""
     with _opened(path) as file:
         if missing := [name for name in types if name not in file]:
-            raise DataError(f"{path}: has no {', '.join(missing)}; expected {', '.join(types)}; {REMEDY}")
+            raise SpoiledError(f"{path}: has no {', '.join(missing)}; expected {', '.join(types)}; {REMEDY}", path)
         arrays = {name: file[name] for name in types}
     images = len(arrays["paths"]) if arrays["paths"].ndim else 0
     for name, array in arrays.items():
         shape = () if name in SCALARS else (images, *array.shape[-1:]) if name in MATRICES else (images,)
         if array.shape != shape or not np.issubdtype(array.dtype, types[name]):
-            raise DataError(
+            raise SpoiledError(
                 f"{path}: {name} is {array.dtype} of shape {list(array.shape)}; expected {types[name].__name__} of "
-                f"shape {list(shape)}, a row for each of {images} paths; {REMEDY}"
+                f"shape {list(shape)}, a row for each of {images} paths; {REMEDY}",
+                path,
             )
     return arrays

@@ -4,6 +4,9 @@
 The row of an image that has changed or gone stays, unused, until most of the rows are such; then the rows in use are
 copied to the file of the next ``n``, which the database names as it renumbers them. So a row number is never used twice
 within one ``n``, and an index of the features sees by the numbers alone what has changed.
+
+The database holds the sum of each row's words, too, and the file's size and time after it was last written. Where these
+are others, all rows are held against their sums before any is used.
 """
 
 from __future__ import annotations
@@ -37,6 +40,10 @@ TROUBLES = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_NOMEM,
 }
+TYPES = (  # of a sound row, which SQLite does not insist on
+    "typeof(path) = 'text' AND typeof(bytes) = 'integer' AND typeof(modified) = 'integer' "
+    "AND typeof(modality) = 'integer' AND typeof(colour) = 'real' AND typeof(sum) = 'integer'"
+)
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS images (
     row INTEGER PRIMARY KEY,
@@ -44,8 +51,10 @@ CREATE TABLE IF NOT EXISTS images (
     bytes INTEGER NOT NULL,
     modified INTEGER NOT NULL,
     modality INTEGER NOT NULL,
-    colour REAL NOT NULL
-)
+    colour REAL NOT NULL,
+    sum INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS written (bytes INTEGER NOT NULL, modified INTEGER NOT NULL)
 """
 
 
@@ -105,9 +114,13 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             self._database.executemany(
-                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?)",
-                [(row, *image) for row, image in enumerate(images, start)],
+                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (row, *image, total)
+                    for row, (image, total) in enumerate(zip(images, _sums(features), strict=True), start)
+                ],
             )
+            self._note()
 
     def drop(self, paths: Iterable[str]) -> None:
         """Forgets images."""
@@ -140,21 +153,52 @@ class Store:
         try:
             self._close_to_others()
             self._database = sqlite3.connect(self.folder / DATABASE, isolation_level=None, timeout=PATIENCE)
-            self._database.execute(SCHEMA)
+            self._database.executescript(SCHEMA)
             (sound,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
             columns = [column for _, column, *_ in self._database.execute("PRAGMA table_info(images)")]
-            if sound != "ok" or columns != ["row", *Image._fields]:
+            if sound != "ok" or columns != ["row", *Image._fields, "sum"]:
                 raise _Damaged(sound if sound != "ok" else f"its table has {', '.join(columns)}")
             rows = self._database.execute("SELECT min(row), max(row), min(modality), max(modality) FROM images")
             first, last, lowest, highest = rows.fetchone()
+            (odd,) = self._database.execute(f"SELECT count(*) FROM images WHERE NOT ({TYPES})").fetchone()
+            if odd:
+                raise _Damaged(f"{odd} images of other types")
+            for _ in self._database.execute("SELECT path FROM images"):
+                pass  # each is UTF-8
+        except UnicodeDecodeError as error:
+            raise _Damaged(str(error)) from error
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF in TROUBLES:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in TROUBLES:  # Python's own errors have none
                 raise
             raise _Damaged(str(error)) from error
         if first is not None and (first < 0 or last >= self._rows()):
             raise _Damaged(f"{self.file('features', '.f32').name} has {self._rows()} rows, and row {last} is in use")
         if first is not None and not {lowest, highest} <= set(Modality):
             raise _Damaged(f"the modalities {lowest} to {highest}")
+        self._verify()
+
+    def _verify(self) -> None:
+        """Holds every row against its sum, where the file is not as it was left; raises _Damaged."""
+        held = self._database.execute("SELECT bytes, modified FROM written").fetchone()
+        if held == self._state():
+            return
+        sums = dict(self._database.execute("SELECT row, sum FROM images"))
+        for rows, features in self.blocks(np.array(sorted(sums), np.int64)):
+            for row, found in zip(rows.tolist(), _sums(features), strict=True):
+                if sums[row] != found:
+                    raise _Damaged(f"row {row} of {self.file('features', '.f32').name} is not what was put there")
+        with self._changing():
+            self._note()
+
+    def _note(self) -> None:
+        """Keeps the size and the time of the file of features."""
+        self._database.execute("DELETE FROM written")
+        self._database.execute("INSERT INTO written VALUES (?, ?)", self._state())
+
+    def _state(self) -> tuple[int, int]:
+        file = self.file("features", ".f32")
+        stat = file.stat() if file.exists() else None
+        return (stat.st_size, stat.st_mtime_ns) if stat else (0, 0)
 
     def _close_to_others(self) -> None:
         """Makes the database, where there is none, and lets nobody else read a file of the store."""
@@ -211,5 +255,12 @@ class Store:
             # Ascending, and never upwards: no row is renumbered to one that is still to be.
             self._database.executemany("UPDATE images SET row = ? WHERE row = ?", enumerate(used.tolist()))
             self._database.execute(f"PRAGMA user_version = {number + 1}")
+            self._note()
         for path in outdated:
             path.unlink()
+
+
+def _sums(features: np.ndarray) -> list[int]:
+    """Of each row ``[N, D]`` the sum of its words: another bit gives another sum."""
+    words = np.ascontiguousarray(features, "<f4").view("<u4")
+    return [int(total) for total in words.sum(axis=1, dtype=np.uint64)]

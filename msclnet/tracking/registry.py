@@ -8,7 +8,6 @@ its versions are one training of each method. MLflow is imported late, torch is 
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
 from msclnet.config import STAND_IN
 from msclnet.config.schema import BEST, BY_TEST
-from msclnet.core.errors import DataError
+from msclnet.core.errors import DataError, SpoiledError
 from msclnet.core.files import sha256
+from msclnet.core.section import problem
 from msclnet.core.types import Modality
 from msclnet.data.augmentation import normalise
 from msclnet.model.files import load_model
@@ -40,6 +41,21 @@ if TYPE_CHECKING:
 EXAMPLE = 2  # images of the example: of one, the exported model would take batches of one only
 DIGEST = "sha256"  # a version's tag: of the model.pt it was made from
 PACKAGES = ("torch", "numpy")  # what the logged model needs
+
+
+class _Run(BaseModel):
+    """A run in the record of track.py."""
+
+    model_config = ConfigDict(strict=True)
+    method: str
+    split: int | None
+    run_id: str = Field(pattern="^[A-Za-z0-9-]+$")
+
+
+class _Record(BaseModel):
+    """What is read of the record of track.py."""
+
+    runs: list[_Run]
 
 
 class BothStreams(nn.Module):
@@ -137,12 +153,13 @@ def _alias(name: str, data: str) -> str:
 def _runs(record: Path) -> dict[tuple[str, int], str]:
     """The run's id of each method and split."""
     try:
-        runs = json.loads(record.read_text())["runs"]
-        return {(run["method"], run["split"]): run["run_id"] for run in runs if run["split"] is not None}
+        runs = _Record.model_validate_json(record.read_bytes()).runs
+        return {(run.method, run.split): run.run_id for run in runs if run.split is not None}
     except FileNotFoundError:
         raise DataError(f"{record}: no such file; expected the record of track.py: run it first") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{record}: not the record of track.py ({error!r}); run it again") from None
+    except ValidationError as error:
+        reason = problem(error)
+        raise SpoiledError(f"{record}: not the record of track.py ({reason}); run it again", record) from None
 
 
 def _ensure(client: MlflowClient, tracked: TrackedSet) -> None:

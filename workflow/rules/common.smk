@@ -11,11 +11,14 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from msclnet import config as settings
+from msclnet.config.rules import NO_FILE
 from msclnet.core import address, yaml_text
 from msclnet.core.address import masked
+from msclnet.core.command import REMADE
 from msclnet.core.errors import UserError
 from msclnet.core.registry import PLUGINS
 from msclnet.core.sources import Sources
+from msclnet.core.content import content
 from msclnet.datasets.table import SETS
 from msclnet.launch import gpu_lease
 from msclnet.launch.plan import Plan
@@ -75,6 +78,7 @@ EXPORTS = {
     "CHECKPOINT_EVERY": CONFIG.survival.checkpoint_every,
     "RESTARTS": CONFIG.survival.restarts,
     "PROCESS_TIMEOUT": CONFIG.survival.timeout,
+    REMADE: 1,
 }
 os.environ[address.VARIABLE] = CONFIG.tracking.uri  # no command line, which others can read: it may hold a password
 assignments = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in EXPORTS.items())
@@ -225,6 +229,21 @@ def drawn(wildcards):
     """What the reading of a data set waits for: nothing when the images are the user's."""
     name = PACKS[wildcards.folder]
     return [f"{shared.stand_in(CONFIG, name)}/drawn.json"] if shared.is_drawn(CONFIG, name) else []
+
+
+NOTES = Path("data/content")  # of what the user's paths hold
+
+
+@cache
+def root_content(name):
+    """What lies in the folder of a real set; of drawn people their own rule knows."""
+    return "" if shared.is_drawn(CONFIG, name) else content(shared.root(CONFIG, name), NOTES)
+
+
+@cache
+def weights_content():
+    """What lies in the file of a backbone's weights."""
+    return content(CONFIG.model.weights, NOTES) if CONFIG.model.weights not in NO_FILE else ""
 
 
 def packed(function):

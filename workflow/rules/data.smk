@@ -34,6 +34,7 @@ rule check_data:
     params:
         set=lambda wildcards: PACKS[wildcards.folder],
         root=packed(shared.root),
+        content=lambda wildcards: root_content(PACKS[wildcards.folder]),
         splits=packed(settings.splits),
         real=packed(lambda config, name: "--real" if shared.held_to_the_real(config, name) else ""),
         on_bad_image=CONFIG.data.on_bad_image,
@@ -63,6 +64,7 @@ rule pack:
     params:
         set=lambda wildcards: PACKS[wildcards.folder],
         root=packed(shared.root),
+        content=lambda wildcards: root_content(PACKS[wildcards.folder]),
         splits=packed(settings.splits),
         real=packed(lambda config, name: "--real" if shared.held_to_the_real(config, name) else ""),
         height=CONFIG.data.height,

@@ -163,7 +163,7 @@ class Store:
             (odd,) = self._database.execute(f"SELECT count(*) FROM images WHERE NOT ({TYPES})").fetchone()
             if odd:
                 raise _Damaged(f"{odd} images of other types")
-            for _ in self._database.execute("SELECT path FROM images"):
+            for _ in self._database.execute("SELECT path FROM images NOT INDEXED"):
                 pass  # each is UTF-8
         except UnicodeDecodeError as error:
             raise _Damaged(str(error)) from error

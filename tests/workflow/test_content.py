@@ -70,7 +70,8 @@ def test_another_image_is_packed_and_trained_on(done: Path) -> None:
 
 
 def test_other_weights_are_trained_from_again(done: Path) -> None:
-    before = (done / "weights.pth").read_bytes()
+    model = done / "results/experiments/mine/toy/base/split1/model.pt"
+    before = model.read_bytes()
     state = torch.load(done / "weights.pth", weights_only=True)
     state["conv1.weight"] *= 2
     torch.save(state, done / "weights.pth")
@@ -78,8 +79,7 @@ def test_other_weights_are_trained_from_again(done: Path) -> None:
     assert jobs["train"] == 2, "the method's and the untrained network's"
     assert not {"check_data", "pack"} & jobs.keys()
     run(done)
-    (done / "weights.pth").write_bytes(before)
-    run(done)
+    assert model.read_bytes() != before, "what was finished from other weights is not put back"
     assert not plan(done)
 
 

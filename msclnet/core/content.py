@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,22 +31,24 @@ class _File(NamedTuple):
     changed: int
 
 
-def content(path: str, notes: Path) -> str:
+def content(path: str, notes: Path, endings: tuple[str, ...] = ("",)) -> str:
     """The digest of a file's content, or of all files below a folder with their names.
 
     Args:
         path: a file or folder of the user's.
         notes: the folder in which the digest is noted; made where it is missing. Where it cannot be written the files
             are read each time.
+        endings: of the names of the files that count; by default all do.
 
     Returns:
         64 hexadecimal digits; empty where nothing lies there, or it cannot be read: what reads it has a word on that.
     """
     root = Path(path)
     try:
-        files = list(_files(root))
+        files = [file for file in _files(root) if file.name.endswith(endings)]
         seen = hashlib.sha256(repr(files).encode("utf-8", "surrogateescape")).hexdigest()
-        note = notes / f"{hashlib.sha256(os.fsencode(root.absolute())).hexdigest()[:16]}.json"
+        key = hashlib.sha256(b"\0".join(map(os.fsencode, (root.absolute(), *endings)))).hexdigest()[:16]
+        note = notes / f"{key}.json"
         with suppress(OSError, ValueError, RecursionError):
             known = json.loads(note.read_bytes())
             if isinstance(known, dict) and known.get("seen") == seen and isinstance(known.get("content"), str):
@@ -61,21 +64,30 @@ def content(path: str, notes: Path) -> str:
 
 
 def _files(root: Path) -> Iterator[_File]:
-    """Every file below ``root``, or itself, in the order of the names; links are followed."""
-    if not root.is_dir():
-        if root.is_file():
-            yield _seen("", root.stat())
-        return
+    """Every file below ``root``, or itself, in the order of the names; links are followed, each folder once.
+
+    Pipes, devices and broken links are passed over: what reads the set has a word on them.
+    """
+    if root.is_file():
+        yield _seen("", root.stat())
+    been: set[tuple[int, int]] = set()  # a link may lead to a folder above it
     for folder, folders, names in os.walk(root, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in been:
+            folders.clear()
+            continue
+        been.add((status.st_dev, status.st_ino))
         folders.sort()
         for name in sorted(names):
             path = os.path.join(folder, name)
-            with suppress(OSError):  # a broken link: reading the set has a word on it
-                yield _seen(os.path.relpath(path, root), os.stat(path))
+            with suppress(OSError):
+                found = os.stat(path)
+                if stat.S_ISREG(found.st_mode):
+                    yield _seen(os.path.relpath(path, root), found)
 
 
-def _seen(name: str, stat: os.stat_result) -> _File:
-    return _File(name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+def _seen(name: str, found: os.stat_result) -> _File:
+    return _File(name, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _read(root: Path, files: list[_File]) -> str:

@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
 from msclnet.config import STAND_IN
 from msclnet.config.schema import BEST, BY_TEST
-from msclnet.core.errors import DataError, SpoiledError
+from msclnet.core.errors import DataError
 from msclnet.core.files import sha256
-from msclnet.core.section import problem
 from msclnet.core.types import Modality
 from msclnet.data.augmentation import normalise
 from msclnet.model.files import load_model
@@ -33,6 +31,7 @@ from msclnet.results.layout import MODEL
 from msclnet.results.training import Training
 from msclnet.tracking.delivery import Delivery, Scored, read
 from msclnet.tracking.experiment import TrackedSet
+from msclnet.tracking.record import read_record
 from msclnet.tracking.server import connect, import_mlflow, readable_errors, resolve, when_free
 
 if TYPE_CHECKING:
@@ -41,21 +40,6 @@ if TYPE_CHECKING:
 EXAMPLE = 2  # images of the example: of one, the exported model would take batches of one only
 DIGEST = "sha256"  # a version's tag: of the model.pt it was made from
 PACKAGES = ("torch", "numpy")  # what the logged model needs
-
-
-class _Run(BaseModel):
-    """A run in the record of track.py."""
-
-    model_config = ConfigDict(strict=True)
-    method: str
-    split: int | None
-    run_id: str = Field(pattern="^[A-Za-z0-9-]+$")
-
-
-class _Record(BaseModel):
-    """What is read of the record of track.py."""
-
-    runs: list[_Run]
 
 
 class BothStreams(nn.Module):
@@ -152,14 +136,7 @@ def _alias(name: str, data: str) -> str:
 
 def _runs(record: Path) -> dict[tuple[str, int], str]:
     """The run's id of each method and split."""
-    try:
-        runs = _Record.model_validate_json(record.read_bytes()).runs
-        return {(run.method, run.split): run.run_id for run in runs if run.split is not None}
-    except FileNotFoundError:
-        raise DataError(f"{record}: no such file; expected the record of track.py: run it first") from None
-    except ValidationError as error:
-        reason = problem(error)
-        raise SpoiledError(f"{record}: not the record of track.py ({reason}); run it again", record) from None
+    return {(run.method, run.split): run.run_id for run in read_record(record).runs if run.split is not None}
 
 
 def _ensure(client: MlflowClient, tracked: TrackedSet) -> None:

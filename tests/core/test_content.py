@@ -60,6 +60,23 @@ def test_a_file_has_a_digest_and_nothing_has_none(tree: Path, tmp_path: Path) ->
     assert len(content(str(tree), tmp_path / "notes")) == 64
 
 
+def test_files_of_other_endings_count_for_nothing(tree: Path, tmp_path: Path) -> None:
+    (tree / "list.txt").write_text("1,2")
+    first = content(str(tree), tmp_path / "notes", (".txt",))
+    (tree / "a/1.bmp").write_text("eno")
+    assert content(str(tree), tmp_path / "notes", (".txt",)) == first
+    (tree / "list.txt").write_text("2,1")
+    assert content(str(tree), tmp_path / "notes", (".txt",)) not in (first, content(str(tree), tmp_path / "notes"))
+
+
+def test_links_that_lead_back_and_pipes_are_passed_over(tree: Path, tmp_path: Path) -> None:
+    first = content(str(tree), tmp_path / "notes")
+    os.mkfifo(tree / "a/pipe")
+    for name in ("up", "back"):  # of two such links there are more ways than can be walked
+        (tree / "b" / name).symlink_to(tree)
+    assert content(str(tree), tmp_path / "notes") == first
+
+
 def test_without_a_place_for_the_note_the_files_are_read_each_time(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("a file")
     assert content(str(tree), tmp_path / "notes") == content(str(tree), tmp_path / "elsewhere")

@@ -241,6 +241,13 @@ def root_content(name):
 
 
 @cache
+def lists_content(name):
+    """What stands in the real set's lists that drawn people are to be like."""
+    like = CONFIG.stand_in.of(name).like
+    return content(like, NOTES, (".txt", ".mat")) if like else ""
+
+
+@cache
 def weights_content():
     """What lies in the file of a backbone's weights."""
     return content(CONFIG.model.weights, NOTES) if CONFIG.model.weights not in NO_FILE else ""

@@ -12,6 +12,7 @@ rule stand_in:
     params:
         set=lambda wildcards: STAND_INS[wildcards.folder],
         options=lambda wildcards: inline(CONFIG.stand_in.of(STAND_INS[wildcards.folder])),
+        content=lambda wildcards: lists_content(STAND_INS[wildcards.folder]),
         seed=CONFIG.stand_in.seed,
         code=code("draw_stand_in", without=AROUND_DATA),
     shell:

@@ -47,7 +47,7 @@ def content(path: str, notes: Path, endings: tuple[str, ...] = ("",)) -> str:
     try:
         files = [file for file in _files(root) if file.name.endswith(endings)]
         seen = hashlib.sha256(repr(files).encode("utf-8", "surrogateescape")).hexdigest()
-        key = hashlib.sha256(b"\0".join(map(os.fsencode, (root.absolute(), *endings)))).hexdigest()[:16]
+        key = hashlib.sha256(os.fsencode("\0".join((str(root.absolute()), *endings)))).hexdigest()[:16]
         note = notes / f"{key}.json"
         with suppress(OSError, ValueError, RecursionError):
             known = json.loads(note.read_bytes())

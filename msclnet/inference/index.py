@@ -140,4 +140,4 @@ def _whole(file: Path) -> bool:
     if not file.is_file() or file.stat().st_size <= DIGEST:
         return False
     content = np.memmap(file, np.uint8, "r")
-    return hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:].tobytes()
+    return hashlib.sha256(content[:-DIGEST].data).digest() == content[-DIGEST:].tobytes()

@@ -25,6 +25,7 @@ import psutil
 ROOT = Path(__file__).parents[1]
 MARK = "MSCLNET_SOAK"  # in the environment of every process of a run
 COMPARED = ("results/**/*.csv", "results/**/scores.json", "results/**/model.pt", "data/packs/*/*")
+OWN = ("benchmarks", "verified.json")  # of a run: times
 
 
 def command(folder: Path, configs: list[str], *more: str) -> list[str]:
@@ -81,7 +82,7 @@ def disturbed(
 
 
 def digests(folder: Path) -> dict[str, str]:
-    paths = {path for pattern in COMPARED for path in folder.glob(pattern) if "benchmarks" not in path.parts}
+    paths = {path for pattern in COMPARED for path in folder.glob(pattern) if not {*OWN} & {*path.parts}}
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
 
 

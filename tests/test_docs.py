@@ -136,11 +136,12 @@ MADE = re.compile(r"(results|mlflow\.db|site|\.venv)(/|$)")  # by make run, make
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_name_files_that_exist(page: str) -> None:
-    """Each is in the repository, or is made: by a run, by a command above, or of a block that begins with its name.
+    """Each is in the repository, or is made: by a run, a command above, Python, or a block that begins with its name.
 
     The reader's own files are absolute: /data/RegDB.
     """
     known = set(re.findall(r"^# (\S+\.(?:yaml|py))$", text_of(page), re.MULTILINE))
+    known |= {name for block in blocks(page, "python") for name in re.findall(r'savemat\("(.+?)"', block)}
     for line in command_lines(page):
         if line[0] in OTHERS - {"pytest"}:
             continue

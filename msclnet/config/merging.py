@@ -54,7 +54,8 @@ def _own(methods: Mapping[Any, Any], problems: list[Problem]) -> Callable[[tuple
 
     def keep(place: tuple[Any, ...]) -> bool:
         method = methods.get(place[0])
-        return not isinstance(method, Mapping) or (method.get(LIKE), *place[1:]) not in places
+        like = method.get(LIKE) if isinstance(method, Mapping) else None
+        return not isinstance(like, str) or (like, *place[1:]) not in places
 
     return keep
 

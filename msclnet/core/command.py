@@ -10,11 +10,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from msclnet.core.errors import UserError
+from msclnet.core.errors import SpoiledError, UserError
 from msclnet.core.files import FORBIDDEN, FULL, require_file, require_folder, storage
 
 # What a path on a command line may lead to, and that no longer fits when it is used.
 PLACES = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO)
+REMADE = "MSCLNET_REMADE"  # in the environment where what is missing is made again: of the workflow's jobs
 SHORT = re.compile(r"\d+ requested and \d+ written")  # how NumPy says that a disk is full
 
 
@@ -65,6 +66,16 @@ def output_folder(text: str) -> Path:
     return require_folder(source(text))
 
 
+def _put_aside(error: SpoiledError) -> str:
+    """What becomes of a spoiled file: in a job of the workflow it makes room for a new one."""
+    path = error.path.resolve()  # an experiment's file is a link to it
+    if not os.environ.get(REMADE) or not path.is_file():
+        return ""
+    aside = path.with_name(f"{path.name}.spoiled")
+    path.replace(aside)
+    return f". It was put aside as {aside}: the next snakemake makes it again"
+
+
 def run(main: Callable[[], int | None]) -> None:
     """Runs a command; where it fails this process ends, with a message for what the user can mend.
 
@@ -98,6 +109,8 @@ def _ended(main: Callable[[], int | None]) -> int | str:
             reconfigure(errors="backslashreplace")  # a name need not be UTF-8
     try:
         return main() or 0
+    except SpoiledError as error:
+        return f"error: {error}{_put_aside(error)}"
     except UserError as error:
         return f"error: {error}"
     except BrokenPipeError:  # whoever reads, `head` say, has seen enough

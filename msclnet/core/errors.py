@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 # How NumPy and torch say that a file holds Python objects: they then tell how to run them.
 ADVICE = re.compile(r"allow_pickle|pickled|Python objects|weights.only", re.IGNORECASE)
@@ -32,6 +33,17 @@ class DataError(UserError):
 
     The message names the file, what was found, what was expected and what to do.
     """
+
+
+class SpoiledError(DataError):
+    """A file that the workflow made is not, or no more, what was written.
+
+    ``path`` is what stands for it in the workflow: where that is gone, the next snakemake makes the file again.
+    """
+
+    def __init__(self, message: str, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class ConfigError(UserError):

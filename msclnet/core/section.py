@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from msclnet.core import yaml_text
 
@@ -18,6 +18,12 @@ class Words:
     """Beside a type: the values it allows in words, where the type says less."""
 
     text: str
+
+
+def problem(error: ValidationError) -> str:
+    """The first problem of something that was read, in a few words."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")[:80]
 
 
 Home = Annotated[str, AfterValidator(os.path.expanduser), Words("a path")]  # a leading ~ is the home folder

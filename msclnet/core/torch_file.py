@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from msclnet.core.archive import require_plausible
-from msclnet.core.errors import DataError, reason
+from msclnet.core.errors import DataError, SpoiledError, reason
 from msclnet.core.file_kind import DIGEST, kind_of
 from msclnet.core.files import atomic_write, open_regular
 
@@ -47,7 +47,8 @@ def load(path: Path) -> dict[str, Any]:
         The state, its tensors on the CPU.
 
     Raises:
-        DataError: the file is absent, another one than ``save`` writes, or damaged.
+        DataError: the file is absent, or another one than ``save`` writes.
+        SpoiledError: it is damaged.
     """
     if path.is_dir():
         raise DataError(f"{path}: a folder; expected a file: name the model.pt in it")
@@ -58,8 +59,9 @@ def load(path: Path) -> dict[str, Any]:
         return content(path)
     except Damaged as error:
         if (kind := kind_of(path)).format == "own":
-            raise DataError(
-                f"{path}: a damaged checkpoint ({error}); copy it again from where it came from, or train it again"
+            raise SpoiledError(
+                f"{path}: a damaged checkpoint ({error}); copy it again from where it came from, or train it again",
+                path,
             ) from error
         hint = ". `msclnet import-agw` makes one of the public AGW code's" if kind.format == "torch" else ""
         raise DataError(f"{path}: {kind}; {EXPECTED}{hint}") from error

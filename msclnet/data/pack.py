@@ -13,24 +13,34 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from msclnet.core import array_file
-from msclnet.core.errors import DataError, reason
+from msclnet.core.errors import DataError, SpoiledError, reason
 from msclnet.core.files import atomic_write, require_room, sha256, write_text
 from msclnet.core.types import ImageRecord, Modality
 from msclnet.core.workers import divided
 from msclnet.data.depth import DeepRange
 from msclnet.data.images import decode
+from msclnet.data.manifest import (
+    COLUMNS,
+    FILES,
+    INDEX,
+    MANIFEST,
+    REMEDY,
+    SPLITS,
+    VERSION,
+    note_verified,
+    read_index,
+    read_manifest,
+    read_splits,
+    verify,
+)
 from msclnet.datasets.base import Split
 
-VERSION = 2
 CHUNK = 64  # images a worker takes at once
-FILES = {Modality.VISIBLE: "visible.npy", Modality.INFRARED: "infrared.npy"}
-INDEX, SPLITS, MANIFEST = "index.csv", "splits.json", "pack.json"
-REMEDY = "make it with workflow/scripts/pack.py, or let snakemake"
 
 
 def write_pack(
@@ -67,23 +77,25 @@ def write_pack(
     splits = {number: _without(split, skipped) for number, split in splits.items()}
     with atomic_write(out / INDEX) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("modality", "row", "identity", "camera", "path"))
+        writer.writerow(COLUMNS)
         for modality, ordered in packed.items():
             for row, record in enumerate(ordered):
                 writer.writerow((modality.name.lower(), row, record.identity, record.camera, record.path))
     row_of = {record: row for ordered in packed.values() for row, record in enumerate(ordered)}
     write_text(out / SPLITS, json.dumps({str(number): _rows(split, row_of) for number, split in splits.items()}))
-    manifest = {
+    digests = {name: sha256(out / name) for name in (*FILES.values(), INDEX, SPLITS)}
+    manifest: dict[str, Any] = {
         "version": VERSION,
         "height": height,
         "width": width,
         "images": {m.name.lower(): len(ordered) for m, ordered in packed.items()},
         "skipped": {record.path: reason for record, reason in skipped.items()},
-        "sha256": {name: sha256(out / name) for name in (*FILES.values(), INDEX, SPLITS)},
+        "sha256": digests,
     }
     if deep_range:
         manifest["deep_range"] = list(deep_range)
     write_text(out / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    note_verified(out, digests)
 
 
 @dataclass(frozen=True)
@@ -101,27 +113,23 @@ class Pack:
 
     @classmethod
     def open(cls, folder: Path) -> Pack:
-        """Raises DataError when ``folder`` holds no whole pack of this version; the images' bytes are not read."""
-        manifest = _manifest(folder)
-        for name in (INDEX, SPLITS):
-            _check(folder / name, manifest["sha256"][name])
-        height, width = manifest["height"], manifest["width"]
-        images = {}
-        for modality, name in FILES.items():
-            expected = (manifest["images"][modality.name.lower()], height, width, 3)
-            images[modality] = _open_images(folder / name, expected)
-        with (folder / INDEX).open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        of = {m: [row for row in rows if row["modality"] == m.name.lower()] for m in Modality}
+        """Opens a pack, whose files are what was packed: read whole, or known by size and times, see ``verify``.
+
+        Raises SpoiledError where ``folder`` holds no whole pack of this version.
+        """
+        manifest = read_manifest(folder)
+        verify(folder, manifest.sha256)
+        index = read_index(folder, manifest)
+        size = manifest.height, manifest.width
         return cls(
             folder=folder,
-            height=height,
-            width=width,
-            images=images,
-            identities={m: np.array([int(row["identity"]) for row in of[m]], np.int64) for m in Modality},
-            cameras={m: np.array([int(row["camera"]) for row in of[m]], np.int64) for m in Modality},
-            paths={m: [row["path"] for row in of[m]] for m in Modality},
-            splits=json.loads((folder / SPLITS).read_text()),
+            height=manifest.height,
+            width=manifest.width,
+            images={m: _open_images(folder / name, (len(index[m]), *size, 3)) for m, name in FILES.items()},
+            identities={m: np.array([line.identity for line in lines], np.int64) for m, lines in index.items()},
+            cameras={m: np.array([line.camera for line in lines], np.int64) for m, lines in index.items()},
+            paths={m: [line.path for line in lines] for m, lines in index.items()},
+            splits=read_splits(folder, manifest),
         )
 
     def rows(self, split: int, part: Literal["train", "test", "validation"], modality: Modality) -> np.ndarray:
@@ -147,10 +155,9 @@ class Pack:
             )
 
     def verify(self) -> dict[str, str]:
-        """The sha256 of each file; raises DataError naming one whose content is not what was packed."""
-        digests = _manifest(self.folder)["sha256"]
-        for name, digest in digests.items():
-            _check(self.folder / name, digest)
+        """The sha256 of each file, all of which are read; raises SpoiledError for one that is not what was packed."""
+        digests = read_manifest(self.folder).sha256
+        verify(self.folder, digests, whole=True)
         return digests
 
 
@@ -244,30 +251,13 @@ def _rows(split: Split, row_of: dict[ImageRecord, int]) -> dict[str, dict[str, l
     }
 
 
-def _manifest(folder: Path) -> dict:
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-    except FileNotFoundError:
-        raise DataError(f"{folder / MANIFEST}: absent, so {folder} holds no finished pack; {REMEDY}") from None
-    except ValueError as error:
-        raise DataError(f"{folder / MANIFEST}: corrupt ({error}); {REMEDY} again") from None
-    if manifest["version"] != VERSION:
-        raise DataError(f"{folder / MANIFEST}: version {manifest['version']}, expected {VERSION}; {REMEDY} again")
-    return manifest
-
-
 def _open_images(path: Path, expected: tuple[int, ...]) -> np.ndarray:
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False) if expected[0] else np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable ({reason(error)}); {REMEDY} again") from None
+        problem = f"{path}: not readable ({reason(error)}); {REMEDY} again"
+        raise SpoiledError(problem, path.with_name(MANIFEST)) from None
     if images.shape != expected or images.dtype != np.uint8:
-        raise DataError(f"{path}: {images.dtype} {images.shape}, expected uint8 {expected}; {REMEDY} again")
+        found = f"{images.dtype} {images.shape}"
+        raise SpoiledError(f"{path}: {found}, expected uint8 {expected}; {REMEDY} again", path.with_name(MANIFEST))
     return images
-
-
-def _check(path: Path, digest: str) -> None:
-    if not path.is_file():
-        raise DataError(f"{path}: absent; {REMEDY} again")
-    if sha256(path) != digest:
-        raise DataError(f"{path}: corrupt, its sha256 is not that in {MANIFEST}; {REMEDY} again")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from msclnet.core.archive import require_plausible
-from msclnet.core.errors import DataError, reason
+from msclnet.core.errors import DataError, SpoiledError, reason
 from msclnet.core.file_kind import kind_of
 from msclnet.core.files import atomic_write
 from msclnet.core.types import Features
@@ -55,9 +55,10 @@ def load_features(path: Path) -> tuple[Features, int]:
     for name in ("bn", "pooled"):
         lengths = np.linalg.norm(arrays[name], axis=1)
         if bad := np.flatnonzero(~(np.abs(lengths - 1) <= UNIT)).tolist():  # NaN is bad, too
-            raise DataError(
+            raise SpoiledError(
                 f"{path}: {name} has {len(bad)} rows that are not of unit length, the first of length "
-                f"{lengths[bad[0]]:.4g} ({arrays['paths'][bad[0]]}); expected finite rows of length 1; {REMEDY}"
+                f"{lengths[bad[0]]:.4g} ({arrays['paths'][bad[0]]}); expected finite rows of length 1; {REMEDY}",
+                path,
             )
     split, flip = int(arrays.pop("split")), bool(arrays.pop("flip"))
     return Features(**arrays, flip=flip), split
@@ -95,8 +96,8 @@ def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     except DataError:
         raise
     except Exception as error:  # numpy and zipfile name a damaged file by half a dozen exception types
-        raise DataError(
-            f"{path}: {kind_of(path)}, not a readable .npz of features ({reason(error)}); {REMEDY}"
+        raise SpoiledError(
+            f"{path}: {kind_of(path)}, not a readable .npz of features ({reason(error)}); {REMEDY}", path
         ) from error
 
 
@@ -104,14 +105,15 @@ def _read(path: Path, types: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The arrays of ``types``, each with as many rows as there are paths."""
     with _opened(path) as file:
         if missing := [name for name in types if name not in file]:
-            raise DataError(f"{path}: has no {', '.join(missing)}; expected {', '.join(types)}; {REMEDY}")
+            raise SpoiledError(f"{path}: has no {', '.join(missing)}; expected {', '.join(types)}; {REMEDY}", path)
         arrays = {name: file[name] for name in types}
     images = len(arrays["paths"]) if arrays["paths"].ndim else 0
     for name, array in arrays.items():
         shape = () if name in SCALARS else (images, *array.shape[-1:]) if name in MATRICES else (images,)
         if array.shape != shape or not np.issubdtype(array.dtype, types[name]):
-            raise DataError(
+            raise SpoiledError(
                 f"{path}: {name} is {array.dtype} of shape {list(array.shape)}; expected {types[name].__name__} of "
-                f"shape {list(shape)}, a row for each of {images} paths; {REMEDY}"
+                f"shape {list(shape)}, a row for each of {images} paths; {REMEDY}",
+                path,
             )
     return arrays

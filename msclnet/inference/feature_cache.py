@@ -4,17 +4,22 @@
 The row of an image that has changed or gone stays, unused, until most of the rows are such; then the rows in use are
 copied to the file of the next ``n``, which the database names as it renumbers them. So a row number is never used twice
 within one ``n``, and an index of the features sees by the numbers alone what has changed.
+
+Each image has a CRC-32 of its feature and one of its line. The lines are held against theirs whenever a store is
+opened, the features only where the size or the times of their file are not those noted last.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
@@ -44,9 +49,13 @@ CREATE TABLE IF NOT EXISTS images (
     bytes INTEGER NOT NULL,
     modified INTEGER NOT NULL,
     modality INTEGER NOT NULL,
-    colour REAL NOT NULL
-)
+    colour REAL NOT NULL,
+    feature INTEGER NOT NULL,
+    line INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS verified (bytes INTEGER NOT NULL, modified INTEGER NOT NULL, changed INTEGER NOT NULL)
 """
+COLUMNS = ["row", "path", "bytes", "modified", "modality", "colour", "feature", "line"]
 
 
 class Image(NamedTuple):
@@ -77,6 +86,7 @@ class Store:
                 print(f"{folder}: a damaged cache of features ({error}); it is made anew", file=sys.stderr, flush=True)
                 self._discard()
                 self._open()
+            self._verify()
             if self._rows() - self._live() > self._live() + BLOCK:
                 self._compact()
 
@@ -97,17 +107,23 @@ class Store:
 
     def put(self, images: Sequence[Image], features: np.ndarray) -> None:
         """Writes images and their features ``[N, dimension]``, in place of those of the same path."""
+        rows = features.astype("<f4")
         with self._changing():  # appending is for one process at a time
-            start = self._rows()
+            start, known = self._rows(), self._known()
             with self.open(self.file("features", ".f32"), "ab") as file:
                 file.truncate(start * self.dimension * 4)  # what a killed run left of a row
-                file.write(features.astype("<f4").tobytes())
+                file.write(rows.tobytes())
                 file.flush()
                 os.fsync(file.fileno())
             self._database.executemany(
-                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?)",
-                [(row, *image) for row, image in enumerate(images, start)],
+                "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    _with_sum((row, *image, zlib.crc32(feature.tobytes())))
+                    for row, (image, feature) in enumerate(zip(images, rows, strict=True), start)
+                ],
             )
+            if known:
+                self._note()
 
     def drop(self, paths: Iterable[str]) -> None:
         """Forgets images."""
@@ -140,27 +156,68 @@ class Store:
         try:
             self._close_to_others()
             self._database = sqlite3.connect(self.folder / DATABASE, isolation_level=None, timeout=PATIENCE)
-            self._database.execute(SCHEMA)
-            (sound,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
+            self._database.executescript(SCHEMA)
+            (sound,) = self._database.execute("PRAGMA integrity_check(1)").fetchone()
             columns = [column for _, column, *_ in self._database.execute("PRAGMA table_info(images)")]
-            if sound != "ok" or columns != ["row", *Image._fields]:
+            if sound != "ok" or columns != COLUMNS:
                 raise _Damaged(sound if sound != "ok" else f"its table has {', '.join(columns)}")
-            rows = self._database.execute("SELECT min(row), max(row), min(modality), max(modality) FROM images")
-            first, last, lowest, highest = rows.fetchone()
+            last = -1
+            for line in self._database.execute("SELECT * FROM images ORDER BY row"):
+                if line != _with_sum(line[:-1]):
+                    raise _Damaged(f"the line of row {line[0]} is not what was written")
+                last = line[0]
+        except UnicodeDecodeError as error:
+            raise _Damaged(str(error)) from error
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF in TROUBLES:
+            # What sqlite3 says without a code is of text that is none.
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in TROUBLES:
                 raise
             raise _Damaged(str(error)) from error
-        if first is not None and (first < 0 or last >= self._rows()):
+        if last >= self._rows():
             raise _Damaged(f"{self.file('features', '.f32').name} has {self._rows()} rows, and row {last} is in use")
-        if first is not None and not {lowest, highest} <= set(Modality):
-            raise _Damaged(f"the modalities {lowest} to {highest}")
+
+    def _verify(self) -> None:
+        """Forgets images whose features are not what was written; they are embedded again."""
+        if self._known():
+            return
+        sums = dict(self._database.execute("SELECT row, feature FROM images ORDER BY row"))
+        spoiled = [
+            (int(row),)
+            for rows, features in self.blocks(np.fromiter(sums, np.int64))
+            for row, feature in zip(rows, features, strict=True)
+            if zlib.crc32(feature.tobytes()) != sums[row]
+        ]
+        with self._changing():
+            self._database.executemany("DELETE FROM images WHERE row = ?", spoiled)
+            self._note()
+        if spoiled:
+            print(
+                f"{self.folder}: {len(spoiled)} damaged features of {len(sums)}; they are made anew",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def _known(self) -> bool:
+        """Whether the features' file is as it was when all of it was found to be what was written."""
+        return self._database.execute("SELECT * FROM verified").fetchall() == [self._state()]
+
+    def _note(self) -> None:
+        self._database.execute("DELETE FROM verified")
+        self._database.execute("INSERT INTO verified VALUES (?, ?, ?)", self._state())
+
+    def _state(self) -> tuple[int, int, int]:
+        """Size and times of the features' file."""
+        file = self.file("features", ".f32")
+        if not file.exists():
+            return 0, 0, 0
+        found = file.stat()
+        return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
     def _close_to_others(self) -> None:
         """Makes the database, where there is none, and lets nobody else read a file of the store."""
         (self.folder / DATABASE).touch(PRIVATE)  # SQLite's journals take after it
         for path in self.folder.iterdir():
-            if path.is_file():
+            if path.is_file() and stat.S_IMODE(path.stat().st_mode) != PRIVATE:
                 path.chmod(PRIVATE)
 
     @contextmanager
@@ -210,6 +267,19 @@ class Store:
                 os.fsync(file.fileno())
             # Ascending, and never upwards: no row is renumbered to one that is still to be.
             self._database.executemany("UPDATE images SET row = ? WHERE row = ?", enumerate(used.tolist()))
+            lines = self._database.execute("SELECT * FROM images").fetchall()
+            sums = [(_with_sum(line[:-1])[-1], line[0]) for line in lines]
+            self._database.executemany("UPDATE images SET line = ? WHERE row = ?", sums)
             self._database.execute(f"PRAGMA user_version = {number + 1}")
+            self._note()
         for path in outdated:
             path.unlink()
+
+
+def _with_sum(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A line of the table with the CRC-32 of what stands in it."""
+    return *values, zlib.crc32(repr(tuple(map(_plain, values))).encode())
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, Modality) else value

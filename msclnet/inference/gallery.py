@@ -28,7 +28,7 @@ from msclnet.model.files import open_model
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 BATCH = 64  # images decoded and embedded at once; what a killed run loses
 SHOWN = 8  # suffixes of files passed over
-VERSION = 2  # of what lies in the cache
+VERSION = 3  # of what lies in the cache
 
 Method = Literal["auto", "exact", "index"]
 Among = Literal["other", "visible", "infrared"]

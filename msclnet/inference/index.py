@@ -8,6 +8,7 @@ only be missed.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from msclnet.core.files import atomic_write
+from msclnet.core.files import atomic_write, sha256
 from msclnet.core.optional import extra
 from msclnet.core.types import Modality
 from msclnet.inference.feature_cache import PRIVATE, Store
@@ -29,6 +30,7 @@ CELLS = 4  # times the square root of the number of images
 PROBES = 128  # cells looked at
 CANDIDATES = 8  # times as many as asked for are scored
 POINTS = 40  # images a cell k-means sees; faiss asks for 39 or more
+DIGEST = 32  # bytes of a sha256, the last of an index's file
 
 
 class Hits(NamedTuple):
@@ -73,6 +75,9 @@ class Index:
             with atomic_write(self.file) as partial:
                 partial.chmod(PRIVATE)
                 faiss.write_index(index, str(partial))
+                digest = sha256(partial)
+                with partial.open("ab") as file:
+                    file.write(bytes.fromhex(digest))
         self._index = index
 
     def search(self, queries: np.ndarray, top: int, probes: int = PROBES) -> Hits:
@@ -117,6 +122,8 @@ def _read(file: Path, dimension: int) -> tuple[faiss.IndexPreTransform | None, n
     """The index in ``file`` and the rows it holds; None when there is none, or a damaged or another one."""
     import faiss
 
+    if not _whole(file):  # faiss believes what it reads, and a damaged one ends the process
+        return None, np.empty(0, np.int64)
     try:
         index = faiss.read_index(str(file))
         cells = faiss.extract_index_ivf(index).invlists
@@ -126,3 +133,11 @@ def _read(file: Path, dimension: int) -> tuple[faiss.IndexPreTransform | None, n
         return None, np.empty(0, np.int64)
     held = [faiss.rev_swig_ptr(cells.get_ids(i), cells.list_size(i)).copy() for i in range(cells.nlist)]
     return index, np.concatenate([rows for rows in held if len(rows)] or [np.empty(0, np.int64)])
+
+
+def _whole(file: Path) -> bool:
+    """Whether the sha256 at the end of ``file`` is that of what stands before it."""
+    if not file.is_file() or file.stat().st_size <= DIGEST:
+        return False
+    content = np.memmap(file, np.uint8, "r")
+    return hashlib.sha256(content[:-DIGEST].data).digest() == content[-DIGEST:].tobytes()

@@ -246,7 +246,7 @@ def _leased(path: Path) -> list[tuple[str, int]]:
     try:
         held = json.loads(path.read_text())
         return [(str(device), int(held["job"])) for device in held["devices"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise DeviceError(
             f"{path}: no lease of this project, and held by a process of user {path.stat().st_uid}; let that one end "
             f"(fuser {path} names it), and delete it"

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from msclnet.config import Method, Model
+
+LARGEST = 65536  # of a width: a file that names another is damaged
 
 
 @dataclass(frozen=True)
@@ -16,16 +21,16 @@ class Architecture:
     """
 
     backbone: str
-    non_local: str
-    pooling: str
-    gem_p: float
-    parts: int
-    hidden: int
-    rounds: int
-    rank: int
-    heads: str
-    encoder: str = "crossed"
-    parts_by: str = "stripes"
+    non_local: Literal["none", "one", "half"]
+    pooling: Literal["average", "gem"]
+    gem_p: Annotated[float, Field(ge=1, allow_inf_nan=False)]
+    parts: Annotated[int, Field(ge=1, le=1024)]
+    hidden: Annotated[int, Field(ge=1, le=LARGEST)]
+    rounds: Annotated[int, Field(ge=0, le=1024)]
+    rank: Annotated[int, Field(ge=0, le=LARGEST)]
+    heads: Literal["baseline", "shared", "separate"]
+    encoder: Literal["columns", "crossed"] = "crossed"
+    parts_by: Literal["masks", "stripes"] = "stripes"
 
     @classmethod
     def of(cls, model: Model, method: Method) -> Architecture:

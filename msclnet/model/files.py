@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
 from msclnet.core import torch_file
 from msclnet.core.errors import DataError
 from msclnet.core.file_kind import kind_of
+from msclnet.core.section import problem
 from msclnet.core.types import Outputs
 from msclnet.model.architecture import Architecture
 from msclnet.model.msclnet import MSCLNet
@@ -23,9 +26,59 @@ from msclnet.model.msclnet import MSCLNet
 FORMAT = 2  # raised when a file written from then on would be misread by this version
 KEYS = ("format", "identities", "architecture", "outputs", "origin", "network")
 FIRST_SECTIONS = ("model", "method", "objective")
+LARGEST = 2**20  # of identities, and of an image's height and width
 FIRST_KEYS = ("identities", *FIRST_SECTIONS, "origin", "network")
 
 EXPORTS = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}  # format -> how its files are named
+
+
+class _Origin(BaseModel):
+    """What is read of where a network comes from; a training's holds all its configuration."""
+
+    model_config = ConfigDict(strict=True)
+    set: str = ""
+    data: str = ""
+    method_name: str = ""
+    epochs: int = 0
+    split: int = 0
+    seed: int = 0
+    height: int = Field(1, ge=1, le=LARGEST)
+    width: int = Field(1, ge=1, le=LARGEST)
+    imported: str = ""
+    file: str = ""
+    sha256: str = ""
+
+    @model_validator(mode="after")
+    def _together(self) -> _Origin:
+        """All that a training's says, or an import's, or nothing."""
+        groups = ({"data", "set", "epochs", "split", "seed", "height", "width"}, {"imported", "file", "sha256"})
+        if not any(group <= self.model_fields_set for group in groups) and self.model_fields_set & {"data", "imported"}:
+            raise ValueError("origin: lacks what others say of theirs")
+        return self
+
+
+class _Validation(BaseModel):
+    """The scores of the epoch that was kept, or nothing."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+    epoch: int
+    identities: int
+    rank1: float
+    mAP: float
+    mINP: float
+
+
+class _About(BaseModel):
+    """What a file says of its network."""
+
+    model_config = ConfigDict(strict=True)
+    identities: int = Field(ge=1, le=LARGEST)
+    outputs: list[str] = []
+    origin: _Origin
+    validation: _Validation | None = None
+
+
+_ARCHITECTURE = TypeAdapter(Architecture)
 
 
 @dataclass(frozen=True)
@@ -111,6 +164,10 @@ def rebuild(state: Mapping[str, Any], path: str | Path) -> Saved:
     for key in ("architecture", "network", "origin", *FIRST_SECTIONS):
         if key in state and not isinstance(state[key], dict):
             raise DataError(f"{path}: its {key} is {type(state[key]).__name__}; expected a dict; copy the file again")
+    try:
+        _About.model_validate(state)
+    except ValidationError as error:
+        raise DataError(f"{path}: what it says of itself cannot be meant ({problem(error)}); copy it again") from None
     known = {field.name for field in dataclasses.fields(Architecture)}
     architecture, outputs = (state["architecture"], state["outputs"]) if number != 1 else _first_format(state)
     given = {field.name for field in dataclasses.fields(Outputs)}
@@ -119,7 +176,7 @@ def rebuild(state: Mapping[str, Any], path: str | Path) -> Saved:
             f"{path}: its network has {', '.join(unknown)}, which this version of msclnet does not know; update msclnet"
         )
     try:
-        network = MSCLNet(state["identities"], Architecture(**architecture), outputs)
+        network = MSCLNet(state["identities"], _ARCHITECTURE.validate_python(architecture), outputs)
         network.load_state_dict(state["network"])
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]

@@ -27,6 +27,7 @@ from msclnet.model.msclnet import MSCLNet
 
 AGWMethod = Literal["agw", "base"]  # the public code's --method
 
+Width = Literal["none", "one", "half"]  # of the non-local blocks
 STAGES = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}  # blocks of a ResNet-50
 NONLOCAL = {"NL_2": ("layer2", 2), "NL_3": ("layer3", 3)}  # after the last so many blocks of the stage
 UNUSED = re.compile(  # the parts of the three ResNet-50s that no image passes through
@@ -62,7 +63,7 @@ def import_agw(file: Path, out: Path, method: AGWMethod = "agw") -> MSCLNet:
         raise ConfigError(f"--out: {out}: the file that is imported, which would be lost; name another")
     content = _read(file)
     found = {name.removeprefix("module."): value for name, value in content["net"].items()}  # of DataParallel
-    width = "none"
+    width: Width = "none"
     if method == "agw":
         inner = found.get("NL_2.0.g.0.weight", found.get("NL_3.0.g.0.weight"))
         width = "one" if inner is None or len(inner) == 1 else "half"
@@ -123,7 +124,7 @@ def _numpy_values() -> list[Any]:
     return [*names, np.ndarray, np.dtype, *kinds]
 
 
-def _architecture(width: str) -> Architecture:
+def _architecture(width: Width) -> Architecture:
     """The public code fixes p = 3. It has none of MSCLNet's modules, so that nothing reads what follows ``gem_p``."""
     return Architecture(
         backbone="resnet50",
@@ -138,7 +139,7 @@ def _architecture(width: str) -> Architecture:
     )
 
 
-def _network(found: dict[str, Tensor], width: str) -> tuple[MSCLNet, dict[str, str]]:
+def _network(found: dict[str, Tensor], width: Width) -> tuple[MSCLNet, dict[str, str]]:
     """A network of the file's sizes, and for each of its entries the name that the public code gives it."""
     classifier = found.get("classifier.weight")
     identities = len(classifier) if classifier is not None and classifier.ndim == 2 else 1

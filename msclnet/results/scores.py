@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msclnet.core.errors import DataError
+from msclnet.core.errors import DataError, SpoiledError
 from msclnet.core.files import write_text
+from msclnet.core.numbers import finite
 from msclnet.datasets.table import SETS
 
 Row = dict[str, Any]
@@ -17,6 +18,7 @@ HEADLINE = FEATURES[0]  # the feature that the paper reports
 METRICS = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")  # percent
 TITLES = {"rank1": "Rank-1", "mAP": "mAP", "mINP": "mINP"}
 HEADLINES = tuple(TITLES)  # those that stand for a training, and whose spread the tables give
+LARGEST = 2**53  # of a count
 COUNTS = ("queries", "queries_without_match", "gallery")
 HOW = ("feature", "flip", "rerank", "protocol")  # what is compared, and how: a column each of every table
 USUAL = {"flip": "no", "rerank": "no"}  # how the numbers in print were measured
@@ -42,10 +44,29 @@ def read_scores(name: str, split: int, path: Path) -> list[Row]:
         raise DataError(f"{path}: scores of split {found}, expected split {split} as its training says; {remedy}")
     missing = [key for key in needed if any(key not in row for row in rows)]
     if missing or not rows:
-        raise DataError(
-            f"{path}: {len(rows)} rows, without {', '.join(missing) or 'any score'}; expected rows of {name}; {remedy}"
+        raise SpoiledError(
+            f"{path}: {len(rows)} rows, without {', '.join(missing) or 'any score'}; expected rows of {name}; {remedy}",
+            path,
         )
+    for row in rows:
+        if wrong := next((key for key in needed if not _fits(key, row[key], name)), ""):
+            raise SpoiledError(
+                f"{path}: {wrong} is {str(row[wrong])[:40]!r}; expected {_expected(wrong)}; {remedy}", path
+            )
     return rows
+
+
+def _fits(key: str, value: Any, name: str) -> bool:
+    """Whether a value of a row can be of its column."""
+    if key in METRICS:
+        return finite(value) and 0 <= value <= 100
+    if key in (*COUNTS, SETS.get(name).trial):
+        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST)
+
+
+def _expected(key: str) -> str:
+    return "a percentage" if key in METRICS else "a count" if key in COUNTS else "a word or a number"
 
 
 def set_of(path: Path, likely: str, split: int | None) -> tuple[str, int]:
@@ -86,12 +107,15 @@ def headline(name: str, rows: Sequence[Row]) -> list[list[Row]]:
 def _content(path: Path) -> tuple[int, list[Row]]:
     """The split and the rows; DataError where ``path`` is absent or has another shape."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_bytes())
         split, rows = content["split"], content["rows"]
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise TypeError("rows: expected a list of mappings")
+        if not isinstance(split, int):
+            raise TypeError("split: expected a whole number")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; expected the scores of a training: evaluate it first") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: not a scores.json ({error!r}); evaluate the training again") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = repr(error)[:80]
+        raise SpoiledError(f"{path}: not a scores.json ({reason}); evaluate the training again", path) from error
     return split, rows

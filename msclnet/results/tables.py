@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from msclnet.config import UNTRAINED
-from msclnet.core.errors import DataError
+from msclnet.core.errors import DataError, SpoiledError
 from msclnet.core.files import write_text
 from msclnet.datasets.table import SETS
 from msclnet.results.layout import SCORES, by_method
@@ -129,11 +129,15 @@ def read_csv(path: Path, columns: Sequence[str], maker: str) -> list[dict[str, s
     """The rows of a CSV that the script ``maker`` writes; DataError when it is absent or lacks one of ``columns``."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+            rows = list(csv.DictReader(file, restval=""))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; expected a table of {maker}: make it with {maker}") from None
+    except (ValueError, csv.Error) as error:
+        raise SpoiledError(f"{path}: no table ({error}); make it again with {maker}", path) from None
     if missing := [column for column in columns if not rows or column not in rows[0]]:
-        raise DataError(f"{path}: {len(rows)} rows without {', '.join(missing)}; expected the table {maker} writes")
+        raise SpoiledError(
+            f"{path}: {len(rows)} rows without {', '.join(missing)}; expected the table {maker} writes", path
+        )
     return rows
 
 

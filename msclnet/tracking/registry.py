@@ -8,7 +8,6 @@ its versions are one training of each method. MLflow is imported late, torch is 
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from msclnet.results.layout import MODEL
 from msclnet.results.training import Training
 from msclnet.tracking.delivery import Delivery, Scored, read
 from msclnet.tracking.experiment import TrackedSet
+from msclnet.tracking.record import read_record
 from msclnet.tracking.server import connect, import_mlflow, readable_errors, resolve, when_free
 
 if TYPE_CHECKING:
@@ -136,13 +136,7 @@ def _alias(name: str, data: str) -> str:
 
 def _runs(record: Path) -> dict[tuple[str, int], str]:
     """The run's id of each method and split."""
-    try:
-        runs = json.loads(record.read_text())["runs"]
-        return {(run["method"], run["split"]): run["run_id"] for run in runs if run["split"] is not None}
-    except FileNotFoundError:
-        raise DataError(f"{record}: no such file; expected the record of track.py: run it first") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{record}: not the record of track.py ({error!r}); run it again") from None
+    return {(run.method, run.split): run.run_id for run in read_record(record).runs if run.split is not None}
 
 
 def _ensure(client: MlflowClient, tracked: TrackedSet) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from msclnet.training.failure import Stopped
 from msclnet.training.process_group import Processes
 from msclnet.training.stop_requests import StopRequests
 
+NAME = re.compile(r"checkpoint-([0-9]{1,18})\.pt")
 KEPT = 2  # checkpoints of a training
 
 
@@ -87,6 +89,8 @@ def newest(folder: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
     for path, before in itertools.zip_longest(found, found[1:]):
         try:
             state = content(path)
+            if not isinstance(state, dict) or not isinstance(state.get("origin"), dict):
+                raise Damaged("it does not say of which training it is")
         except Damaged as error:
             instead = f"going on from {before.name}" if before else "no other is left: training from the beginning"
             print(f"warning: {path}: damaged ({error}); {instead}", file=sys.stderr, flush=True)
@@ -108,7 +112,13 @@ def drop(folder: Path) -> None:
 
 
 def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("checkpoint-*.pt"), key=lambda path: int(path.stem.split("-")[1]), reverse=True)
+    """The checkpoints in a folder; what has such a name but no number is somebody's, and passed over."""
+    found = [
+        (int(match[1]), path)
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if (match := NAME.fullmatch(path.name))
+    ]
+    return [path for _, path in sorted(found, reverse=True)]
 
 
 def differing(ours: Any, theirs: Any, where: str = "") -> list[str]:

@@ -36,7 +36,7 @@ class OutputFiles:
         """
         if not self.note.exists():
             return False
-        if self.note.read_text() != self._said():
+        if self.note.read_bytes() != self._said().encode():
             discard(self.work)
             return False
         print(f"finished before: nothing to train; --anew, or deleting {self.work}, trains again", flush=True)
@@ -87,7 +87,7 @@ def begin_anew(work: Path) -> None:
     Once in a run of torchrun, whose further attempts go on from the checkpoints of the first.
     """
     run, note = os.environ.get("TORCHELASTIC_RUN_ID", ""), work / ANEW
-    if run and note.exists() and note.read_text() == run:
+    if run and note.exists() and note.read_bytes() == run.encode():
         return
     discard(work)
     if run:

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from msclnet.config import TrainJob, plain
+from msclnet.config.rules import NO_FILE
 from msclnet.core import yaml_text
-from msclnet.core.files import exclusive_lock, write_text
+from msclnet.core.files import exclusive_lock, sha256, write_text
 from msclnet.core.types import Batch, Outputs
 from msclnet.data.loader import Recipe, TrainingImages
 from msclnet.data.pack import Pack
@@ -91,7 +92,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
         allow_tf32(job.train.tf32)
         pack = Pack.open(pack_folder)
         pack.require_size((job.height, job.width), "the training")
-        origin = plain(job) | {"pack": pack.verify() if process.first else None}
+        origin = plain(job) | {"pack": pack.verify() if process.first else None} | _weights(job)
         outputs = OutputFiles(work, folder, origin, options.code)
         if options.anew and process.first:
             begin_anew(work)
@@ -123,6 +124,12 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
                 validation.leave(learner.network)
             save_model(work / MODEL, learner.network, plain(job), kept)
             outputs.finish()
+
+
+def _weights(job: TrainJob) -> dict[str, str]:
+    """What the file of the backbone's weights holds, where it is one: other weights are another training."""
+    path = Path(job.model.weights)
+    return {"weights": sha256(path)} if job.model.weights not in NO_FILE and path.is_file() else {}
 
 
 class Trainer:

@@ -59,6 +59,7 @@ def test_what_the_other_becomes_by_a_file_above_counts(values: dict[str, Any]) -
         ({"x": {"like": "agw", "poling": "gem"}}, r"methods\.x\.poling: unknown key; did you mean 'pooling'\?"),
         ({"x": {"like": "agw", "losses": 3}}, r"methods\.x\.losses: expected a mapping of terms .*, found 3"),
         ({"x": {"erasing": 0.1}}, r"methods\.x\.pooling: missing; expected 'average' or 'gem'"),
+        ({"x": {"like": []}, "agw": {"erasing": 2}}, r"methods\.x\.like: .*, found \[\].*\n  methods\.agw\.erasing: "),
         ({"x": 3}, r"methods\.x: expected a mapping, found 3"),
         ({"x": {"like": "y"}, "y": 3}, r"methods\.y: expected a mapping, found 3"),
     ],

@@ -19,9 +19,12 @@ import pytest
 from PIL import Image
 
 from msclnet.cli import main
-from msclnet.core.errors import ConfigError, DataError, StorageError
+from msclnet.core.errors import ConfigError, DataError, SpoiledError, StorageError
+from msclnet.core.files import sha256
 from msclnet.core.types import Modality
+from msclnet.data import manifest
 from msclnet.data.images import decode
+from msclnet.data.manifest import VERIFIED
 from msclnet.data.pack import Pack, write_pack
 from msclnet.datasets.regdb import RegDB
 from msclnet.datasets.sysu import SYSU
@@ -78,9 +81,9 @@ def test_those_that_a_set_lists_for_validation_are_known_and_others_are_none(roo
 
 def test_workers_change_no_byte(root: Path, tmp_path: Path) -> None:
     one, two = packed(root, tmp_path / "one"), packed(root, tmp_path / "two", workers=2)
-    for path in sorted(one.iterdir()):
+    for path in sorted(path for path in one.iterdir() if path.name != VERIFIED):
         assert path.read_bytes() == (two / path.name).read_bytes(), path.name
-    assert len(list(one.iterdir())) == 5
+    assert len(list(one.iterdir())) == 6
 
 
 def test_sysu_keeps_its_cameras(tmp_path: Path) -> None:
@@ -209,6 +212,43 @@ def test_a_corrupt_pack_is_named(root: Path, tmp_path: Path) -> None:
         Pack.open(out).verify()
 
 
+def test_changed_images_are_refused_by_whoever_opens_the_pack(root: Path, tmp_path: Path) -> None:
+    """All visible images inverted, in place, with the file's old time put back."""
+    out = packed(root, tmp_path)
+    file = out / "visible.npy"
+    before = file.stat()
+    images = np.load(file, mmap_mode="r+")
+    images[:] = 255 - images
+    images.flush()
+    del images
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(SpoiledError, match=r"visible\.npy: corrupt, its sha256 is not that in pack\.json") as caught:
+        Pack.open(out)
+    assert caught.value.path == out / "pack.json", "without it the workflow makes the pack again"
+
+
+def test_images_are_read_once_to_be_verified_and_again_after_a_change(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = packed(root, tmp_path)
+    read: list[str] = []
+    monkeypatch.setattr(manifest, "sha256", lambda path: read.append(path.name) or sha256(path))
+    Pack.open(out)
+    assert read == [], "packing has noted what it wrote"
+    (out / VERIFIED).unlink()
+    Pack.open(out)
+    Pack.open(out)
+    assert sorted(read) == ["index.csv", "infrared.npy", "splits.json", "visible.npy"]
+    read.clear()
+    (out / "visible.npy").touch()
+    Pack.open(out)
+    assert read == ["visible.npy"]
+    read.clear()
+    (out / VERIFIED).write_text("[1]")
+    Pack.open(out).verify()
+    assert len(read) == 8, "verify reads all, whatever is noted"
+
+
 def test_a_short_file_and_another_version_are_refused(root: Path, tmp_path: Path) -> None:
     out = packed(root, tmp_path)
     manifest = json.loads((out / "pack.json").read_text())
@@ -217,7 +257,7 @@ def test_a_short_file_and_another_version_are_refused(root: Path, tmp_path: Path
         Pack.open(out)
     (out / "pack.json").write_text(json.dumps(manifest))
     (out / "visible.npy").write_bytes((out / "visible.npy").read_bytes()[:-100])
-    with pytest.raises(DataError, match=r"visible\.npy: not readable"):
+    with pytest.raises(DataError, match=r"visible\.npy: corrupt, its sha256 is not that in pack\.json"):
         Pack.open(out)
 
 
@@ -316,7 +356,7 @@ def test_a_killed_packing_never_looks_whole_and_starts_again(root: Path, tmp_pat
             Pack.open(tmp_path / "p")
     subprocess.run(command, check=True)
     whole = packed(root, tmp_path / "whole")
-    for path in whole.iterdir():
+    for path in (path for path in whole.iterdir() if path.name != VERIFIED):
         assert path.read_bytes() == (tmp_path / "p" / path.name).read_bytes()
 
 

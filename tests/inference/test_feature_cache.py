@@ -95,6 +95,10 @@ def damage(folder: Path, how: str) -> None:
         "no rows",
         "UPDATE images SET modality = 7",
         "UPDATE images SET row = row + 100",
+        "UPDATE images SET path = 'z' || substr(path, 2) WHERE row = 30",
+        "UPDATE images SET colour = 'x'",
+        "UPDATE images SET path = CAST(x'ff' AS TEXT) WHERE row = 3",
+        "UPDATE images SET line = line + 1 WHERE row = 30",
         "UPDATE images SET row = row - 100",
         "ALTER TABLE images DROP COLUMN colour",
         "ALTER TABLE images RENAME COLUMN colour TO color",
@@ -114,6 +118,26 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, how: str, capsys: pytest.C
     store.put([image("a")], features(1))
     assert contents(Store(tmp_path, 2)) == {"a": [1, -1]}
     assert capsys.readouterr().err == ""
+
+
+def test_a_damaged_feature_is_forgotten_and_the_others_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path, 2)
+    store.put([image(name) for name in "abc"], features(1, 2, 3))
+    file = store.file("features", ".f32")
+    content = bytearray(file.read_bytes())
+    content[9] ^= 1
+    file.write_bytes(content)
+    assert contents(Store(tmp_path, 2)) == {"a": [1, -1], "c": [3, -3]}
+    assert "1 damaged features of 3; they are made anew" in capsys.readouterr().err
+    read: list[int] = []
+    blocks = Store.blocks
+    monkeypatch.setattr(Store, "blocks", lambda self, rows: read.append(len(rows)) or blocks(self, rows))
+    Store(tmp_path, 2).put([image("b")], features(2))
+    store = Store(tmp_path, 2)
+    assert read == [], "what was read once is known by its size and times, and so is what was added"
+    assert contents(store) == {"a": [1, -1], "b": [2, -2], "c": [3, -3]}
 
 
 def test_a_folder_that_is_no_place_for_a_cache_is_named(tmp_path: Path) -> None:

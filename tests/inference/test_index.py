@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -103,7 +105,14 @@ def test_every_shape_with_a_one_in_it(
         assert all(len(set(rows)) == len(rows) for rows in found.rows.tolist())
 
 
-@pytest.mark.parametrize("other", ["text", "cut off", "another dimension", "another kind"])
+def written(index: Any, file: Path) -> None:
+    import faiss
+
+    content = faiss.serialize_index(index).tobytes()
+    file.write_bytes(content + hashlib.sha256(content).digest())
+
+
+@pytest.mark.parametrize("other", ["text", "cut off", "a byte", "another dimension", "another kind"])
 def test_a_damaged_index_is_made_anew(store: Store, tmp_path: Path, other: str) -> None:
     import faiss
 
@@ -114,10 +123,14 @@ def test_a_damaged_index_is_made_anew(store: Store, tmp_path: Path, other: str) 
             file.write_bytes(b"no index" * 100)
         case "cut off":
             file.write_bytes(file.read_bytes()[:-1000])
+        case "a byte":
+            content = bytearray(file.read_bytes())
+            content[len(content) // 2] ^= 1
+            file.write_bytes(content)
         case "another dimension":
             index = faiss.index_factory(8, "PCA4,IVF1,SQ8")
             index.train(np.random.default_rng(0).random((64, 8), np.float32))
-            faiss.write_index(index, str(file))
+            written(index, file)
         case "another kind":
-            faiss.write_index(faiss.IndexFlatL2(DIMENSION), str(file))
+            written(faiss.IndexFlatL2(DIMENSION), file)
     assert np.array_equal(Index(store, VISIBLE).search(QUERIES, 10).rows, truth.rows)

@@ -127,7 +127,7 @@ def test_what_is_missing_is_named(tmp_path: Path, default: settings.Config) -> N
     with pytest.raises(DataError, match=r"regdb.json: no such file; expected the record of track.py"):
         register("", Delivery(TrackedSet("regdb", "stand-in"), ["agw"], [folder]), record)
     record.write_text("[]")
-    with pytest.raises(DataError, match=r"regdb.json: not the record of track.py \(TypeError"):
+    with pytest.raises(DataError, match=r"regdb.json: not the record of track.py \("):
         register("", Delivery(TrackedSet("regdb", "stand-in"), ["agw"], [folder]), record)
     record.write_text('{"runs": []}')
     with pytest.raises(DataError, match=r"regdb.json: no run of agw split 1; track the trainings first"):

@@ -11,11 +11,14 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from msclnet import config as settings
+from msclnet.config.rules import NO_FILE
 from msclnet.core import address, yaml_text
 from msclnet.core.address import masked
+from msclnet.core.command import REMADE
 from msclnet.core.errors import UserError
 from msclnet.core.registry import PLUGINS
 from msclnet.core.sources import Sources
+from msclnet.core.content import content
 from msclnet.datasets.table import SETS
 from msclnet.launch import gpu_lease
 from msclnet.launch.plan import Plan
@@ -75,6 +78,7 @@ EXPORTS = {
     "CHECKPOINT_EVERY": CONFIG.survival.checkpoint_every,
     "RESTARTS": CONFIG.survival.restarts,
     "PROCESS_TIMEOUT": CONFIG.survival.timeout,
+    REMADE: 1,
 }
 os.environ[address.VARIABLE] = CONFIG.tracking.uri  # no command line, which others can read: it may hold a password
 assignments = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in EXPORTS.items())
@@ -219,6 +223,31 @@ def drawn(wildcards):
     """What the reading of a data set waits for: nothing when the images are the user's."""
     of = PACKS[wildcards.folder]
     return [f"{shared.stand_in(*of)}/drawn.json"] if shared.is_drawn(*of) else []
+
+
+NOTES = Path("data/content")  # of what the user's paths hold
+
+
+@cache
+def held(path, endings=("",)):
+    """What lies under a path of the user's, once a planning."""
+    return content(path, NOTES, endings)
+
+
+def root_content(config, name):
+    """What lies in the folder of a real set; of drawn people their own rule knows."""
+    return "" if shared.is_drawn(config, name) else held(shared.root(config, name))
+
+
+def lists_content(config, name):
+    """What stands in the real set's lists that drawn people are to be like."""
+    like = config.stand_in.of(name).like
+    return held(like, (".txt", ".mat")) if like else ""
+
+
+def weights_content(job):
+    """What lies in the file of the weights that a training begins with."""
+    return held(job.model.weights) if job.model.weights not in NO_FILE else ""
 
 
 def packed(function):

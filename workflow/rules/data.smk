@@ -13,6 +13,7 @@ rule stand_in:
         set=drawn_by(lambda config, name: name),
         options=drawn_by(lambda config, name: inline(config.stand_in.of(name))),
         seed=drawn_by(lambda config, name: config.stand_in.seed),
+        content=drawn_by(lists_content),
         code=code("draw_stand_in", without=AROUND_DATA),
     shell:
         'python "$SCRIPTS/draw_stand_in.py" --set {params.set} --options {params.options:q} --seed {params.seed} '
@@ -34,6 +35,7 @@ rule check_data:
     params:
         set=packed(lambda config, name: name),
         root=packed(shared.root),
+        content=packed(root_content),
         splits=packed(settings.splits),
         real=packed(lambda config, name: "--real" if shared.held_to_the_real(config, name) else ""),
         on_bad_image=packed(lambda config, name: config.data.on_bad_image),
@@ -63,6 +65,7 @@ rule pack:
     params:
         set=packed(lambda config, name: name),
         root=packed(shared.root),
+        content=packed(root_content),
         splits=packed(settings.splits),
         real=packed(lambda config, name: "--real" if shared.held_to_the_real(config, name) else ""),
         height=packed(lambda config, name: config.data.height),

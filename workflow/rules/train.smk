@@ -28,6 +28,7 @@ rule train:
     params:
         job=lambda wildcards: inline(job(wildcards)),
         code=lambda wildcards: code_of_training(job(wildcards)),
+        weights=lambda wildcards: weights_content(job(wildcards)),
     shell:
         'python "$SCRIPTS/launch.py" --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} '
         '--threads {threads} --restarts $RESTARTS --timeout $PROCESS_TIMEOUT "$SCRIPTS/train.py" --job {params.job:q} '

@@ -8,7 +8,6 @@ set, of all experiments.
 """
 
 import argparse
-import json
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from msclnet.results.layout import DEFAULT, Layout, experiment
 from msclnet.results.scores import HEADLINE
 from msclnet.results.tables import condensed, read_csv, readable
 from msclnet.tracking.experiment import page
+from msclnet.tracking.record import read_record
 from msclnet.tracking.relocation import relocate
 from msclnet.tracking.server import database_of, readable_errors, resolve
 
@@ -73,8 +73,8 @@ def print_runs(port: int) -> None:
             relocate(database)  # the pages delete and write, too
     for pattern in (Layout(DEFAULT).tracked("*"), Layout("*").tracked("*")):
         for file in sorted(Path().glob(pattern)):
-            if found := json.loads(file.read_text()).get("experiment"):
-                print(f"{found['name']}: http://127.0.0.1:{port}/{page(found['id'])}")
+            if found := read_record(file).experiment:
+                print(f"{found.name}: http://127.0.0.1:{port}/{page(found.id)}")
 
 
 def print_results(layout: Layout) -> None:

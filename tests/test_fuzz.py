@@ -1,0 +1,36 @@
+"""A few hundred damaged inputs for every reader of a file; tests/fuzz.py takes more of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz import READERS, Bench
+
+SLOW = {"model": 40, "what a model says of itself": 40, "configuration": 60}  # inputs; of the others more
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_damaged_file_is_read_or_refused(name: str, tmp_path: Path) -> None:
+    bench = Bench(name, tmp_path)
+    outcomes = {number: bench.outcome(number) for number in range(SLOW.get(name, 200))}
+    assert {number: found for number, found in outcomes.items() if found[0] not in ("read", "refused")} == {}
+    refused = sum(found[0] == "refused" for found in outcomes.values())
+    assert refused or name in ("cache", "checkpoint"), "these two make anew what is damaged"
+
+
+def test_the_harness_sees_a_traceback_a_hang_and_a_wrong_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    from tests import fuzz
+
+    def outcome(read: object, sane: object = lambda value: True) -> str:
+        bench = Bench("table", tmp_path / str(len(list(tmp_path.iterdir()))))
+        bench.reader = fuzz.Reader(bench.reader.make, read, sane)
+        return bench.outcome(0)[0]
+
+    monkeypatch.setattr(fuzz, "PATIENCE", 1)
+    assert outcome(lambda folder: {}["key"]) == "traceback"
+    assert outcome(lambda folder: time.sleep(5)) == "hang"
+    assert outcome(lambda folder: -1, lambda value: value >= 0) == "wrong"

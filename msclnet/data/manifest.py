@@ -100,7 +100,7 @@ def read_index(folder: Path, manifest: Manifest) -> dict[Modality, list[Line]]:
                 row[key] = int(row[key])
     lines = _shaped(_LINES, rows, folder, INDEX)
     of = {m: [line for line in lines if line.modality == m.name.lower()] for m in Modality}
-    counts: dict[str, int] = {**manifest.images}
+    counts = {str(name): count for name, count in manifest.images.items()}
     for modality, mine in of.items():
         if [line.row for line in mine] != list(range(counts[modality.name.lower()])):
             raise _spoiled(folder, INDEX, f"{len(mine)} {modality.name.lower()} images, not one for each row")

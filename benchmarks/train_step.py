@@ -34,6 +34,7 @@ from torchvision import transforms
 from msclnet import config as settings
 from msclnet.config import TrainJob, replace
 from msclnet.core.errors import UserError
+from msclnet.core.precision import allow_tf32
 from msclnet.core.types import Batch, Modality
 from msclnet.data import loader as dataset
 from msclnet.data.augmentation import IMAGENET_MEAN, IMAGENET_STD
@@ -280,6 +281,7 @@ def main() -> None:
         help="'METHOD precision' or 'METHOD precision compiled'; the literal loop runs the first one's method",
     )
     args = parser.parse_args()
+    allow_tf32(False)  # float32 means float32
     files = [str(ROOT / "config/config.yaml"), *([str(args.config)] if args.config else [])]
     jobs = variants(settings.load(*files), args.variants, args.threads)
     job = next(iter(jobs.values()))

@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import normalize
 
 from msclnet.core.errors import DataError
+from msclnet.core.precision import full_precision
 from msclnet.core.types import Features, Images, Modality
 from msclnet.data.augmentation import normalise
 from msclnet.data.depth import DeepRange
@@ -68,10 +69,11 @@ def embed(
 
 
 @torch.inference_mode()
+@full_precision()
 def embed_pixels(
     network: MSCLNet, images: np.ndarray, modality: Modality, flip: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 ``[N, H, W, 3]`` -> the ``bn`` and ``pooled`` features, float32 ``[N, C]``, all at once.
+    """uint8 ``[N, H, W, 3]`` -> the ``bn`` and ``pooled`` features, float32 ``[N, C]``, all at once, without TF32.
 
     ``flip`` averages the features of an image and of its mirror image, and scales them to unit length again.
     """

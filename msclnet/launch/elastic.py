@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import torch
 from torch.distributed import PrefixStore, TCPStore
 from torch.distributed.elastic.agent.server.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -38,8 +37,8 @@ from torch.distributed.elastic.rendezvous import (
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from msclnet.core.errors import UserError
-from msclnet.launch import gpu_lease
 from msclnet.launch.interface import LOOPBACK, bind
+from msclnet.launch.usable import require_usable
 from msclnet.launch.watchdog import watch
 
 BACKEND = "msclnet"  # the name of the rendezvous below among torch's
@@ -187,7 +186,7 @@ def main() -> None:
         parser.error("name a script")
     group = Group(args.processes, args.restarts, args.timeout, args.host, args.port, args.nodes, args.node)
     try:
-        gpu_lease.require_seen(torch.cuda.is_available())
+        require_usable()
         run(group, sys.executable, *args.script)
     except (UserError, RendezvousError) as error:
         sys.exit(f"error: {error}")

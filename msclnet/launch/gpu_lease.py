@@ -11,11 +11,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,6 +29,11 @@ DEFAULT_FOLDER = "/tmp/msclnet-leases"  # not TMPDIR, which may differ between t
 LEASED = "MSCLNET_LEASED"  # the devices of this job, where they are real
 DEVICES = Path("/dev")
 STANDARD_INPUT = 0
+AMD = "kfd"  # of DEVICES, where there is an AMD GPU
+PART = "MIG-"  # how an instance of a divided GPU is named
+UUID = re.compile(r"GPU-[0-9A-Za-z-]+(?=,|$)")
+NAMED = re.compile(r"\(UUID: ((?:GPU|MIG)-[0-9A-Za-z/-]+)\)")
+PATIENCE_OF_SMI = 30.0  # seconds
 POLL = 1.0  # seconds between two looks at who has what
 PATIENCE = 5.0  # seconds until a job says that it waits for the others' look
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
@@ -80,6 +86,8 @@ def lease(count: int) -> tuple[str, ...]:
         DeviceError: there are not as many, taken or not; or the folder of leases cannot be used.
     """
     devices = visible()
+    if count > 1:  # processes on parts of one GPU cannot exchange gradients by NCCL
+        devices = tuple(device for device in devices if not device.startswith(PART))
     if count > len(devices):
         told = f" in {VISIBLE}={os.environ[VISIBLE]}" if VISIBLE in os.environ else ""
         why = f" ({found})" if (found := obstacle()) else ""
@@ -133,39 +141,64 @@ def _machine(environment: Mapping[str, str]) -> tuple[str, ...]:
     return _listed(environment)[0]
 
 
-def require_seen(seen: bool) -> None:
-    """Ends a job that has leased GPUs of which torch sees none: it would run on the CPU without a word.
-
-    Args:
-        seen: whether torch sees one.
-
-    Raises:
-        DeviceError: it sees none.
-    """
-    if not seen and (leased := os.environ.get(LEASED)):
-        raise DeviceError(
-            f"the GPUs {leased} are this job's, and torch sees none: its build has no CUDA, or the driver is older "
-            "than it needs (python -c 'import torch; torch.cuda.init()' tells); mend that, or set "
-            "run.gpus_per_training: 0"
-        )
-
-
 def _listed(environment: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
     """All devices there are, by index, and what kept them from being listed."""
     if DECLARED in environment:
         if not environment[DECLARED].isdecimal():
             raise DeviceError(f"{DECLARED}={environment[DECLARED]}: expected the number of GPUs of this machine")
         return tuple(map(str, range(int(environment[DECLARED])))), ""
-    query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
     try:
-        listed = subprocess.run(query, capture_output=True, text=True)
+        lines = _ask("--query-gpu=uuid,mig.mode.current", "--format=csv,noheader")
+        if any(line.endswith("Enabled") for line in lines):
+            return _with_parts(_ask("-L")), ""
+    except subprocess.TimeoutExpired:
+        return (), f"nvidia-smi has not answered in {PATIENCE_OF_SMI:.0f} s: the driver hangs"
+    except _Refused as refused:
+        return (), str(refused)
     except OSError as error:
         there = sorted(map(str, DEVICES.glob("nvidia[0-9]*")))
+        if not there and (DEVICES / AMD).exists():
+            return (), (
+                f"it has {DEVICES / AMD}, an AMD GPU, which nvidia-smi does not list: {DECLARED}=1 (or how many there "
+                "are) declares it; nothing here has been tried on one"
+            )
         return (), f"it has {', '.join(there)}, and nvidia-smi does not run ({error.strerror})" if there else ""
+    named = [(match[0] if (match := UUID.match(line)) else None, line) for line in lines]
+    if odd := [line for name, line in named if name is None]:
+        print(f"nvidia-smi: {printable(odd[0])}: passed over", file=sys.stderr, flush=True)
+    devices = tuple(name for name, _ in named if name)
+    return devices, f"nvidia-smi names no GPU: {printable(odd[0])}" if odd and not devices else ""
+
+
+class _Refused(Exception):
+    """nvidia-smi ended with an error; the message has its words."""
+
+
+def _ask(*arguments: str) -> list[str]:
+    """What nvidia-smi says, a line each; raises _Refused, OSError, or subprocess.TimeoutExpired."""
+    listed = subprocess.run(["nvidia-smi", *arguments], capture_output=True, text=True, timeout=PATIENCE_OF_SMI)
     if listed.returncode:
         said = next(iter((listed.stdout + listed.stderr).splitlines()), "no reason given")
-        return (), f"nvidia-smi ends with status {listed.returncode}: {printable(said)}"
-    return tuple(listed.stdout.split()), ""
+        raise _Refused(f"nvidia-smi ends with status {listed.returncode}: {printable(said)}")
+    return [line.strip() for line in listed.stdout.splitlines() if line.strip()]
+
+
+def _with_parts(lines: Sequence[str]) -> tuple[str, ...]:
+    """The devices of ``nvidia-smi -L``: of a GPU that is divided (MIG) its instances."""
+    found: list[str] = []
+    whole = ""  # a GPU that may be divided
+    for line in lines:
+        if not (match := NAMED.search(line)):
+            continue
+        name = match[1]
+        if name.startswith(PART):
+            if whole in found:
+                found.remove(whole)
+            found.append(name)
+        else:
+            whole = name
+            found.append(name)
+    return tuple(found)
 
 
 def _name(entry: str, machine: tuple[str, ...]) -> str | None:

@@ -9,9 +9,10 @@ from torch.nn import functional
 
 
 class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """What torch's SyncBatchNorm refuses to do on the CPU: ``[N, C, ...]`` on each process, as many rows on each.
+    """``[N, C, ...]`` on each process, as many rows on each.
 
-    The statistics carry gradients between the processes, as the gather of the outputs does.
+    torch's own refuses the CPU, and on a GPU it reads values out at each layer, for which the host waits. The
+    statistics carry gradients between the processes, as the gather of the outputs does.
     """
 
     running_mean: Tensor
@@ -41,14 +42,8 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         """Any number of dimensions."""
 
 
-def synchronise(network: nn.Module, device: str) -> None:
-    """Puts in the place of each BatchNorm within ``network`` one over all processes, with the same parameter objects.
-
-    torch's own on ``device`` "cuda", SyncBatchNorm on "cpu".
-    """
-    if device == "cuda":
-        nn.SyncBatchNorm.convert_sync_batchnorm(network)
-        return
+def synchronise(network: nn.Module) -> None:
+    """Puts in the place of each BatchNorm of ``network`` one over all processes, with the same parameter objects."""
     for parent in list(network.modules()):
         for name, module in parent.named_children():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):

@@ -20,12 +20,22 @@ def gather(outputs: Outputs) -> Outputs:
     if not dist.is_initialized():
         return outputs
     fields = {f.name: getattr(outputs, f.name) for f in dataclasses.fields(outputs)}
-    whole = {name: _gather(value) for name, value in fields.items() if value is not None}
+    there = {name: value for name, value in fields.items() if value is not None}
+    whole: dict[str, Tensor] = {}
+    for dtype in dict.fromkeys(value.dtype for value in there.values()):
+        names = [name for name, value in there.items() if value.dtype == dtype]
+        values = [there[name] for name in names]
+        whole |= zip(names, _gather(values), strict=True)
     return dataclasses.replace(outputs, **whole)
 
 
-def _gather(value: Tensor) -> Tensor:
-    return _Gather.apply(value) if value.is_floating_point() else _all_gather(value)
+def _gather(values: list[Tensor]) -> list[Tensor]:
+    """Tensors of as many rows and of one type, each of all ranks: in one message."""
+    rows = len(values[0])
+    flat = torch.cat([value.reshape(rows, -1) for value in values], dim=1)
+    whole = _Gather.apply(flat) if flat.is_floating_point() else _all_gather(flat)
+    parts = whole.split([value[0].numel() for value in values], dim=1)
+    return [part.reshape(-1, *value.shape[1:]) for part, value in zip(parts, values, strict=True)]
 
 
 class _Gather(torch.autograd.Function):
@@ -42,9 +52,9 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        gradient = gradient.contiguous()
-        dist.all_reduce(gradient)
-        return gradient[dist.get_rank() * ctx.rows :][: ctx.rows]
+        total = gradient.clone(memory_format=torch.contiguous_format)  # it may be another function's, too
+        dist.all_reduce(total)
+        return total[dist.get_rank() * ctx.rows :][: ctx.rows]
 
 
 def _all_gather(local: Tensor) -> Tensor:

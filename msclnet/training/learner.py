@@ -141,7 +141,7 @@ def parallel(network: MSCLNet, job: TrainJob, process: Processes) -> nn.Module:
     model: nn.Module = network
     if process.world > 1:
         if job.train.sync_batchnorm:
-            synchronise(network, process.device.type)
+            synchronise(network)
         cuda = process.device.type == "cuda"
         # Else DDP orders its buckets anew after the first step, and a training resumed after any later one would add up
         # the processes' gradients in another order than one that was never interrupted.
@@ -149,12 +149,3 @@ def parallel(network: MSCLNet, job: TrainJob, process: Processes) -> nn.Module:
             network, device_ids=[process.device] if cuda else None, find_unused_parameters=not cuda
         )
     return model
-
-
-def allow_tf32(allowed: bool) -> None:
-    """Whether GPUs may round the factors of float32 products to TF32, stated for this process.
-
-    By the older two of torch's settings: what exports a network reads those, and raises where only newer ones are set.
-    """
-    torch.backends.cuda.matmul.allow_tf32 = allowed
-    torch.backends.cudnn.allow_tf32 = allowed

@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
 from msclnet.core.errors import UserError
-from msclnet.launch import gpu_lease
+from msclnet.core.precision import allow_tf32
+from msclnet.launch.usable import require_usable
 
 T = TypeVar("T")
 
@@ -78,7 +79,8 @@ def processes(threads: int, timeout: float = 600.0) -> Iterator[Processes]:
     first to fail prints the cause, the others nothing.
     """
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    gpu_lease.require_seen(torch.cuda.is_available())
+    require_usable()
+    allow_tf32(False)  # unless the training says otherwise
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)

@@ -22,6 +22,7 @@ from msclnet.config import TrainJob, plain
 from msclnet.config.rules import NO_FILE
 from msclnet.core import yaml_text
 from msclnet.core.files import exclusive_lock, sha256, write_text
+from msclnet.core.precision import allow_tf32
 from msclnet.core.types import Batch, Outputs
 from msclnet.data.loader import Recipe, TrainingImages
 from msclnet.data.pack import Pack
@@ -32,7 +33,7 @@ from msclnet.results.layout import CONFIG, METRICS, MODEL, WORK
 from msclnet.training.checkpoint import Checkpointer, newest
 from msclnet.training.failure import final, forget
 from msclnet.training.gather import gather
-from msclnet.training.learner import Learner, allow_tf32
+from msclnet.training.learner import Learner
 from msclnet.training.live_mirror import LiveMirror
 from msclnet.training.metrics_log import MetricsLog
 from msclnet.training.outputs import OutputFiles, begin_anew

@@ -207,6 +207,9 @@ def test_a_mutex_that_somebody_holds_is_not_waited_for_without_a_word(machine: M
         ("echo GPU-aaaa", {}, ""),
         ("echo GPU-aaaa; echo GPU-bbbb", {"CUDA_VISIBLE_DEVICES": "1"}, ""),
         ("exit 9", {"MSCLNET_GPUS": "0"}, ""),
+        ("echo 'No devices were found'", {}, "nvidia-smi names no GPU: No devices were found"),
+        ("echo '[Unknown Error], [N/A]'", {}, r"nvidia-smi names no GPU: \[Unknown Error\]"),
+        ("exec /bin/sleep 60", {}, "nvidia-smi has not answered in 1 s: the driver hangs"),
         ("", {}, "it has .*/nvidia0, and nvidia-smi does not run"),
     ],
 )
@@ -219,8 +222,56 @@ def test_a_gpu_that_cannot_be_used_is_not_passed_over_without_a_word(
     (tmp_path / "nvidia0").touch()
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(gpu_lease, "DEVICES", tmp_path)
+    monkeypatch.setattr(gpu_lease, "PATIENCE_OF_SMI", 1.0)
     found = gpu_lease.obstacle(environment)
     assert re.search(reason, found) if reason else not found
+
+
+WHOLE = "GPU-11111111-2222", "GPU-33333333-4444"
+DIVIDED = f"""GPU 0: NVIDIA A100-SXM4-40GB (UUID: {WHOLE[0]})
+  MIG 3g.20gb     Device  0: (UUID: MIG-aaaa-1)
+  MIG 3g.20gb     Device  1: (UUID: MIG-bbbb-2)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: {WHOLE[1]})"""
+
+
+def smi(folder: Path, query: str, listed: str = "") -> None:
+    """A false nvidia-smi: what it answers to --query-gpu, and to -L."""
+    (folder / "query").write_text(query + "\n")
+    (folder / "listed").write_text(listed + "\n")
+    script = f'#!/bin/sh\n[ "$1" = -L ] && exec /bin/cat {folder}/listed\nexec /bin/cat {folder}/query\n'
+    (folder / "nvidia-smi").write_text(script)
+    (folder / "nvidia-smi").chmod(0o755)
+
+
+def test_a_line_that_names_no_gpu_is_said_and_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    smi(tmp_path, f"{WHOLE[0]}, Disabled\n[Unknown Error], [N/A]\n{WHOLE[1]}, [N/A]")
+    assert gpu_lease.visible({}) == WHOLE
+    assert "nvidia-smi: [Unknown Error], [N/A]: passed over" in capsys.readouterr().err
+
+
+def test_the_instances_of_a_divided_gpu_stand_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    smi(tmp_path, f"{WHOLE[0]}, Enabled\n{WHOLE[1]}, Disabled", DIVIDED)
+    assert gpu_lease.visible({}) == ("MIG-aaaa-1", "MIG-bbbb-2", WHOLE[1])
+
+
+def test_no_training_gets_two_parts_of_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They could not exchange gradients."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("MSCLNET_LEASES", str(tmp_path / "leases"))
+    smi(tmp_path, f"{WHOLE[0]}, Enabled\n{WHOLE[1]}, Disabled", DIVIDED)
+    with pytest.raises(gpu_lease.DeviceError, match="2 GPUs wanted, and this machine has 1"):
+        gpu_lease.lease(2)
+
+
+def test_an_amd_gpu_is_not_passed_over_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(gpu_lease, "DEVICES", tmp_path)
+    (tmp_path / "kfd").touch()
+    assert "kfd, an AMD GPU, which nvidia-smi does not list: MSCLNET_GPUS=1" in gpu_lease.obstacle({})
 
 
 def test_a_leased_gpu_that_torch_does_not_see_ends_the_job(machine: Machine, tmp_path: Path) -> None:

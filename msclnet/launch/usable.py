@@ -1,0 +1,58 @@
+"""Whether torch can use the GPUs of a job: seen to before any work."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import torch
+
+from msclnet.launch.gpu_lease import LEASED, DeviceError
+
+INSTEAD = "mend that, or set run.gpus_per_training: 0 to train on the CPU"
+
+
+def require_usable() -> None:
+    """Ends a job whose GPUs torch cannot use: it would run on the CPU without a word, or fail in its first kernel.
+
+    Raises:
+        DeviceError: this job has leased GPUs and torch sees none, or one that it sees is of an architecture that its
+            build has no code for. The message says what was found, and what is needed.
+    """
+    if not torch.cuda.is_available():
+        if leased := os.environ.get(LEASED):
+            raise DeviceError(f"the GPUs {leased} are this job's, and torch sees none: {_why()}; {INSTEAD}")
+        return
+    for index in range(torch.cuda.device_count()):
+        major, minor = torch.cuda.get_device_capability(index)
+        if not _has_code_for(major, minor, built := torch.cuda.get_arch_list()):
+            raise DeviceError(
+                f"{torch.cuda.get_device_name(index)} is of compute capability {major}.{minor}, and torch "
+                f"{torch.__version__} is built for {', '.join(built)}; install a build of torch for that card, hide it "
+                f"(CUDA_VISIBLE_DEVICES), or set run.gpus_per_training: 0 to train on the CPU"
+            )
+
+
+def _why() -> str:
+    """Why torch sees no GPU."""
+    if torch.version.cuda is None and torch.version.hip is None:
+        return f"torch {torch.__version__} is built without CUDA"
+    try:
+        torch.cuda.init()
+    except (AssertionError, RuntimeError) as error:
+        said = str(error).splitlines()[0].rstrip(".")
+        return f"{said} (torch {torch.__version__} needs a driver for CUDA {torch.version.cuda})"
+    return "none is visible to it"
+
+
+def _has_code_for(major: int, minor: int, built: list[str]) -> bool:
+    """Whether a build has code for a card: of its own generation up to its number, or code to be translated for it."""
+    if not built:
+        return True  # a build that does not say
+    for name in built:
+        if not (match := re.fullmatch(r"(sm|compute)_(\d+)(\d)[a-z]?", name)):
+            return True  # of another maker: gfx90a
+        kind, of = match[1], (int(match[2]), int(match[3]))
+        if (of[0] == major and of[1] <= minor) or (kind == "compute" and of <= (major, minor)):
+            return True
+    return False

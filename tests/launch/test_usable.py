@@ -1,0 +1,56 @@
+"""Whether torch can use the GPUs of a job is said before any work."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from msclnet.launch.gpu_lease import LEASED, DeviceError
+from msclnet.launch.usable import require_usable
+
+BUILT = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_120", "compute_120"]
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A card that torch sees, of capability 9.0."""
+    for name, value in {
+        "is_available": True, "device_count": 1, "get_device_capability": (9, 0), "get_arch_list": BUILT,
+        "get_device_name": "Tesla P100",
+    }.items():  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("capability", [(7, 5), (8, 0), (8, 9), (9, 0), (12, 0), (12, 1), (13, 0)])
+def test_a_card_that_the_build_has_code_for_is_used(card: pytest.MonkeyPatch, capability: tuple[int, int]) -> None:
+    card.setattr(torch.cuda, "get_device_capability", lambda index: capability)
+    require_usable()
+
+
+@pytest.mark.parametrize("capability", [(6, 0), (7, 0), (10, 0)])
+def test_a_card_that_it_has_none_for_ends_the_job(card: pytest.MonkeyPatch, capability: tuple[int, int]) -> None:
+    card.setattr(torch.cuda, "get_device_capability", lambda index: capability)
+    card.setattr(torch.cuda, "get_arch_list", lambda: BUILT[:5])
+    said = f"Tesla P100 is of compute capability {capability[0]}.{capability[1]}, and torch .* is built for sm_75, .*"
+    with pytest.raises(DeviceError, match=said + "; install a build of torch for that card"):
+        require_usable()
+
+
+def test_an_old_driver_is_said_with_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init() -> None:
+        raise RuntimeError("The NVIDIA driver on your system is too old (found version 11040). Please update")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "init", init)
+    monkeypatch.setattr(torch.version, "cuda", "13.2")
+    require_usable()  # a job that has leased no GPU
+    monkeypatch.setenv(LEASED, "GPU-1")
+    said = (
+        r"the GPUs GPU-1 are this job's, and torch sees none: .*too old \(found version 11040\).*driver for CUDA 13.2"
+    )
+    with pytest.raises(DeviceError, match=said):
+        require_usable()
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(DeviceError, match="is built without CUDA"):
+        require_usable()

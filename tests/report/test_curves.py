@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
 from msclnet.core.errors import DataError
 from msclnet.report.figures.cmc import plot_cmc
@@ -116,6 +117,18 @@ def test_sysu_has_a_panel_for_each_mode_and_shots_and_a_trial_for_each_draw(tmp_
         "all search, single-shot", "all search, multi-shot", "indoor search, single-shot", "indoor search, multi-shot",
     ]  # fmt: skip
     assert {point[3:] for point in points} == {(40.0, 20.0, 60.0, 3)}
+
+
+def test_no_panel_is_cut_off_at_the_height_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The panels share their axes: indoor search reaches higher than all search."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Frame, "save", lambda self, figure: drawn.append(figure))
+    rows = [sysu_row([value], mode, 1, 0) for mode, value in (("all", 40.0), ("indoor", 90.0))]
+    plot_cmc(frame("sysu", "SYSU-MM01", ["agw"], tmp_path / "cmc.png"), 20, [scores(tmp_path, "agw", 1, rows)])
+    for axes in drawn[0].axes:
+        low, high = axes.get_ylim()
+        assert low < 40.0
+        assert high > 90.0
 
 
 def test_losses_are_means_over_the_splits_that_have_the_step(tmp_path: Path, records: list[Path]) -> None:

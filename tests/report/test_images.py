@@ -76,6 +76,17 @@ def test_maps_lie_over_their_images(tmp_path: Path, pack: Pack) -> None:
         plot_activation(Frame("regdb", "RegDB", ("base", "agw"), tmp_path / "a.svg"), tmp_path / "activation.csv", pack)
 
 
+def test_a_map_without_activation_says_so_and_claims_no_largest_value(tmp_path: Path, pack: Pack) -> None:
+    cells = [
+        ActivationCell("agw", 1, m.name.lower(), pack.paths[m][0], 0.5, row, 0, float(m) * row)
+        for m in Modality
+        for row in range(2)
+    ]
+    write_numbers(tmp_path / "a.csv", ActivationCell._fields, cells)
+    plot_activation(Frame("regdb", "RegDB", ("agw",), tmp_path / "a.svg"), tmp_path / "a.csv", pack)
+    assert (tmp_path / "a.svg").read_text().count("no activation") == 1, "the visible image's map is zeros"
+
+
 def test_a_table_that_does_not_fit_is_named(tmp_path: Path, pack: Pack) -> None:
     table = tmp_path / "ranked.csv"
     with pytest.raises(DataError, match=r"ranked.csv: no such file; .*explain.py"):

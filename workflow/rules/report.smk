@@ -8,8 +8,9 @@ for figure, drawn_figure in FIGURES.items():
             files=drawn_figure.files,
             pack=pack_shown(figure),
         output:
-            figure=report(
-                HERE.figure("{set}", figure, FORMAT),
+            figure=HERE.figure("{set}", figure, FORMAT),
+            page=report(
+                HERE.figure("{set}", figure, "html"),
                 caption=f"../report/{figure}.rst",
                 category="Figures",
                 labels={"data set": "{set}", "figure": drawn_figure.title},

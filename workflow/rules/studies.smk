@@ -73,8 +73,9 @@ rule plot_study:
     input:
         f"{OUT}/{{study}}.csv",
     output:
-        figure=report(
-            f"{OUT}/figures/{{study}}.{FORMAT}",
+        figure=f"{OUT}/figures/{{study}}.{FORMAT}",
+        page=report(
+            f"{OUT}/figures/{{study}}.html",
             caption="../report/study.rst",
             category="Studies",
             labels={"study": "{study}", "shows": "figure"},

@@ -17,6 +17,8 @@ from msclnet.report.figures.tables import ActivationCell
 from msclnet.results.tables import read_csv
 
 CELL = (0.95, 1.75)  # inches
+NOTHING = "\nno activation"  # a map of zeros has no largest value
+LEAST, MOST = 0.1, 0.6  # how far a map covers its image, where it is 0 and where it is 1: dark people stay visible
 MAP = "viridis"  # evenly growing lightness: read without colour, too
 
 
@@ -47,9 +49,12 @@ def plot_activation(frame: Frame, table: Path, pack: Pack) -> None:
                 _show(plain, image, f"{modality}\n" * head)
                 for axes, method in zip(others, methods, strict=True):
                     own = [c for c in mine if c["method"] == method]
-                    _show(axes, image, f"{method}\n" * head + f"cos {float(own[0]['similarity']):.2f}")
+                    values = _grid(own)
+                    cosine = f"cos {float(own[0]['similarity']):.2f}"
+                    _show(axes, image, f"{method}\n" * head + cosine + NOTHING * (not values.any()))
                     shades = axes.imshow(
-                        _grid(own), cmap=MAP, vmin=0, vmax=1, alpha=0.6, interpolation="bilinear",
+                        values, cmap=MAP, vmin=0, vmax=1, alpha=LEAST + (MOST - LEAST) * values,
+                        interpolation="bilinear",
                         extent=(-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5),
                     )  # fmt: skip
         figure.colorbar(shades, ax=figure.axes, label="activation, of the image's largest", shrink=0.6)

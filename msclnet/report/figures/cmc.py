@@ -43,10 +43,12 @@ def plot_cmc(frame: Frame, ranks: int, paths: Sequence[Path]) -> list[CurvePoint
         for rank, values in enumerate(zip(*trials, strict=False), start=1)
     ]
     last = max(point.x for point in points)
+    lowest, highest = min(point.least for point in points), max(point.most for point in points)
+    margin = (highest - lowest) / 20
 
     def finish(axes: Axes) -> None:
         axes.set(xlabel="rank", ylabel="matched queries (%)", xlim=(1, max(2, last)))
-        axes.set_ylim(max(0.0, axes.get_ylim()[0]), min(102.0, axes.get_ylim()[1]))
+        axes.set_ylim(max(0.0, lowest - margin), min(102.0, highest + margin))  # of all panels, which share it
         axes.set_xticks([1, *range(5, last + 1, 5)])
         axes.label_outer()
 

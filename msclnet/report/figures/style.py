@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from msclnet.config import title
 from msclnet.core.errors import DataError
 from msclnet.core.files import atomic_write
+from msclnet.report.figure_page import write_figure_page
 from msclnet.report.figures.numbers import write_numbers
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # without yellow, too pale
@@ -68,9 +69,10 @@ def layout() -> Any:
 
 
 def save(figure: Figure, out: Path) -> None:
-    """Writes the figure twice: lines stay sharp in the SVG, and MLflow's pages show the PNG.
+    """Writes the figure twice: lines stay sharp in the SVG, and MLflow's pages show the PNG. And a page that holds it.
 
-    ``out`` is either of the two; DataError for another ending.
+    The report shows the page: what is taller than a window can be scrolled in it. ``out`` is the SVG or the PNG, and
+    the one that the page holds; DataError for another ending.
     """
     if out.suffix not in METADATA:
         raise DataError(f"{out}: figures are written as {' or '.join(METADATA)}; name one of these")
@@ -79,3 +81,4 @@ def save(figure: Figure, out: Path) -> None:
     for ending, metadata in METADATA.items():
         with atomic_write(out.with_suffix(ending)) as partial:
             figure.savefig(partial, format=ending[1:], dpi=150, metadata=metadata)
+    write_figure_page(out)

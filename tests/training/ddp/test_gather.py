@@ -25,8 +25,8 @@ def outputs(rank: int) -> Outputs:
 def work(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     value = torch.ones(2, 1, requires_grad=True)
-    once, twice = (module._gather([value])[0] for _ in range(2))
-    (once + twice).sum().backward()
+    once, twice = (module._Gather.apply(value) for _ in range(2))
+    ((once + twice) * torch.ones(4, 1)).sum().backward()  # both are handed the same gradient
     with mock.patch.object(dist, "all_gather", side_effect=dist.all_gather) as messages:
         mine = outputs(rank)
         whole = gather(mine)

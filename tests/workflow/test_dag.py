@@ -327,7 +327,7 @@ def test_tracking_mirrors_every_training(done: Path) -> None:
 def test_the_report_holds_tables_and_figures(done: Path) -> None:
     snakemake(done, "--report", "results/report.html")
     text = (done / "results/report.html").read_text()
-    for name in ("regdb_summary.html", "sysu_summary.html", *(f"{figure}.svg" for figure in FIGURES)):
+    for name in ("regdb_summary.html", "sysu_summary.html", *(f"{figure}.html" for figure in FIGURES)):
         assert name in text
     fetched = re.findall(r"""(?:src|href)=["'](?:https?:)?//[^"']+|@import url\(|import\(["']https?:""", text)
     assert not fetched, "the page needs no network"

@@ -103,6 +103,7 @@ MESSAGES = [
     "msclnet.core.address",
     "msclnet.core.archive",
     "msclnet.core.errors",
+    "msclnet.core.file_kind",
     "msclnet.core.files",
     "msclnet.core.array_file",
     "msclnet.core.workers",
@@ -111,7 +112,7 @@ MESSAGES = [
     "msclnet.core.optional",
     "msclnet.cli",
 ]
-CHECKS = ["msclnet.config", "msclnet.core.yaml_text", "msclnet.core.section", "msclnet.core.registry"]
+CHECKS = ["msclnet.config", "msclnet.core.numbers", "msclnet.core.yaml_text", "msclnet.core.section", "msclnet.core.registry"]
 MACHINE = ["msclnet.launch", "msclnet.training.failure", "msclnet.training.progress", "msclnet.training.live_mirror"]
 UNDECISIVE = [*MESSAGES, *CHECKS, *MACHINE]
 # A training reads a pack: how a set is read and drawn was decided before it, and how it is scored will be after it. But

@@ -112,7 +112,13 @@ MESSAGES = [
     "msclnet.core.optional",
     "msclnet.cli",
 ]
-CHECKS = ["msclnet.config", "msclnet.core.numbers", "msclnet.core.yaml_text", "msclnet.core.section", "msclnet.core.registry"]
+CHECKS = [
+    "msclnet.config",
+    "msclnet.core.numbers",
+    "msclnet.core.yaml_text",
+    "msclnet.core.section",
+    "msclnet.core.registry",
+]
 MACHINE = ["msclnet.launch", "msclnet.training.failure", "msclnet.training.progress", "msclnet.training.live_mirror"]
 UNDECISIVE = [*MESSAGES, *CHECKS, *MACHINE]
 # A training reads a pack: how a set is read and drawn was decided before it, and how it is scored will be after it. But

@@ -29,6 +29,11 @@ def plan(folder: Path) -> Counter[str]:
     return planned(run(folder, "-n"))
 
 
+def model_of(folder: Path) -> Path:
+    (model,) = (folder / "results/trainings").glob("toy-base-*/model.pt")
+    return model
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished table of a method on a folder of images of one's own, from weights of one's own."""
@@ -70,7 +75,7 @@ def test_another_image_is_packed_and_trained_on(done: Path) -> None:
 
 
 def test_other_weights_are_trained_from_again(done: Path) -> None:
-    model = done / "results/experiments/mine/toy/base/split1/model.pt"
+    model = model_of(done)
     before = model.read_bytes()
     state = torch.load(done / "weights.pth", weights_only=True)
     state["conv1.weight"] *= 2
@@ -102,7 +107,7 @@ def test_a_spoiled_pack_ends_the_job_and_is_made_again(done: Path) -> None:
 
 @pytest.mark.parametrize("file", ["model.pt", "features.npz"])
 def test_a_spoiled_model_or_features_are_made_again(done: Path, file: str) -> None:
-    path = done / "results/experiments/mine/toy/base/split1" / file
+    path = model_of(done) if file == "model.pt" else done / FEATURES
     summary = (done / SUMMARY).read_bytes()
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF

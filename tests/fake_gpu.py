@@ -161,7 +161,7 @@ def batch_of(job: TrainJob, device: torch.device = GPU) -> Batch:
     """A batch of a job: uint8 images, augmented on the device as the loader does."""
     pairs = job.train.identities * job.train.images
     images = torch.zeros(2, pairs, job.height, job.width, 3, dtype=torch.uint8, device=device)
-    draws = torch.zeros(2, 7, pairs, dtype=torch.int64, device=device)
+    draws = torch.zeros(2, 8, pairs, dtype=torch.int64, device=device)
     visible, infrared = (augmentation.augment(i, d, job.train.padding) for i, d in zip(images, draws, strict=True))
     labels = torch.zeros(pairs, dtype=torch.int64, device=device)
     return Batch(visible, infrared, labels, labels + 1, labels + 2)

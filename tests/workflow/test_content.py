@@ -17,21 +17,18 @@ from tests.conftest import ROOT
 from tests.datasets.toy import Toy
 from tests.workflow.test_dag import TINY, planned, snakemake
 
-FEATURES = "results/experiments/mine/toy/base/split1/features.npz"
+MODEL, FEATURES = (f"results/experiments/mine/toy/base/split1/{file}" for file in ("model.pt", "features.npz"))
 SUMMARY = "results/experiments/mine/toy_summary.csv"
 
 
 def run(folder: Path, *arguments: str, check: bool = True) -> str:
-    return snakemake(folder, *arguments, "--", SUMMARY, configs=(TINY, folder / "own.yaml"), check=check)
+    return snakemake(
+        folder, *arguments, "--", SUMMARY, FEATURES, MODEL, configs=(TINY, folder / "own.yaml"), check=check
+    )
 
 
 def plan(folder: Path) -> Counter[str]:
     return planned(run(folder, "-n"))
-
-
-def model_of(folder: Path) -> Path:
-    (model,) = (folder / "results/trainings").glob("toy-base-*/model.pt")
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +72,7 @@ def test_another_image_is_packed_and_trained_on(done: Path) -> None:
 
 
 def test_other_weights_are_trained_from_again(done: Path) -> None:
-    model = model_of(done)
+    model = done / MODEL
     before = model.read_bytes()
     state = torch.load(done / "weights.pth", weights_only=True)
     state["conv1.weight"] *= 2
@@ -107,7 +104,7 @@ def test_a_spoiled_pack_ends_the_job_and_is_made_again(done: Path) -> None:
 
 @pytest.mark.parametrize("file", ["model.pt", "features.npz"])
 def test_a_spoiled_model_or_features_are_made_again(done: Path, file: str) -> None:
-    path = model_of(done) if file == "model.pt" else done / FEATURES
+    path = (done / MODEL if file == "model.pt" else done / FEATURES).resolve()
     summary = (done / SUMMARY).read_bytes()
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF

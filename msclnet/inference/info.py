@@ -103,7 +103,8 @@ def caution(origin: dict[str, Any]) -> str:
 
 def kept(saved: Saved) -> str:
     """Of which epoch the weights are, and how it scored on held-out identities, in a sentence; empty: not validated."""
-    if not (scores := saved.validation):
+    scores = saved.validation
+    if not {"epoch", "identities", "rank1", "mAP", "mINP"} <= scores.keys():  # none, or never scored
         return ""
     best = saved.origin["train"]["keep"] == "best_validation"
     which = "the highest validation mAP" if best else "the last"

@@ -58,14 +58,14 @@ class _Origin(BaseModel):
 
 
 class _Validation(BaseModel):
-    """The scores of the epoch that was kept, or nothing."""
+    """The epoch that was kept and its scores, as far as it was scored."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
-    epoch: int
-    identities: int
-    rank1: float
-    mAP: float
-    mINP: float
+    epoch: int = 0
+    identities: int = 0
+    rank1: float = 0
+    mAP: float = 0
+    mINP: float = 0
 
 
 class _About(BaseModel):

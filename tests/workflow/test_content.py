@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,9 +14,7 @@ import torch
 import yaml
 from PIL import Image
 
-from msclnet.datasets.table import SETS
 from tests.conftest import ROOT
-from tests.datasets.toy import Toy
 from tests.workflow.test_dag import TINY, planned, snakemake
 
 MODEL, FEATURES = (f"results/experiments/mine/toy/base/split1/{file}" for file in ("model.pt", "features.npz"))
@@ -37,9 +37,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from torchvision.models import resnet18
 
     folder = tmp_path_factory.mktemp("content")
-    Toy().draw(folder / "images", Toy.StandIn(like="", images=2), seed=0, workers=1)
-    assert "toy" in SETS.names()
     (folder / "toy.py").write_text((ROOT / "tests/datasets/toy.py").read_text())
+    draw = [sys.executable, str(ROOT / "workflow/scripts/draw_stand_in.py"), "--set", "toy", "--seed", "0"]
+    draw += ["--options", '{"like": "", "images": 2}', "--out", str(folder / "images"), "--workers", "1"]
+    subprocess.run(draw, env={**os.environ, "MSCLNET_PLUGINS": str(folder / "toy.py")}, check=True)
     torch.save(resnet18().state_dict(), folder / "weights.pth")
     own = {
         "plugins": ["toy.py"],

@@ -1,6 +1,9 @@
 # docker build --tag msclnet .      docs/how-to/container.md says how to use it
 FROM python:3.11-slim
 
+# What train.compile needs beside Python's headers, which this image has.
+RUN apt-get update -q && apt-get install -qy --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
+
 ARG UV_VERSION=0.13.9
 RUN python -m pip install --quiet --no-cache-dir uv==${UV_VERSION}
 

@@ -180,6 +180,11 @@ class Run(Section):
         "once as the machine has GPUs for. `auto`: one where there is a GPU; 0: none is used. On a cluster `auto` "
         "is 0, so state the number"
     )
+    trainings_per_gpu: int = Field(
+        ge=1,
+        description="how many trainings of one GPU may be on it at once, other jobs of one GPU counted like them. A "
+        "small training leaves most of a large GPU idle; its memory must hold them all. Not read on a cluster",
+    )
     nodes_per_training: int = Field(
         ge=1, description="machines a training runs on; above 1 with `--profile profiles/slurm` only"
     )
@@ -349,11 +354,16 @@ class Train(Section):
         "Pooling, the gather and the losses stay in float32"
     )
     tf32: bool = Field(
-        description="whether a GPU may round the factors of float32 products to TF32 (10 bits of mantissa)"
+        description="whether a GPU may round the factors of float32 convolutions to TF32 (10 bits of mantissa); those "
+        "of matrix products, the losses' distances among them, it never may"
+    )
+    deterministic: bool = Field(
+        description="whether a GPU must give the same bits twice, so that a resumed training does. It is slower: no "
+        "timing of convolutions, no sums in any order. On the CPU they are the same bits anyway"
     )
     compile: bool = Field(
         description="`torch.compile` of the network, on one process of the losses, too: a minute or more at the start, "
-        "a faster step after it; needs a C++ compiler, and sums in another order"
+        "a faster step after it; needs a C++ compiler and Python's headers, and sums in another order"
     )
     sync_batchnorm: bool = Field(
         description="batch normalisation over all processes; else each normalises its own share, of two pairs at least"

@@ -18,6 +18,7 @@ from msclnet.data.pack import Pack
 from msclnet.data.sampling import Pairs, epoch_pairs, share, steps_per_epoch
 
 T = TypeVar("T")
+Sent = tuple[list[Tensor], torch.cuda.Event | None]  # copies, and what happens when they have arrived
 AUGMENTATION = 1  # keeps the augmentation's random stream apart from the sampler's
 
 
@@ -68,9 +69,10 @@ class TrainingImages:
         return steps_per_epoch(len(self.rows[Modality.VISIBLE]), len(self.rows[Modality.INFRARED]), self.pairs)
 
     def epoch(self, epoch: int, device: torch.device, taken: int = 0) -> Iterator[Batch]:
-        """This rank's share of each batch of ``epoch`` (from 1), augmented on ``device``; the next is read ahead.
+        """This rank's share of each batch of ``epoch`` (from 1), augmented on ``device``.
 
-        The first ``taken`` batches are left out: a resumed epoch's.
+        The next is read, and copied to a GPU, while this one is in use. The first ``taken`` batches are left out: a
+        resumed epoch's.
         """
         recipe = self.recipe
         pairs = epoch_pairs(
@@ -80,11 +82,10 @@ class TrainingImages:
             recipe.images,
             (recipe.seed, recipe.split, epoch),
         )
-        raw = (self._read(step, chosen, epoch, device) for step, chosen in islice(enumerate(pairs), taken, None))
-        for read in _one_ahead(raw):
-            images_v, images_r, labels, cameras_v, cameras_r, *draws = (
-                values.to(device, non_blocking=True) for values in read
-            )
+        copies = Copies(device)
+        raw = (copies.of(self._read(step, chosen, epoch)) for step, chosen in islice(enumerate(pairs), taken, None))
+        for sent in _one_ahead(raw):
+            images_v, images_r, labels, cameras_v, cameras_r, *draws = copies.take(sent)
             images = {Modality.VISIBLE: images_v, Modality.INFRARED: images_r}
             visible, infrared, *second = (
                 augment(images[modality], numbers, recipe.padding, channels)
@@ -92,8 +93,8 @@ class TrainingImages:
             )
             yield Batch(visible, infrared, labels, cameras_v, cameras_r, *second)
 
-    def _read(self, step: int, chosen: Pairs, epoch: int, device: torch.device) -> list[Tensor]:
-        """What of this rank's share is to be copied to ``device``, in page-locked memory when that is a GPU.
+    def _read(self, step: int, chosen: Pairs, epoch: int) -> list[Tensor]:
+        """What of this rank's share is to be copied to the device.
 
         The images of each modality, uint8; the labels; their cameras; the random numbers of each stream.
         """
@@ -118,8 +119,33 @@ class TrainingImages:
             images.append(torch.from_numpy(self.pack.images[modality][rows]))
             cameras.append(torch.from_numpy(self.pack.cameras[modality][rows]))
         labels = torch.from_numpy(self.labels[Modality.VISIBLE][chosen[0][self.share]])
-        read = [*images, labels, *cameras, *draws]
-        return [values.pin_memory() for values in read] if device.type == "cuda" else read
+        return [*images, labels, *cameras, *draws]
+
+
+class Copies:
+    """Tensors on their way to a device; to a GPU from page-locked memory on a stream of its own, beside its work."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def of(self, tensors: list[Tensor]) -> Sent:
+        """Begins to copy; nobody waits."""
+        if self.stream is None:
+            return tensors, None
+        with torch.cuda.stream(self.stream):
+            copies = [values.pin_memory().to(self.device, non_blocking=True) for values in tensors]
+            return copies, self.stream.record_event()
+
+    def take(self, sent: Sent) -> list[Tensor]:
+        """What was sent, for what follows on the current stream, which waits for the copies; the host does not."""
+        copies, arrived = sent
+        if arrived is not None:
+            work = torch.cuda.current_stream(self.device)
+            work.wait_event(arrived)
+            for values in copies:
+                values.record_stream(work)  # their memory is free when that work has read them
+        return copies
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:

@@ -1,9 +1,9 @@
 """The GPUs of one machine, shared by jobs that do not know each other: each job leases those it uses.
 
-A lease is a locked file that names its devices, in a folder every process of the machine sees. The job has that file
-as its standard input, and so has everything the job starts: of the files a launcher holds open, torchrun passes on the
-standard ones alone. The kernel drops the lock with the last process that has it, however that one died. So a killed job
-gives its devices back, and a rank that outlives its launcher keeps its own.
+A lease is a locked file that names its devices, and with how many jobs it shares them, in a folder every process of the
+machine sees. The job has that file as its standard input, and so has everything the job starts: of the files a launcher
+holds open, torchrun passes on the standard ones alone. The kernel drops the lock with the last process that has it,
+however that one died. So a killed job gives its devices back, and a rank that outlives its launcher keeps its own.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from msclnet.core.errors import UserError, printable
 
@@ -70,14 +71,16 @@ def visible(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
-def lease(count: int) -> tuple[str, ...]:
-    """Takes visible devices, waiting for them, for this process and all it starts.
+def lease(count: int, share: int = 1) -> tuple[str, ...]:
+    """Takes visible devices, waiting for them, for this process and all it starts; first those that fewest jobs have.
 
     From then on they alone are in CUDA_VISIBLE_DEVICES, and the standard input, empty to whoever reads it, is the
     lease.
 
     Args:
         count: how many.
+        share: jobs of one device that may be on it at once, this one among them. Each of them must allow as many, and
+            a job of several devices shares none.
 
     Returns:
         Their names, as ``visible`` gives them.
@@ -87,6 +90,7 @@ def lease(count: int) -> tuple[str, ...]:
     """
     devices = visible()
     if count > 1:  # processes on parts of one GPU cannot exchange gradients by NCCL
+        share = 1
         devices = tuple(device for device in devices if not device.startswith(PART))
     if count > len(devices):
         told = f" in {VISIBLE}={os.environ[VISIBLE]}" if VISIBLE in os.environ else ""
@@ -99,18 +103,21 @@ def lease(count: int) -> tuple[str, ...]:
     waiting = False
     while True:
         with _alone(folder):
-            taken = dict(_taken(folder))
-            free = [device for device in devices if device not in taken]
+            taken = list(_taken(folder))
+            on = {device: [held for held in taken if held.device == device] for device in devices}
+            free = [
+                device for device in devices if len(on[device]) < min([share, *(held.share for held in on[device])])
+            ]
             if len(free) >= count:
-                chosen = tuple(free[:count])
-                _write_lease(folder, chosen)
+                chosen = tuple(sorted(free, key=lambda device: len(on[device]))[:count])
+                _write_lease(folder, chosen, share)
                 os.environ[VISIBLE] = ",".join(chosen)
                 if DECLARED not in os.environ:
                     os.environ[LEASED] = os.environ[VISIBLE]
                 print(f"on the GPUs {', '.join(chosen)}", flush=True)
                 return chosen
         if not waiting:
-            holders = ", ".join(sorted({str(taken[device]) for device in devices if device in taken}))
+            holders = ", ".join(sorted({str(held.job) for device in devices for held in on[device]}))
             print(
                 f"waiting for {count} of {len(devices)} GPUs, held by the jobs {holders}", file=sys.stderr, flush=True
             )
@@ -254,8 +261,16 @@ def _hold(descriptor: int, mutex: Path) -> None:
             time.sleep(POLL / 10)
 
 
-def _taken(folder: Path) -> Iterator[tuple[str, int]]:
-    """Each leased device with the job that leased it. A lease nobody has any more is swept up.
+class Held(NamedTuple):
+    """A device in a lease that somebody has."""
+
+    device: str
+    job: int  # its process
+    share: int  # jobs that it allows on the device, itself among them
+
+
+def _taken(folder: Path) -> Iterator[Held]:
+    """Each leased device. A lease nobody has any more is swept up.
 
     What is no file, and so no lease of ours, is passed over unopened: a pipe would be waited for.
     """
@@ -274,25 +289,25 @@ def _taken(folder: Path) -> Iterator[tuple[str, int]]:
             os.close(descriptor)
 
 
-def _leased(path: Path) -> list[tuple[str, int]]:
-    """The devices of a lease that somebody holds, with the job."""
+def _leased(path: Path) -> list[Held]:
+    """The devices of a lease that somebody holds."""
     try:
         held = json.loads(path.read_text())
-        return [(str(device), int(held["job"])) for device in held["devices"]]
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return [Held(str(device), int(held["job"]), int(held.get("share", 1))) for device in held["devices"]]
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise DeviceError(
             f"{path}: no lease of this project, and held by a process of user {path.stat().st_uid}; let that one end "
             f"(fuser {path} names it), and delete it"
         ) from None
 
 
-def _write_lease(folder: Path, devices: tuple[str, ...]) -> None:
+def _write_lease(folder: Path, devices: tuple[str, ...], share: int) -> None:
     """Makes a lease this process's standard input, read to its end; the mutex keeps others from seeing it half made."""
     path = folder / f"lease-{os.getpid()}-{time.time_ns()}"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
     os.fchmod(descriptor, 0o644)  # every user's to read
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    os.write(descriptor, json.dumps({"job": os.getpid(), "devices": devices}).encode())
+    os.write(descriptor, json.dumps({"job": os.getpid(), "devices": devices, "share": share}).encode())
     os.dup2(descriptor, STANDARD_INPUT)
     os.set_inheritable(STANDARD_INPUT, True)
     if descriptor != STANDARD_INPUT:

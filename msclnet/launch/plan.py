@@ -31,6 +31,7 @@ class Plan:
     cores: int | None  # this run's; None: all
     cluster: bool = False
     obstacle: str = ""  # why no GPU of this machine can be used, where it seems to have some
+    share: int = 1  # jobs of one GPU that may be on it at once: run.trainings_per_gpu
 
     @property
     def gpus_each(self) -> int:
@@ -115,7 +116,7 @@ class Plan:
             ConfigError: as in ``processes``.
         """
         local = self.processes(wanted) // self.nodes_of(wanted)
-        return self._share(local * self.threads, local if self.device(wanted) == "gpu" else self.gpus)
+        return self._part(local * self.threads, self._places(local) if self.device(wanted) == "gpu" else self.places)
 
     @property
     def embedding_gpus(self) -> int:
@@ -128,18 +129,26 @@ class Plan:
 
     @property
     def embedding_cores(self) -> int:
-        return self._share(self.threads, self.embedding_gpus or self.gpus)
+        return self._part(self.threads, self.embedding_gpus or self.places)
+
+    @property
+    def places(self) -> int:
+        """The resource ``gpu``, of which this machine has so much: a place for each job that may be on a GPU."""
+        return self.gpus * self.share
 
     def counted(self, gpus: int) -> int:
-        """The resource ``gpu``, which Snakemake counts on this machine.
+        """How much of the resource ``gpu`` a job takes, which Snakemake counts on this machine.
 
         Args:
-            gpus: those of the job.
+            gpus: those of the job. Of one GPU it takes a place, of several all places.
 
         Returns:
-            As many, or 0 on a cluster.
+            The places, or 0 on a cluster.
         """
-        return 0 if self.cluster else gpus
+        return 0 if self.cluster else self._places(gpus)
+
+    def _places(self, gpus: int) -> int:
+        return gpus * self.share if gpus > 1 else gpus
 
     def requested(self, gpus: int) -> str | None:
         """The resource ``gres``, which asks Slurm for GPUs on each node.
@@ -152,10 +161,10 @@ class Plan:
         """
         return f"gpu:{gpus}" if self.cluster and gpus else None
 
-    def _share(self, wanted: int, gpus: int) -> int:
-        """Cores of a job on ``gpus`` of this machine's: at most the same part of them, so that no GPU is left idle."""
+    def _part(self, wanted: int, places: int) -> int:
+        """Cores of a job with so many places on GPUs: at most the same part of them, so that no place is left idle."""
         cores = self.cores or os.cpu_count() or 1
-        return max(1, min(wanted, cores * gpus // self.gpus)) if self.gpus else wanted
+        return max(1, min(wanted, cores * places // self.places)) if self.places else wanted
 
     def warnings(self, wanted: Mapping[str, Processes]) -> Iterator[str]:
         """What a user may not have meant.
@@ -170,6 +179,11 @@ class Plan:
             yield (
                 "run.gpus_per_training: auto is no GPU on a cluster, whose nodes this machine cannot see: trainings "
                 "run on the CPU. State the number of GPUs a training gets; 0 is the CPU."
+            )
+        if self.cluster and self.share > 1:
+            yield (
+                f"run.trainings_per_gpu: {self.share}, and on a cluster its scheduler gives each training GPUs of its "
+                "own. Set it to 1."
             )
         if self.obstacle and self.gpus_wanted and not self.cluster:
             yield (

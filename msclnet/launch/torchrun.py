@@ -28,6 +28,7 @@ class Layout:
     threads: int  # the job's cores on each node; its processes there share them
     restarts: int = 0  # how often torchrun starts the processes again after one has died
     timeout: float = 600.0  # seconds that one of them may wait for another, or take for a step
+    share: int = 1  # jobs of one GPU that may be on it at once
 
     @property
     def local(self) -> int:
@@ -63,7 +64,7 @@ def launch(script: Sequence[str], layout: Layout, rendezvous: str | None = None)
     if layout.nodes > 1 and rendezvous is None:
         _become(_srun(script, layout))
     if layout.device == "gpu":
-        devices.lease(local)
+        devices.lease(local, layout.share)
     else:
         os.environ[devices.VISIBLE] = ""
         os.environ.pop(devices.LEASED, None)
@@ -89,6 +90,7 @@ def _srun(script: Sequence[str], layout: Layout) -> list[str]:
     spread = ["--nodes", str(layout.nodes), "--ntasks", str(layout.nodes), "--ntasks-per-node", "1"]
     options: dict[str, object] = {"device": layout.device, "processes": layout.processes, "nodes": layout.nodes}
     options |= {"threads": layout.threads, "restarts": layout.restarts, "timeout": layout.timeout}
+    options |= {"share": layout.share}
     again = [f"--{name}={value}" for name, value in options.items()]
     return [
         *("srun", *spread, f"--cpus-per-task={layout.threads}", "--kill-on-bad-exit=1", "--label"),

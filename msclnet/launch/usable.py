@@ -1,12 +1,16 @@
-"""Whether torch can use the GPUs of a job: seen to before any work."""
+"""Whether torch can use the GPUs of a job, and compile for what it runs on: seen to before any work."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
+import sysconfig
+from pathlib import Path
 
 import torch
 
+from msclnet.core.errors import ConfigError
 from msclnet.launch.gpu_lease import LEASED, DeviceError
 
 INSTEAD = "mend that, or set run.gpus_per_training: 0 to train on the CPU"
@@ -31,6 +35,32 @@ def require_usable() -> None:
                 f"{torch.__version__} is built for {', '.join(built)}; install a build of torch for that card, hide it "
                 f"(CUDA_VISIBLE_DEVICES), or set run.gpus_per_training: 0 to train on the CPU"
             )
+
+
+COMPILERS = {"cuda": ("CC", ("gcc", "clang"), "C"), "cpu": ("CXX", ("g++", "clang++"), "C++")}  # Triton's; Inductor's
+
+
+def require_compiler(device: str) -> None:
+    """Ends a training that is to be compiled where that cannot be: its first step would, minutes later.
+
+    Args:
+        device: ``cuda`` or ``cpu``.
+
+    Raises:
+        ConfigError: there is no compiler on the PATH, or none of Python's headers.
+    """
+    variable, names, language = COMPILERS[device]
+    wanted = (os.environ[variable],) if os.environ.get(variable) else names
+    if not any(map(shutil.which, wanted)):
+        raise ConfigError(
+            f"train.compile: true needs a {language} compiler, and found no {' or '.join(wanted)} on the PATH; install "
+            f"one (apt install g++), name it in {variable}, or set train.compile: false"
+        )
+    if not (header := Path(sysconfig.get_path("include"), "Python.h")).is_file():
+        raise ConfigError(
+            f"train.compile: true needs Python's headers, and found no {header}; install them (apt install "
+            "python3-dev), or set train.compile: false"
+        )
 
 
 def _why() -> str:

@@ -143,9 +143,13 @@ def parallel(network: MSCLNet, job: TrainJob, process: Processes) -> nn.Module:
         if job.train.sync_batchnorm:
             synchronise(network)
         cuda = process.device.type == "cuda"
-        # Else DDP orders its buckets anew after the first step, and a training resumed after any later one would add up
-        # the processes' gradients in another order than one that was never interrupted.
+        # To look for unused parameters keeps DDP from ordering its buckets anew after the first step: a training
+        # resumed after any later one would add up gradients in another order than one never interrupted. A step reads
+        # no running statistics, and the first process's are those that are validated and saved: none is sent.
         model = nn.parallel.DistributedDataParallel(
-            network, device_ids=[process.device] if cuda else None, find_unused_parameters=not cuda
+            network,
+            device_ids=[process.device] if cuda else None,
+            find_unused_parameters=not cuda or job.train.deterministic,
+            broadcast_buffers=False,
         )
     return model

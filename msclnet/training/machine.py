@@ -33,6 +33,19 @@ def peak_memory(device: torch.device) -> dict[str, float]:
     return memory
 
 
+def gpu_busy(device: torch.device) -> float | None:
+    """How much of the last moment (a sixth of a second to a second) the GPU was at work: percent.
+
+    None on the CPU, and where the driver does not tell: of a part of a GPU, or without ``nvidia-ml-py``.
+    """
+    if device.type != "cuda":
+        return None
+    try:
+        return float(torch.cuda.utilization(device))
+    except Exception:  # NVML has errors of its own; a training does not end for want of a figure
+        return None
+
+
 def git_commit() -> str:
     """The commit of the source, empty outside a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from msclnet.core.errors import DataError, UserError
 from msclnet.results.scores import TITLES
-from msclnet.training.machine import cpu_seconds, git_commit, hardware, peak_memory
+from msclnet.training.machine import cpu_seconds, git_commit, gpu_busy, hardware, peak_memory
 from msclnet.training.process_group import Processes
 from msclnet.training.progress import Progress
 from msclnet.training.pull import inert
@@ -53,6 +53,7 @@ class MetricsLog:
         self.epoch, self.rate, self.images = 0, 0.0, 0
         self.unread: list[dict[str, Tensor]] = []  # of the steps since the last reading
         self.newest: dict[str, float] = {}  # terms, as read
+        self.busy: list[float] = []  # of the GPU, percent, at each written step of the epoch
         self.unwritten: list[str] = []
         self.progress = progress
         progress.begin(self.step)
@@ -81,6 +82,7 @@ class MetricsLog:
             self.epoch_seconds, self.count, self.sums = 0.0, 0, {}
         self.epoch_began = time.time()
         self.cpu_began = cpu_seconds()
+        self.busy = []
 
     def add(self, terms: dict[str, Tensor]) -> None:
         """Takes the terms of a step, and waits for no GPU.
@@ -115,6 +117,8 @@ class MetricsLog:
 
         ``measures`` are of that step, scalars by name.
         """
+        if (busy := gpu_busy(self.process.device)) is not None:
+            self.busy.append(busy)
         self.read()
         self._write("step", epoch=self.epoch, step=self.step, rate=self.rate, **self.newest)
         if measures:
@@ -148,10 +152,9 @@ class MetricsLog:
             images_per_second=self.images * self.count / seconds,
             **{name: total / self.count for name, total in self.sums.items()},
         )
-        cpu = 100 * (cpu_seconds() - self.cpu_began) / seconds
-        self._write(
-            "system", epoch=self.epoch, step=self.step, process_cpu_percentage=cpu, **peak_memory(self.process.device)
-        )
+        used = {"process_cpu_percentage": 100 * (cpu_seconds() - self.cpu_began) / seconds}
+        used |= {"gpu_utilization_percentage": sum(self.busy) / len(self.busy)} if self.busy else {}
+        self._write("system", epoch=self.epoch, step=self.step, **used, **peak_memory(self.process.device))
 
     def write_validation(self, scores: dict[str, float]) -> None:
         """The scores of the epoch at work, in percent, as a line and on the terminal; after ``end_epoch``."""

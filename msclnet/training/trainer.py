@@ -22,10 +22,11 @@ from msclnet.config import TrainJob, plain
 from msclnet.config.rules import NO_FILE
 from msclnet.core import yaml_text
 from msclnet.core.files import exclusive_lock, sha256, write_text
-from msclnet.core.precision import allow_tf32
+from msclnet.core.precision import allow_tf32, repeat
 from msclnet.core.types import Batch, Outputs
 from msclnet.data.loader import Recipe, TrainingImages
 from msclnet.data.pack import Pack
+from msclnet.launch.usable import require_compiler
 from msclnet.launch.watchdog import Heartbeat
 from msclnet.losses import objective
 from msclnet.model.files import save_model
@@ -73,7 +74,8 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
 
     Raises:
         DataError: what lies there is of another configuration, or the pack is corrupt or of another size.
-        ConfigError: the batch, or what is held out, does not fit the data; or the batch not the processes.
+        ConfigError: the batch, or what is held out, does not fit the data; or the batch not the processes; or there is
+            no compiler for ``train.compile``.
         NonFiniteLoss: a term of the objective is not a finite number.
         NotFinite: a weight, or what is kept of its gradients, is not a finite number.
         OutOfMemory: a process has less memory than the training takes.
@@ -91,6 +93,9 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
         exclusive_lock(work, options.timeout / 2) if process.first else nullcontext(),
     ):
         allow_tf32(job.train.tf32)
+        repeat(job.train.deterministic)
+        if job.train.compile:
+            require_compiler(process.device.type)
         pack = Pack.open(pack_folder)
         pack.require_size((job.height, job.width), "the training")
         origin = plain(job) | {"pack": pack.verify() if process.first else None} | _weights(job)

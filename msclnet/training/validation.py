@@ -99,7 +99,7 @@ class Validation:
             ``rank1``, ``mAP`` and ``mINP`` in percent, the mean over the headline's comparisons, in every process. All
             are 0 where a feature is not finite: batch normalisation that has seen few steps lets a network overflow.
         """
-        self.process.like_the_first(network.buffers())  # as a model is saved, and as DDP's next step begins
+        self.process.like_the_first(network.buffers())  # as a model is saved
         mode = network.training
         parts = [part for modality in Modality for part in self.process.gathered(self._share(network, modality))]
         network.train(mode)

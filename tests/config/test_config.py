@@ -250,3 +250,9 @@ def test_a_pack_of_before_keeps_its_name_and_another_range_is_another_pack(defau
     ]
     assert len(set(names)) == 3
     assert names[0] == shared.pack(default, "regdb") == "data/packs/regdb-75377faeef"
+
+
+def test_what_is_for_a_current_card_changes_the_arithmetic_of_the_papers_recipe_alone(paper: Config) -> None:
+    files = [str(ROOT / f"config/{name}.yaml") for name in ("config", "paper", "gpu")]
+    card = load(*files)
+    assert card == replace(paper, train=replace(paper.train, precision="bfloat16", compile=True))

@@ -12,7 +12,7 @@ import yaml
 from tests.conftest import ROOT
 from tools import configuration
 
-FILES = ("config/config.yaml", "config/paper.yaml", "tests/workflow/tiny.yaml")
+FILES = ("config/config.yaml", "config/paper.yaml", "config/gpu.yaml", "tests/workflow/tiny.yaml")
 STALE = "run `make schema`"
 
 
@@ -29,7 +29,7 @@ def test_an_editor_takes_our_files_also_those_that_state_little(name: str) -> No
     jsonschema.validate(yaml.safe_load((ROOT / name).read_text()), configuration.schema())
 
 
-@pytest.mark.parametrize("name", FILES[:2])
+@pytest.mark.parametrize("name", FILES[:3])
 def test_our_files_name_their_schema(name: str) -> None:
     first = (ROOT / name).read_text().splitlines()[0]
     assert first == f"# yaml-language-server: $schema={configuration.SCHEMA.name}"

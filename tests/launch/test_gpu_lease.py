@@ -114,6 +114,27 @@ def test_a_job_of_two_processes_takes_both_devices_and_waits_for_them(machine: M
     assert f"waiting for 2 of 2 GPUs, held by the jobs {one['pid']}" in printed
 
 
+def test_jobs_share_a_device_as_each_of_them_allows(machine: Machine) -> None:
+    """Two a GPU: one on each first. A job that shares with nobody, or of both, waits for them."""
+    for number in (1, 2, 3):
+        machine.start("--device", "gpu", "--share", "2", seconds=60)
+        machine.wait_for(number)
+    first, second, third = (job["CUDA_VISIBLE_DEVICES"] for job in machine.said())
+    assert {first, second} == {"0", "1"}, "an idle one before one that is shared"
+    assert third in {"0", "1"}
+    alone = machine.start("--device", "gpu")
+    assert "waiting for 1 of 2 GPUs" in alone.stderr.readline()
+    both = machine.start("--device", "gpu", "--share", "2", "--processes", "2")
+    assert "waiting for 2 of 2 GPUs" in both.stderr.readline(), "a training of several shares none of its GPUs"
+    fourth = machine.start("--device", "gpu", "--share", "3")
+    assert fourth.wait(60) == 0, "there is place for one more"
+    *_, fourth_said = machine.wait_for(4)
+    assert fourth_said["CUDA_VISIBLE_DEVICES"] != third
+    for job in machine.started[:3]:
+        job.kill()
+    assert both.wait(60) == alone.wait(60) == 0
+
+
 def test_a_killed_job_gives_its_device_back(machine: Machine) -> None:
     for number in (1, 2):
         machine.start("--device", "gpu", seconds=60)

@@ -28,6 +28,17 @@ def test_cores_are_shared_so_that_no_gpu_is_idle() -> None:
     assert (one.embedding_device, one.embedding_cores, one.counted(1)) == ("gpu", 4, 1)
 
 
+def test_trainings_that_share_a_gpu_have_a_place_and_its_cores_each() -> None:
+    """Three a GPU on two GPUs and twelve cores: six places of two cores. A training of both takes all six."""
+    plan = dataclasses.replace(CPU, gpus=2, cores=12, share=3)
+    assert (plan.places, plan.counted(0), plan.counted(1), plan.counted(2)) == (6, 0, 1, 6)
+    assert (plan.cores_of("auto"), plan.embedding_cores, plan.cores_of(2)) == (2, 2, 8)
+    cluster = dataclasses.replace(plan, gpus=0, cluster=True, gpus_wanted=1)
+    assert (cluster.counted(1), cluster.requested(1), cluster.cores_of("auto")) == (0, "gpu:1", 4)
+    (said,) = cluster.warnings({"regdb": "auto"})
+    assert "run.trainings_per_gpu: 3, and on a cluster its scheduler gives each training GPUs of its own" in said
+
+
 @pytest.mark.parametrize("wanted", [0, "auto"])
 def test_no_gpu_is_taken_that_is_not_asked_for(wanted: int | str) -> None:
     plan = dataclasses.replace(CPU, gpus=2 if wanted == 0 else 0, gpus_wanted=wanted)

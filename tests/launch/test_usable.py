@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sysconfig
+from pathlib import Path
+
 import pytest
 import torch
 
+from msclnet.core.errors import ConfigError
 from msclnet.launch.gpu_lease import LEASED, DeviceError
-from msclnet.launch.usable import require_usable
+from msclnet.launch.usable import require_compiler, require_usable
 
 BUILT = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_120", "compute_120"]
 
@@ -54,3 +58,27 @@ def test_an_old_driver_is_said_with_what_is_needed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch.version, "cuda", None)
     with pytest.raises(DeviceError, match="is built without CUDA"):
         require_usable()
+
+
+@pytest.mark.parametrize(
+    ("device", "variable", "names", "said"),
+    [("cpu", "CXX", "g++", "C++ compiler, and found no g++ or clang++"), ("cuda", "CC", "gcc", "C compiler")],
+)
+def test_a_compiler_is_asked_for_where_torch_would_look(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, device: str, variable: str, names: str, said: str
+) -> None:
+    include = tmp_path / "include"
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(include))
+    monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError) as error:
+        require_compiler(device)
+    assert said in str(error.value)
+    assert f"name it in {variable}, or set train.compile: false" in str(error.value)
+    (tmp_path / names).write_text("#!/bin/sh\n")
+    (tmp_path / names).chmod(0o755)
+    with pytest.raises(ConfigError, match=r"needs Python's headers, and found no .*Python\.h; install them"):
+        require_compiler(device)
+    include.mkdir()
+    (include / "Python.h").touch()
+    require_compiler(device)

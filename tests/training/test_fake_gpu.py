@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from unittest import mock
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from msclnet.config import Config, TrainJob, replace, train_job
 from msclnet.core.types import Modality
@@ -16,6 +19,7 @@ from msclnet.evaluation.distance import cosine
 from msclnet.evaluation.embedding import embed_pixels
 from msclnet.losses import cascade, inputs, objective
 from msclnet.model import msclnet
+from msclnet.training.batch_norm import SyncBatchNorm, synchronise
 from msclnet.training.trainer import Step, forward, train_step
 from tests.fake_gpu import GPU, DoublePrecision, MixedDevices, Wait, Watched, batch_of, fake, learner, network_on
 
@@ -58,6 +62,27 @@ def test_centres_that_are_remembered_wait_for_nothing(paper: Config) -> None:
     job = replace(job, objective=replace(job.objective, centre_memory=0.5))
     step, _ = second_step(job)
     assert step.terms["intra"].device == GPU
+
+
+@pytest.fixture
+def one_of_two() -> Iterator[None]:
+    """This process thinks that it is the first of two: what the other says is never waited for."""
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=2)
+    yield
+    dist.destroy_process_group()
+
+
+def test_statistics_over_all_processes_wait_for_nothing(one_of_two: None) -> None:
+    """As torch's own, of which each of 63 layers reads values out, would."""
+    with fake():
+        layer = nn.Sequential(nn.BatchNorm2d(8, device=GPU))
+        synchronise(layer)
+        with Watched() as watched, torch.autocast("cuda", torch.bfloat16):
+            out = layer(torch.zeros(4, 8, 3, 3, device=GPU, dtype=torch.bfloat16))
+    assert isinstance(layer[0], SyncBatchNorm)
+    assert not isinstance(layer[0], nn.SyncBatchNorm)
+    assert (out.device, out.dtype) == (GPU, torch.bfloat16)
+    assert watched.types["rsqrt"] == {torch.float32}
 
 
 def test_a_captured_step_would_read_the_rate_of_its_epoch(default: Config) -> None:
@@ -124,6 +149,29 @@ def test_a_step_starts_as_few_kernels_as_are_recorded(paper: Config) -> None:
     assert msclnet[0] / agw[0] < 2.2
     assert agw[0] <= 340
     assert agw[1] <= 640
+
+
+def refused() -> set[str]:
+    """The operations that torch says it refuses on a GPU where each must repeat, by the names of its kernels."""
+    listed = torch.use_deterministic_algorithms.__doc__.partition("operations will throw a")[2].partition(
+        "In addition"
+    )[0]
+    names = re.findall(r"[`.](\w+)(?:\(\))?`", listed)
+    return {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().removesuffix("_") for name in names}
+
+
+def test_a_deterministic_step_asks_for_nothing_that_torch_refuses(paper: Config) -> None:
+    """The backward of ``index`` is none of them: torch has a way of it that repeats."""
+    refuses = refused()
+    assert {"adaptive_avg_pool2d", "nllloss", "median"} <= refuses, sorted(refuses)
+    for method in ("agw", "msclnet_ca"):  # between them all that is added to the network, and all losses
+        with fake(), learner(job := job_of(paper, method), IDENTITIES, torch.device("cpu")) as made:
+            batch = batch_of(job, torch.device("cpu"))
+            with Watched(refuses=False) as watched:
+                train_step(made, batch)
+        assert watched.kernels["convolution_backward"] > 50
+        asked = {name.removeprefix("_").removesuffix("_").removesuffix("_backward") for name in watched.kernels}
+        assert not asked & refuses, method
 
 
 # Faults on purpose ----------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 import sqlite3
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -18,7 +19,8 @@ from torch.utils._pytree import tree_leaves
 
 from msclnet.config import Config, TrainJob, build, read_yaml, replace, train_job
 from msclnet.core.errors import ConfigError, DataError
-from msclnet.core.types import ImageRecord, Modality, Outputs
+from msclnet.core.precision import repeat
+from msclnet.core.types import Batch, ImageRecord, Modality, Outputs
 from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack, write_pack
 from msclnet.datasets.base import Split
@@ -28,14 +30,15 @@ from msclnet.losses.table import MEASURES
 from msclnet.model.files import load_model
 from msclnet.results.training import read_training
 from msclnet.tracking.naming import curves
-from msclnet.training import trainer
+from msclnet.training import metrics_log, trainer
 from msclnet.training.learner import Learner, build_network
 from msclnet.training.live_mirror import LiveMirror
+from msclnet.training.machine import gpu_busy
 from msclnet.training.metrics_log import MetricsLog, NonFiniteLoss
 from msclnet.training.process_group import Processes
 from msclnet.training.progress import Progress
 from msclnet.training.pull import pull
-from msclnet.training.trainer import Options, Trainer, recipe, train
+from msclnet.training.trainer import Options, Step, Trainer, recipe, train, train_step
 
 IDENTITIES, IMAGES = 4, 3
 ALONE = Processes(0, 1, torch.device("cpu"))
@@ -355,9 +358,73 @@ def test_the_compiled_network_takes_the_same_steps(
 
 
 @pytest.mark.parametrize("tf32", [True, False])
-def test_tf32_is_as_configured(job: TrainJob, pack: Path, tmp_path: Path, tf32: bool) -> None:
-    train(replace(with_recipe(job, tf32=tf32), epochs=0), pack, tmp_path)
-    assert torch.backends.cuda.matmul.allow_tf32 is torch.backends.cudnn.allow_tf32 is tf32
+def test_tf32_is_as_configured_and_never_in_the_losses_distances(
+    job: TrainJob, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tf32: bool
+) -> None:
+    asked = []
+
+    def step(learner: Learner, batch: Batch) -> Step:
+        asked.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
+        return train_step(learner, batch)
+
+    monkeypatch.setattr(trainer, "train_step", step)
+    train(replace(with_recipe(job, tf32=tf32), epochs=1), pack, tmp_path)
+    assert set(asked) == {(tf32, False)}
+
+
+def test_a_deterministic_training_asks_all_libraries_for_it(job: TrainJob, pack: Path, tmp_path: Path) -> None:
+    """On the CPU it is to the bit what any other is."""
+    short = replace(job, epochs=1)
+    train(short, pack, tmp_path / "plain")
+    assert torch.backends.cudnn.benchmark
+    try:
+        train(with_recipe(short, deterministic=True), pack, tmp_path / "exactly")
+        plain, exactly = (load_model(tmp_path / name / "model.pt").state_dict() for name in ("plain", "exactly"))
+        assert all(torch.equal(plain[name], exactly[name]) for name in plain)
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.backends.cudnn.deterministic
+        assert not torch.backends.cudnn.benchmark
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    finally:
+        repeat(False)
+        os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_compiled_training_without_a_compiler_ends_before_its_work(
+    job: TrainJob, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(
+        ConfigError, match=r"train\.compile: true needs a C\+\+ compiler, and found no no-such-compiler"
+    ):
+        train(with_recipe(job, compile=True), pack, tmp_path)
+
+
+def test_how_busy_a_gpu_was_is_in_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gpu_busy(torch.device("cpu")) is None
+    told = iter([40, 60])
+    monkeypatch.setattr(metrics_log, "gpu_busy", lambda device: next(told))
+    log = MetricsLog(tmp_path / "metrics.jsonl", ALONE, Progress(2))
+    log.begin_epoch(1, 0.1, 8)
+    for _ in range(2):
+        log.add({"total": torch.ones(())})
+        log.write_step({})
+    log.end_epoch()
+    log.state()
+    (system,) = lines(tmp_path / "metrics.jsonl", "system")
+    assert system["gpu_utilization_percentage"] == 50
+
+
+def test_a_gpu_that_does_not_say_how_busy_it_is_ends_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "utilization", lambda device: 73)
+    assert gpu_busy(torch.device("cuda", 0)) == 73.0
+
+    def not_supported(device: torch.device) -> int:
+        raise RuntimeError("NVML: not supported on a part of a GPU")
+
+    monkeypatch.setattr(torch.cuda, "utilization", not_supported)
+    assert gpu_busy(torch.device("cuda", 0)) is None
 
 
 def test_a_running_training_can_be_mirrored(

@@ -51,9 +51,10 @@ PLAN = Plan(
     cores=workflow.global_resources["_cores"].value,
     cluster=CLUSTER,
     obstacle="" if CLUSTER else gpu_lease.obstacle(),
+    share=CONFIG.run.trainings_per_gpu,
 )
 if not CLUSTER and "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", PLAN.gpus)  # without a limit Snakemake would not count them
+    workflow.register_resource("gpu", PLAN.places)  # without a limit Snakemake would not count them
 if not workflow.remote_exec:
     for warning in PLAN.warnings({name: CONFIG.data.of(name).processes for name in CONFIG.run.sets}):
         logger.warning(warning)
@@ -76,6 +77,7 @@ EXPORTS = {
     "EXPERIMENT": CONFIG.run.name,
     "TRACKING_EVERY": CONFIG.tracking.live_every,
     "CHECKPOINT_EVERY": CONFIG.survival.checkpoint_every,
+    "SHARE": CONFIG.run.trainings_per_gpu,
     "RESTARTS": CONFIG.survival.restarts,
     "PROCESS_TIMEOUT": CONFIG.survival.timeout,
     REMADE: 1,

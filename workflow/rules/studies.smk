@@ -33,7 +33,7 @@ for name, plan in STUDIES.items():
             options=lambda wildcards, plan=plan: evaluation(plan.study.set, plan.variant(wildcards.variant).config),
             code=code("features", "evaluate"),
         shell:
-            'python "$SCRIPTS/launch.py" --device {resources.device} --threads {threads} "$SCRIPTS/features.py" '
+            'python "$SCRIPTS/launch.py" --device {resources.device} --share $SHARE --threads {threads} "$SCRIPTS/features.py" '
             "--model {input.models} --pack $(dirname {input.pack}) --split {wildcards.split} {params.embedding} "
             "--out {output.features} > {log} 2>&1 && "
             'python "$SCRIPTS/evaluate.py" --set {params.set} --root={params.root:q} --features {output.features} '

@@ -30,7 +30,7 @@ rule train:
         code=lambda wildcards: code_of_training(job(wildcards)),
         weights=lambda wildcards: weights_content(job(wildcards)),
     shell:
-        'python "$SCRIPTS/launch.py" --device {resources.device} --processes {resources.processes} --nodes {resources.nodes} '
+        'python "$SCRIPTS/launch.py" --device {resources.device} --share $SHARE --processes {resources.processes} --nodes {resources.nodes} '
         '--threads {threads} --restarts $RESTARTS --timeout $PROCESS_TIMEOUT "$SCRIPTS/train.py" --job {params.job:q} '
         "--pack $(dirname {input.pack}) --out $(dirname {output.model}) --code {params.code} "
         "$( (({resources.anew})) && echo --anew) --checkpoint-every $CHECKPOINT_EVERY --timeout $PROCESS_TIMEOUT "
@@ -89,6 +89,6 @@ rule features:
         embedding=embedding(),
         code=code("features"),
     shell:
-        'python "$SCRIPTS/launch.py" --device {resources.device} --threads {threads} "$SCRIPTS/features.py" '
+        'python "$SCRIPTS/launch.py" --device {resources.device} --share $SHARE --threads {threads} "$SCRIPTS/features.py" '
         "--model {input.model} --pack $(dirname {input.pack}) --split {wildcards.split} "
         "{params.embedding} --out {output} > {log} 2>&1"

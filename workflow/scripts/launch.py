@@ -12,7 +12,10 @@ from msclnet.launch.torchrun import Layout, launch
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", choices=("gpu", "cpu"), required=True, help="gpu: one a process, none shared")
+    parser.add_argument("--device", choices=("gpu", "cpu"), required=True, help="gpu: one a process")
+    parser.add_argument(
+        "--share", type=int, default=1, help="jobs of one GPU that may be on it at once (default: 1, none is shared)"
+    )
     parser.add_argument("--processes", type=int, help="of all nodes, by torchrun's agent; without it the script alone")
     parser.add_argument("--nodes", type=int, default=1, help="of the Slurm job this runs in (default: 1)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cores on a node (default: all)")
@@ -28,7 +31,7 @@ def main() -> None:
     args = parser.parse_args()
     if not args.script:
         parser.error("name a script")
-    layout = Layout(args.device, args.processes, args.nodes, args.threads, args.restarts, args.timeout)
+    layout = Layout(args.device, args.processes, args.nodes, args.threads, args.restarts, args.timeout, args.share)
     launch(args.script, layout, args.rendezvous)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from msclnet.evaluation.distance import Distances
 
 RANKS = 50  # of the CMC
 BUFFER = 2**21  # distances ranked at once; ranking takes some 20 bytes for each
+TOGETHER = 32  # queries whose distances are one product at least: each product reads the whole gallery
 
 
 class Labels(NamedTuple):
@@ -64,7 +66,8 @@ def score(distances: Distances, query: Labels, gallery: Labels, rule: Rule, buff
         query: the queries' identities and cameras, ``[Q]``.
         gallery: the gallery's identities and cameras, ``[G]``.
         rule: what a query does not see, and how the CMC counts.
-        buffer: at most so many distances exist at once, on a CPU a thread; one query's, if that is more.
+        buffer: at most so many distances are ranked at once, on a CPU a thread; one query's, if that is more. As many
+            exist at once, or those of ``TOGETHER`` queries, if that is more.
 
     Returns:
         The scores, as fractions.
@@ -100,7 +103,7 @@ def average_precision(distances: Distances, query: Labels, gallery: Labels, rule
         query: the queries' identities and cameras, ``[Q]``.
         gallery: the gallery's identities and cameras, ``[G]``.
         rule: what a query does not see.
-        buffer: at most so many distances exist at once, as in ``score``.
+        buffer: at most so many distances are ranked at once, as in ``score``.
 
     Returns:
         Float64 ``[Q]``, 0..1, on the CPU; NaN for a query without a match.
@@ -118,14 +121,15 @@ def _all_ranked(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The queries with a match, ascending, and what ``_ranked`` says of them."""
     found = matches.query.unique()
+    at_once = max(1, buffer // len(gallery.identities))
 
-    def ranked(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return _ranked(distances(rows), rows, matches.of(rows), query, gallery, rule)
+    def ranked(rows: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        parts = zip(distances(rows).split(at_once), rows.split(at_once), strict=True)
+        return [_ranked(near, some, matches.of(some), query, gallery, rule) for near, some in parts]
 
-    parts = found.split(max(1, buffer // len(gallery.identities)))
     workers = torch.get_num_threads() if found.device.type == "cpu" else 1  # NumPy's sort is of one thread
     with ThreadPoolExecutor(workers) as pool:
-        blocks = list(pool.map(ranked, parts))
+        blocks = chain.from_iterable(pool.map(ranked, found.split(max(at_once, TOGETHER))))
     rank, precision, penalty = (torch.cat(column) for column in zip(*blocks, strict=True))
     return found, rank, precision, penalty
 

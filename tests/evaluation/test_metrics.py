@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msclnet.core.errors import DataError
+from msclnet.evaluation import metrics
 from msclnet.evaluation.distance import columns, cosine
 from msclnet.evaluation.metrics import Labels, Rule, Scores, score
 from tests.evaluation.reference import literal
@@ -142,20 +144,36 @@ def test_the_gallerys_order_matters_to_ties_only(seed: int) -> None:
     assert (one.mAP, one.mINP) == pytest.approx((other.mAP, other.mINP), abs=1e-12)
 
 
-def test_only_blocks_within_the_buffer_are_asked_for() -> None:
-    """Seven queries of ten distances in a buffer of 25: two queries at once, and never none."""
-    matrix = torch.rand(7, 10, generator=torch.Generator().manual_seed(0))
-    everyone = labels([(i, 1) for i in range(10)])
-    some = Labels(everyone.identities[:7], everyone.cameras[:7])
-    for buffer, expected in ((25, [2, 2, 2, 1]), (1, [1] * 7)):
-        shapes: list[int] = []
+def test_only_blocks_within_the_buffer_are_asked_for_and_ranked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seventy queries of a hundred distances: 32 are asked for at once at least, and as many ranked as a buffer has."""
+    matrix = torch.rand(70, 100, generator=torch.Generator().manual_seed(0))
+    everyone = labels([(i, 1) for i in range(100)])
+    some = Labels(everyone.identities[:70], everyone.cameras[:70])
+    ranked: list[int] = []
+    real = metrics._ranked
 
-        def block(rows: slice, shapes: list[int] = shapes) -> torch.Tensor:
-            shapes.append(len(matrix[rows]))
+    def noted(near: torch.Tensor, *others: Any) -> Any:
+        ranked.append(len(near))
+        return real(near, *others)
+
+    monkeypatch.setattr(metrics, "_ranked", noted)
+    found = []
+    for buffer, asked, at_once in (
+        (4000, [40, 30], [40, 30]),
+        (2500, [32, 32, 6], [25, 7, 25, 7, 6]),
+        (1, None, [1] * 70),
+    ):
+        shapes: list[int] = []
+        ranked.clear()
+
+        def block(rows: torch.Tensor, shapes: list[int] = shapes) -> torch.Tensor:
+            shapes.append(len(rows))
             return matrix[rows]
 
-        score(block, some, everyone, REGDB, buffer=buffer)
-        assert shapes == expected
+        found.append(score(block, some, everyone, REGDB, buffer=buffer))
+        assert sorted(shapes) == sorted(asked or [32, 32, 6])
+        assert sorted(ranked) == sorted(at_once)
+    assert len({scores.mAP for scores in found}) == 1
 
 
 def test_the_cmc_ends_at_rank_50() -> None:

@@ -358,6 +358,7 @@ class Train(Section):
         "of matrix products, the losses' distances among them, it never may"
     )
     deterministic: bool = Field(
+        False,
         description="whether a GPU must give the same bits twice, so that a resumed training does. It is slower: no "
         "timing of convolutions, no sums in any order. On the CPU they are the same bits anyway"
     )
@@ -391,6 +392,12 @@ class Train(Section):
         description="the weights that a training leaves: of the `last` epoch, or of the epoch whose validation had the "
         "highest mAP (of equal ones the earliest). The test images have no part in it"
     )
+
+    @model_serializer(mode="wrap")
+    def _without_the_usual(self, plainly: Any) -> dict[str, Any]:
+        """Without ``deterministic: false``: a training of before keeps its name."""
+        values = plainly(self)
+        return {key: value for key, value in values.items() if (key, value) != ("deterministic", False)}
 
     @field_validator("factors")
     @classmethod

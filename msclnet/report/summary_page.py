@@ -6,21 +6,27 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from msclnet.config import title
+from msclnet.config import STAND_IN, title
 from msclnet.core.files import write_text
 from msclnet.datasets.table import SETS
-from msclnet.results.captions import paired_words, spread
+from msclnet.results.captions import equal_words, images, paired_words, spread
 from msclnet.results.in_print import SELECTION, in_print
-from msclnet.results.scores import HEADLINE, Row
+from msclnet.results.scores import HEADLINE, METRICS, Row
 from msclnet.results.tables import condensed, shown
 
+PRINT = "paper_"  # columns of what is in print
+WORDS = {"trials", "protocol"}  # columns that are said once where they are the same in each row
+SHOWN = {**{metric: metric.replace("rank", "Rank-") for metric in METRICS}, "visible-to-infrared": "visible → infrared"}
+SHOWN["infrared-to-visible"] = "infrared → visible"
 STYLE = """
-body { font: 15px system-ui, sans-serif; margin: 1.5rem; color: #1a1a1a; background: #ffffff }
+body { font: 14px system-ui, sans-serif; margin: 1.5rem; color: #1a1a1a; background: #ffffff; max-width: 60rem }
 h1 { font-size: 1.3rem }
 h2 { font-size: 1rem; margin: 1.5rem 0 .4rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .25rem .7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #dddddd }
+th, td { padding: .25rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #dddddd }
 th:first-child, td:first-child { text-align: left }
+.group { font-weight: normal; white-space: normal }
+.print { color: #5b5b5b; font-style: italic; background: #f3f3f3 }
 """
 
 
@@ -32,16 +38,20 @@ def write_page(path: Path, name: str, table: Sequence[Row], apart: Sequence[Row]
     """
     head = escape(f"{title(name, table[0]['data'])}: summary")
     features = dict.fromkeys(str(row["feature"]) for row in table)
-    tables = "\n".join(_table(feature, [row for row in table if row["feature"] == feature]) for feature in features)
+    tables = "\n".join(
+        f"<h2>Feature {escape(feature)}</h2>\n{score_table(name, [row for row in table if row['feature'] == feature])}"
+        for feature in features
+    )
     text = f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <title>{head}</title>
 <style>{STYLE}</style>
 <h1>{head}</h1>
-<p>Percent, {spread(name, table[0]["trials"])}, in brackets. <em>paper_rank1</em> and <em>paper_mAP</em> are in print,
-of the real set. {SELECTION}</p>
+<p>{escape(images(str(table[0]["data"])))} Percent, {spread(name, int(table[0]["trials"]))}, in brackets.
+{escape(equal_words(name)) if "(equal)" in tables else ""}</p>
 {tables}
+<p>In grey: in print, of the real set. {SELECTION}</p>
 {_apart(name, apart)}
 {_in_print(name)}
 </html>
@@ -49,8 +59,33 @@ of the real set. {SELECTION}</p>
     write_text(path, text)
 
 
-def _table(feature: str, rows: Sequence[Row]) -> str:
-    return f"<h2>Feature {escape(feature)}</h2>\n{_lines(*condensed(rows))}"
+def score_table(name: str, rows: Sequence[Row]) -> str:
+    """Rows of a summary as a table in HTML, what is in print in columns of its own, headed as of the real set."""
+    heads, body = condensed(rows)
+    cells = [dict(zip(heads, line, strict=True)) for line in body]
+    told = {head for head in WORDS & {*heads} if len({line[head] for line in cells}) == 1}
+    ours = [head for head in heads if head not in told and not head.startswith(PRINT)]
+    printed = [head for head in heads if head.startswith(PRINT) and any(line[head] != "-" for line in cells)]
+    groups = f'<tr><th class="group" colspan="{len(ours)}">measured here, {escape(_where(rows))}</th>' + (
+        f'<th class="group print" colspan="{len(printed)}">in print, real {escape(SETS.get(name).title)}</th></tr>'
+        if printed
+        else "</tr>"
+    )
+    names = _cells("th", ours) + _cells("th", [head.removeprefix(PRINT) for head in printed], "print")
+    lines = [
+        f"<tr>{_cells('td', [line[h] for h in ours])}{_cells('td', [line[h] for h in printed], 'print')}</tr>"
+        for line in cells
+    ]
+    return "\n".join(("<table>", groups, f"<tr>{names}</tr>", *lines, "</table>"))
+
+
+def _where(rows: Sequence[Row]) -> str:
+    """On which images, and over how many trials by which protocol, where these are the same in each row."""
+    words = ["on drawn people" if rows[0]["data"] == STAND_IN else f"on {rows[0]['data']}"]
+    for key, text in (("trials", "{} trials"), ("protocol", "{} protocol")):
+        values = {str(row[key]) for row in rows if key in row}
+        words += [text.format(*values)] if len(values) == 1 and values != {"standard"} else []
+    return ", ".join(words)
 
 
 def _apart(name: str, apart: Sequence[Row]) -> str:
@@ -68,9 +103,11 @@ def _apart(name: str, apart: Sequence[Row]) -> str:
 
 
 def _interval(row: Row, metric: str) -> str:
-    """``2.10 (0.40 to 3.80)``."""
+    """``+2.10 (+0.40 to +3.80)``; without an interval where all pairs are as far apart, which would promise much."""
     mean, low, high = (row[f"{metric}_{part}"] for part in ("diff", "low", "high"))
-    return f"{mean:+.2f}" + ("" if low is None else f" ({low:+.2f} to {high:+.2f})")
+    if low is None:
+        return f"{mean:+.2f}"
+    return f"{mean:+.2f} (equal)" if low == high else f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 def _in_print(name: str) -> str:
@@ -86,8 +123,10 @@ baseline: the method <em>agw</em> here. CAJ is the method <em>agw_ca</em>.</p>
 
 
 def _lines(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    return "\n".join(("<table>", _line("th", heads), *(_line("td", cells) for cells in body), "</table>"))
+    lines = [f"<tr>{_cells('td', line)}</tr>" for line in body]
+    return "\n".join(("<table>", f"<tr>{_cells('th', heads)}</tr>", *lines, "</table>"))
 
 
-def _line(tag: str, cells: Sequence[str]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+def _cells(tag: str, cells: Sequence[str], kind: str = "") -> str:
+    mark = f' class="{kind}"' if kind else ""
+    return "".join(f"<{tag}{mark}>{escape(SHOWN.get(cell, cell))}</{tag}>" for cell in cells)

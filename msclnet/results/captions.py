@@ -43,6 +43,13 @@ def spread(name: str, number: int) -> str:
     return f"of {words}" if number == 1 else words + trial.remark
 
 
+def equal_words(name: str) -> str:
+    """What ``(equal)`` in a table of the data set ``name`` says."""
+    trial = trial_of(name).name
+    why = ", as draws do that take every image there is" if "draw" in trial else ""
+    return f"(equal): every {trial} gave the same number{why}."
+
+
 def paired_words(name: str, number: int) -> str:
     """What a table of differences between two methods holds, over ``number`` trials, and how far it can be trusted."""
     trial = trial_of(name)

@@ -34,6 +34,8 @@ from msclnet.results.scores import (
     read_scores,
 )
 
+NO_SPREAD = "0.00"
+
 
 def trials(name: str, data: str, methods: Sequence[str], paths: Sequence[Path]) -> list[Row]:
     """A row for each method, feature, comparison (as the data set's columns tell them apart) and split or draw.
@@ -160,8 +162,9 @@ def readable(rows: Sequence[Row]) -> str:
 def condensed(table: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Heads and cells of a summary for people: one cell for a mean and its standard deviation, ``-`` for nothing.
 
-    ``table`` holds a summary's rows, or those of its CSV. The paper's numbers stand beside ours. Left out are the data
-    and the feature, and of ``HOW`` what is as usual in every row.
+    Where all trials gave the same number there stands ``(equal)``: a deviation of 0.00 would promise an exactness that
+    nothing has. ``table`` holds a summary's rows, or those of its CSV. The paper's numbers stand beside ours. Left out
+    are the data and the feature, and of ``HOW`` what is as usual in every row.
     """
     columns = list(table[0])
     usual = [key for key in HOW if {row.get(key) for row in table} <= {"no", "standard"}]
@@ -170,7 +173,7 @@ def condensed(table: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     body = []
     for row in table:
         means = [shown(row[n]) or "-" for n in numbers]
-        spreads = [shown(row.get(f"{n}_std")) for n in numbers]
+        spreads = [shown(row.get(f"{n}_std")).replace(NO_SPREAD, "equal") for n in numbers]
         cells = [f"{mean} ({spread})" if spread else mean for mean, spread in zip(means, spreads, strict=True)]
         body.append([*(shown(row[key]) for key in keys), *cells])
     return [*keys, *numbers], body

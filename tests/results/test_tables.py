@@ -316,23 +316,40 @@ def test_a_summary_is_a_page_for_the_report(tmp_path: Path, regdb: list[Path]) -
     assert "<h1>RegDB: summary</h1>" in text
     assert "mean and standard deviation over 2 splits, a training each" in text
     assert "baselines select the best epoch by the test set; ours is the last epoch" in text
-    heads = [line.split("</th><th>") for line in re.findall(r"<tr><th>(.*?)</th></tr>", text)]
-    assert len(heads) == 3
-    lines = [line.split("</td><td>") for line in re.findall(r"<tr><td>(.*?)</td></tr>", text)]
-    columns, ours, others = heads[0], lines[: 2 * 2 * 2], lines[2 * 2 * 2 :]
-    first = dict(zip(columns, ours[0], strict=True))
-    assert (first["method"], first["direction"], first["trials"]) == ("msclnet", "visible-to-infrared", "2")
-    assert (first["rank1"], first["rank10"], first["mAP"]) == ("11.50 (2.12)", "13.50", "5.75 (1.06)")
-    assert (first["paper_rank1"], first["paper_mAP"]) == ("84.17", "80.99")
-    assert columns.index("paper_rank1") == columns.index("rank1") + 1
-    assert not {"flip", "rerank", "protocol"} & set(columns), "as usual in every row"
-    assert ours[2][columns.index("paper_mAP")] == "-", "nothing in print of base"
+    bn, pooled, others = (table_of(part) for part in re.findall(r"<table>(.*?)</table>", text, re.DOTALL))
+    assert bn[0] == ["measured here, on RegDB, 2 trials", "in print, real RegDB"]
+    assert bn[1] == ["method", "direction", "Rank-1", "Rank-5", "Rank-10", "Rank-20", "mAP", "mINP", "Rank-1", "mAP"]
+    assert bn[2] == [
+        "msclnet", "visible → infrared", "11.50 (2.12)", "12.50", "13.50", "14.50", "5.75 (1.06)", "3.83 (0.71)",
+        "84.17", "80.99",
+    ]  # fmt: skip
+    assert bn[4][-2:] == ["-", "-"], "nothing in print of base"
+    assert pooled[0] == ["measured here, on RegDB, 2 trials"], "the paper has no such feature"
+    assert {line[0] for line in (*bn[2:], *pooled[2:])} == {"msclnet", "base"}, "none of print among ours"
     titles = ["Feature bn", "Feature pooled", "In print, on the real RegDB"]
     assert re.findall(r"<h2>(.*?)</h2>", text) == titles
-    assert heads[2] == ["method", "direction", "rank1", "mAP", "mINP", "source"]
-    assert others[0] == ["AGW", "visible-to-infrared", "70.05", "66.37", "50.19", "Ye et al., TPAMI 2021"]
-    assert {line[0] for line in ours} == {"msclnet", "base"}, "none of print among ours"
-    assert len(others) == len(in_print("regdb")) == 2 * 7 + 1, "CAJ is in print one way alone"
+    assert others[0] == ["method", "direction", "Rank-1", "mAP", "mINP", "source"]
+    assert others[1] == ["AGW", "visible → infrared", "70.05", "66.37", "50.19", "Ye et al., TPAMI 2021"]
+    assert len(others) - 1 == len(in_print("regdb")) == 2 * 7 + 1, "CAJ is in print one way alone"
+
+
+def table_of(text: str) -> list[list[str]]:
+    """The cells of a table in HTML, by line."""
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in re.findall(r"<tr>(.*?)</tr>", text)]
+
+
+def test_a_spread_of_equal_draws_is_no_deviation_of_nothing(tmp_path: Path) -> None:
+    """All draws of a gallery that takes every image are one: that is said, in the table and of the difference."""
+    paths = [write(tmp_path, method, 1, sysu_rows([rank1] * 3)) for method, rank1 in (("agw", 10), ("msclnet", 12))]
+    rows = trials("sysu", "stand-in", ["agw", "msclnet"], paths)
+    write_page(tmp_path / "summary.html", "sysu", summary("sysu", rows), differences(rows))
+    text = (tmp_path / "summary.html").read_text()
+    tables = [table_of(part) for part in re.findall(r"<table>(.*?)</table>", text, re.DOTALL)]
+    assert tables[0][0][0] == "measured here, on drawn people, 3 trials, community protocol"
+    assert tables[0][2][:4] == ["agw", "all", "1", "10.00 (equal)"]
+    assert tables[1][1][-3] == "+2.00 (equal)"
+    assert "(equal): every gallery draw gave the same number, as draws do that take every image there is." in text
+    assert "(0.00)" not in text
 
 
 def test_a_set_of_which_nothing_is_in_print_has_no_table_of_it(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from msclnet.config import merge, read_yaml
 from msclnet.core import yaml_text
 from msclnet.core.command import run
 from msclnet.core.errors import ConfigError, UserError
-from msclnet.results.captions import spread
+from msclnet.results.captions import equal_words, spread
 from msclnet.results.in_print import SELECTION
 from msclnet.results.layout import DEFAULT, Layout, experiment
 from msclnet.results.scores import HEADLINE
@@ -86,7 +86,9 @@ def print_results(layout: Layout) -> None:
         mine = [row for row in rows if row["feature"] == HEADLINE]
         heads, body = condensed(mine)
         print(f"\n{summary}, the BN feature; percent, {spread(name, int(mine[0]['trials']))}, in brackets:")
-        print(readable([dict(zip(heads, cells, strict=True)) for cells in body]))
+        print(text := readable([dict(zip(heads, cells, strict=True)) for cells in body]))
+        if "(equal)" in text:
+            print(equal_words(name))
     if summaries:
         print(f"\npaper_*: in print, of the real set. {SELECTION}")
     here = Path.cwd()

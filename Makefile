@@ -54,6 +54,7 @@ OUT ?= results
 STUDIED = $(foreach figure,$(wildcard $(OUT)/figures/*.svg),$(if $(wildcard $(OUT)/$(basename $(notdir $(figure))).csv),$(figure)))
 $(OUT)/report.html: $(wildcard $(OUT)/*.csv $(OUT)/figures/* workflow/report/*)
 	@$(STAGED) --report $@ $(ARGS) -- all $(STUDIED)
+	@python workflow/scripts/finish_report.py $@
 
 test: $(VENV)/test.installed
 	pytest -n auto --dist loadfile $(ARGS)

@@ -74,9 +74,14 @@ class Made:
 class Term(Made):
     """A term of the objective: a scalar, unweighted. ``name`` is the key of its weight, and of its curve.
 
+    Attributes:
+        source: where it is in print, in a few words that stand above its curve.
+
     Raises:
         ConfigError: the name is no key, or the log has another use for it.
     """
+
+    source: str = ""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name) or self.name in RESERVED:
@@ -171,26 +176,30 @@ _HAT_LOGITS = ("visible_normalised_logits", "infrared_normalised_logits")
 TERMS: Table[Term] = Table(
     "loss",
     (
-        Term("identity", "msclnet.losses.baseline:identity", ("both_logits", "both_labels")),
-        Term("triplet", "msclnet.losses.baseline:batch_hard_triplet", ("both", "both_labels", "margin")),
-        Term("wrt", "msclnet.losses.baseline:weighted_regularised_triplet", ("both", "both_labels", "wrt_weights")),
+        Term("identity", "msclnet.losses.baseline:identity", ("both_logits", "both_labels"), "cross-entropy"),
+        Term("triplet", "msclnet.losses.baseline:batch_hard_triplet", ("both", "both_labels", "margin"), "AGW's base"),
+        Term(
+            "wrt", "msclnet.losses.baseline:weighted_regularised_triplet", ("both", "both_labels", "wrt_weights"), "AGW"
+        ),
         Term(
             "squared_difference",
             "msclnet.losses.baseline:enhanced_squared_difference",
             ("both", "both_labels", "wrt_weights"),
+            "CAJ",
         ),
-        Term("div", "msclnet.losses.synergy:divergence", _divergence),
-        Term("t", "msclnet.losses.synergy:modality_identity", (*_HAT_LOGITS, "labels")),
-        Term("local", "msclnet.losses.complement:local", ("visible_parts", "synergy_parts", "local_form")),
-        Term("global", "msclnet.losses.complement:global_", ("synergy_centred", "infrared_centred", "labels")),
-        Term("sub", "msclnet.losses.cascade:sub", ("cascade_features", "sub_class_centres")),
+        Term("div", "msclnet.losses.synergy:divergence", _divergence, "Eq. 3"),
+        Term("t", "msclnet.losses.synergy:modality_identity", (*_HAT_LOGITS, "labels"), "Eq. 4"),
+        Term("local", "msclnet.losses.complement:local", ("visible_parts", "synergy_parts", "local_form"), "Eq. 6"),
+        Term("global", "msclnet.losses.complement:global_", ("synergy_centred", "infrared_centred", "labels"), "Eq. 7"),
+        Term("sub", "msclnet.losses.cascade:sub", ("cascade_features", "sub_class_centres"), "Eq. 10"),
         Term(
             "intra",
             "msclnet.losses.cascade:intra",
             ("sub_class_centres", "identity_centres", "sub_class_averages", "identity_averages"),
+            "Eq. 11",
         ),
-        Term("inter", "msclnet.losses.cascade:inter", ("identity_centres", "identity_averages")),
-        Term("separation", "msclnet.losses.complement:separation", ("both_masks", "separation_form")),
+        Term("inter", "msclnet.losses.cascade:inter", ("identity_centres", "identity_averages"), "Eq. 12"),
+        Term("separation", "msclnet.losses.complement:separation", ("both_masks", "separation_form"), "MPANet"),
     ),
 )
 

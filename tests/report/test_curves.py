@@ -145,6 +145,25 @@ def test_losses_are_means_over_the_splits_that_have_the_step(tmp_path: Path, rec
     assert (tmp_path / "losses.csv").read_text().startswith("panel,method,step,mean,min,max,trials\n")
 
 
+def test_the_rate_is_drawn_in_steps_and_each_term_says_where_it_is_in_print(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Frame, "save", lambda self, figure: drawn.append(figure))
+    terms = {"total": 3.0, "identity": 2.0, "div": -0.5, "inter": -0.3, "own": 1.0}
+    path = record(tmp_path, "agw", 1, {1: terms, 2: terms})
+    plot_losses(frame("regdb", "stand-in", ["agw"], tmp_path / "losses.svg"), [path])
+    panels = {axes.get_title(): axes.get_lines()[0].get_drawstyle() for axes in drawn[0].axes}
+    assert panels == {
+        "learning rate": "steps-pre",
+        "total, weighted\nEq. 17": "default",
+        "identity\ncross-entropy": "default",
+        "div\nEq. 3": "default",
+        "inter\nEq. 12": "default",
+        "own": "default",
+    }
+
+
 def test_validation_scores_have_panels_after_the_terms(tmp_path: Path) -> None:
     """Of the steps at which all trainings of a method were scored; ``base``, given first, has a term less."""
     paths = [record(tmp_path, "base", 1, {1: {"total": 4.0}, 2: {"total": 3.0}})]

@@ -12,7 +12,7 @@ from msclnet.core.errors import ConfigError, DataError
 from msclnet.core.types import Features
 from msclnet.evaluation.feature_file import load_split
 from msclnet.report.figures.cameras import camera_pairs, plot_cameras
-from msclnet.report.figures.distances import BINS, cross_modality, plot_distances
+from msclnet.report.figures.distances import BINS, cross_modality, participation_ratio, plot_distances
 from msclnet.report.figures.embedding import plot_embedding, project, sample
 from msclnet.report.figures.style import Frame
 from tests.evaluation.people import made_up, sysu_like
@@ -47,6 +47,14 @@ def test_the_distances_are_those_across_modalities() -> None:
     assert intra.density[np.searchsorted(BINS, 1) - 1 : np.searchsorted(BINS, 1) + 1].sum() == pytest.approx(100)
     with pytest.raises(DataError, match=r"agw: no intra-identity pair of test images"):
         cross_modality("agw", on_the_circle([0, 90], [1, 2], [1, 2], [0, 1]))
+
+
+def test_the_participation_ratio_counts_directions() -> None:
+    line = np.outer([-1.0, 1.0, 2.0], [3.0, 4.0, 0.0])
+    assert participation_ratio(line) == pytest.approx(1)
+    assert participation_ratio(np.vstack([np.eye(4), -np.eye(4)])) == pytest.approx(4), "alike in all four"
+    two = np.array([[2.0, 0], [-2, 0], [0, 1], [0, -1]])  # variances of 4 and 1
+    assert participation_ratio(two + 7) == pytest.approx(25 / 17), "wherever they lie"
 
 
 def test_the_distances_have_their_numbers_beside_them(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_list_is_the_query_and_its_nearest_in_both_directions() -> None:
     for (direction, _, _), places in lists.items():
         query, *shown = places
         asked, answered = direction.split("-to-")
-        assert (query.position, query.distance, query.modality) == (0, 0.0, asked)
+        assert (query.position, query.similarity, query.modality) == (0, 1.0, asked)
         assert {place.modality for place in shown} == {answered}
         gallery = np.flatnonzero(people.modality == (answered == "infrared"))
         distances = 1 - people.bn[gallery] @ people.bn[row_of[query.path]]

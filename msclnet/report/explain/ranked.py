@@ -62,9 +62,9 @@ def _list(features: Features, comparison: Comparison, query: int) -> list[tuple[
     gallery = comparison.gallery
     seen = comparison.rule.seen(identity, camera, features.identities[gallery], features.cameras[gallery])
     gallery = gallery[seen]
-    distances = 1 - features.bn[gallery] @ features.bn[row]
-    nearest = np.argsort(distances, kind="stable")[:TOP]
-    shown = [(row, 0.0), *((int(gallery[place]), float(distances[place])) for place in nearest)]
+    cosines = features.bn[gallery] @ features.bn[row]
+    nearest = np.argsort(1 - cosines, kind="stable")[:TOP]
+    shown = [(row, 1.0), *((int(gallery[place]), float(cosines[place])) for place in nearest)]
     return [
         (
             position,
@@ -72,8 +72,8 @@ def _list(features: Features, comparison: Comparison, query: int) -> list[tuple[
             Modality(int(features.modality[image])).name.lower(),
             int(features.identities[image]),
             int(features.cameras[image]),
-            distance,
+            similarity,
             int(features.identities[image] == features.identities[row]),
         )
-        for position, (image, distance) in enumerate(shown)
+        for position, (image, similarity) in enumerate(shown)
     ]

@@ -44,6 +44,7 @@ class Panels:
     same_axes: bool  # of all panels
     finish: Callable[[Axes], None]  # labels the axes of a panel
     below: Mapping[str, str] = field(default_factory=dict)  # what stands below a panel's name
+    stepwise: Sequence[str] = ()  # panels of what is the same from one point, exclusive, to the next
 
 
 def draw_curves(frame: Frame, what: str, points: Sequence[CurvePoint], panels: Panels) -> None:
@@ -64,7 +65,7 @@ def draw_curves(frame: Frame, what: str, points: Sequence[CurvePoint], panels: P
         for name, axes in zip(names, grid, strict=False):
             for method in methods:
                 if curve := [point for point in points if (point.panel, point.method) == (name, method)]:
-                    _line(axes, curve, _look(methods, method))
+                    _line(axes, curve, _look(methods, method), name in panels.stepwise)
             axes.set_title("\n".join((name, panels.below[name])) if name in panels.below else name)
             panels.finish(axes)
         for axes in grid[len(names) :]:
@@ -75,13 +76,16 @@ def draw_curves(frame: Frame, what: str, points: Sequence[CurvePoint], panels: P
     frame.write(("panel", "method", panels.x, "mean", "min", "max", "trials"), points)
 
 
-def _line(axes: Axes, curve: Sequence[CurvePoint], look: dict[str, Any]) -> None:
-    at = [point.x for point in curve]
+def _line(axes: Axes, curve: Sequence[CurvePoint], look: dict[str, Any], stepwise: bool) -> None:
+    at, mean = [point.x for point in curve], [point.mean for point in curve]
     marker = "o" if len(curve) <= 10 else None  # a training of one epoch shows as well
-    axes.plot(at, [point.mean for point in curve], label=curve[0].method, marker=marker, markersize=5, **look)
+    drawn = "steps-pre" if stepwise else "default"
+    axes.plot(at, mean, label=curve[0].method, marker=marker, markersize=5, drawstyle=drawn, **look)
     if curve[0].trials > 1:
         least, most = [point.least for point in curve], [point.most for point in curve]
-        axes.fill_between(at, least, most, color=look["color"], alpha=0.18, linewidth=0)
+        axes.fill_between(
+            at, least, most, color=look["color"], alpha=0.18, linewidth=0, step="pre" if stepwise else None
+        )
 
 
 def _look(methods: Sequence[str], method: str) -> dict[str, Any]:

@@ -36,15 +36,16 @@ def plot_distances(frame: Frame, paths: Sequence[Path]) -> list[Spread]:
     """A panel a method: densities of the Euclidean distance between every visible and every infrared test image.
 
     Features have unit length, so that it is ``sqrt(2 - 2 cos)``, the paper's unit. Dotted lines are the means; their
-    difference, the gap, and the standard deviations are written beside them. ``paths`` end in
-    ``<method>/split<N>/features.npz``, of one split. Writes the figure and its numbers; returns these. Raises
-    DataError.
+    difference, the gap, and the standard deviations are written beside them, and the participation ratio of the
+    features: a gap is large, too, where few directions are left. ``paths`` end in ``<method>/split<N>/features.npz``,
+    of one split. Writes the figure and its numbers; returns these. Raises DataError.
     """
     methods = frame.methods
     features = features_by_method(methods, paths)
+    ratios = {method: participation_ratio(features[method].bn) for method in methods}
     spreads = [spread for method in methods for spread in cross_modality(method, features[method])]
     with layout():
-        figure = Figure(figsize=(max(7.5, 5.2 * len(methods)), 4.6), layout="constrained")
+        figure = Figure(figsize=(max(7.5, 5.2 * len(methods)), 4.9), layout="constrained")
         grid = figure.subplots(1, len(methods), sharex=True, squeeze=False).flat
         for axes, method in zip(grid, methods, strict=True):
             mine = [spread for spread in spreads if spread.method == method]
@@ -58,7 +59,8 @@ def plot_distances(frame: Frame, paths: Sequence[Path]) -> list[Spread]:
             axes.set_title(
                 f"{method}: {pairs} pairs\n"
                 f"means {intra.mean:.3f} and {inter.mean:.3f}, gap {inter.mean - intra.mean:.3f}\n"
-                f"$\\sigma$ {intra.sigma:.3f} and {inter.sigma:.3f}"
+                f"$\\sigma$ {intra.sigma:.3f} and {inter.sigma:.3f}\n"
+                f"participation ratio {ratios[method]:.1f} of {features[method].bn.shape[1]}"
             )
             axes.set(xlabel="Euclidean distance", ylabel="density")
         occupied = np.flatnonzero(sum(spread.density for spread in spreads))
@@ -69,12 +71,31 @@ def plot_distances(frame: Frame, paths: Sequence[Path]) -> list[Spread]:
         frame.save(figure)
     bins = list(zip(BINS[:-1].tolist(), BINS[1:].tolist(), strict=True))
     rows = [
-        (spread.method, spread.kind, low, high, float(density), spread.pairs, spread.mean, spread.sigma)
+        (
+            *(spread.method, spread.kind, low, high, float(density), spread.pairs, spread.mean, spread.sigma),
+            ratios[spread.method],
+        )
         for spread in spreads
         for (low, high), density in zip(bins, spread.density, strict=True)
     ]
-    frame.write(("method", "kind", "from", "to", "density", "pairs", "mean", "sigma"), rows)
+    frame.write(("method", "kind", "from", "to", "density", "pairs", "mean", "sigma", "participation_ratio"), rows)
     return spreads
+
+
+def participation_ratio(features: np.ndarray) -> float:
+    """How many directions features use: ``(sum of l)^2 / sum of l^2`` over the eigenvalues ``l`` of their covariance.
+
+    Source: Gao et al., A theory of multineuronal dimensionality, dynamics and measurement, 2017.
+
+    Args:
+        features: float ``[N, D]``, not all alike.
+
+    Returns:
+        1, where all lie on a line, to D, where they spread alike in all directions.
+    """
+    centred = features.astype(np.float64) - features.mean(0, dtype=np.float64)
+    covariance = centred.T @ centred
+    return float(np.trace(covariance) ** 2 / np.square(covariance).sum())
 
 
 def cross_modality(method: str, features: Features) -> list[Spread]:

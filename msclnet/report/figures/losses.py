@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from msclnet.core.errors import DataError
+from msclnet.losses.table import TERMS
 from msclnet.report.figures.curves import CurvePoint, Panels, draw_curves
 from msclnet.report.figures.style import Frame
 from msclnet.results.captions import over
@@ -24,9 +25,10 @@ LAST = {f"validation/{key}": f"validation {name} (%)" for key, name in TITLES.it
 def plot_losses(frame: Frame, paths: Sequence[Path]) -> list[CurvePoint]:
     """The learning rate, the total loss, its terms, unweighted, and the validation scores against the steps.
 
-    Each point is the mean over an epoch (a score: after it) and then over the trainings, in a band from the least to
-    the most; a line for each method that has the term. ``paths`` end in ``<method>/split<N>/metrics.jsonl``. Writes the
-    figure and, beside it, its numbers as CSV; returns them. Raises DataError for an unusable file.
+    The rate is drawn in steps, for it changes between epochs; above a term stands where it is in print. Each point is
+    the mean over an epoch (a score: after it) and then over the trainings, in a band from the least to the most; a line
+    for each method that has the term. ``paths`` end in ``<method>/split<N>/metrics.jsonl``. Writes the figure and,
+    beside it, its numbers as CSV; returns them. Raises DataError for an unusable file.
     """
     curves: dict[tuple[str, str, int], list[float]] = {}
     trainings: dict[str, int] = {}
@@ -50,7 +52,9 @@ def plot_losses(frame: Frame, paths: Sequence[Path]) -> list[CurvePoint]:
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
     of = over(max(trainings.values()), "training")
-    panels = Panels("step", columns=3, size=(4.2, 2.9), same_axes=False, finish=finish)
+    sources = {"total, weighted": "Eq. 17"} | {term.name: term.source for term in TERMS if term.source}
+    rate = (FIRST["rate"],)
+    panels = Panels("step", 3, (4.2, 3.1), same_axes=False, finish=finish, below=sources, stepwise=rate)
     scored = any(term in LAST for term, _, _ in shared)
     what = "learning rate, losses and validation" if scored else "learning rate and losses"
     draw_curves(frame, f"{what} ({of})", points, panels)

@@ -61,4 +61,4 @@ def _draw(axes: Axes, image: dict[str, str], photographs: Photographs) -> None:
         return
     colour, line, symbol = RIGHT if image["match"] == "1" else WRONG
     border(axes, colour, line)
-    axes.set_title(f"{symbol} {float(image['distance']):.3f}", fontsize=11, color=colour, pad=3)
+    axes.set_title(f"{symbol} {float(image['similarity']):.3f}", fontsize=11, color=colour, pad=3)

@@ -1,7 +1,7 @@
 """What all figures share: what they are of, colours, layout, and how they are written.
 
-The same numbers give the same bytes. Colours are Okabe and Ito's, told apart by colour-blind eyes; line styles, markers
-or symbols differ as well, for a print without colour.
+The same numbers give the same bytes. Colours are told apart by colour-blind eyes, all seven of them; line styles,
+markers or symbols differ as well, for a print without colour.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from msclnet.core.files import atomic_write
 from msclnet.report.figure_page import write_figure_page
 from msclnet.report.figures.numbers import write_numbers
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # without yellow, too pale
+# Of those of Okabe and Ito and of Tol, chosen for how far apart the nearest two are to eyes that lack one cone.
+COLOURS = ("#0072B2", "#D55E00", "#66CCEE", "#882255", "#EE6677", "#663300", "#000000")
 STYLES = ("-", "--", "-.")
 LAYOUT = {  # inches and points, to be read at half the size
     "font.size": 13,

@@ -8,7 +8,7 @@ TOP = 10  # images of a list
 
 
 class RankedImage(NamedTuple):
-    """One image of a ranked list; ``position`` 0 is the query itself, at distance 0."""
+    """One image of a ranked list; ``position`` 0 is the query itself, whose cosine is 1."""
 
     method: str
     setting: str  # of the comparison, e.g. visible-to-infrared
@@ -20,7 +20,7 @@ class RankedImage(NamedTuple):
     modality: str
     identity: int
     camera: int
-    distance: float  # 1 - cos
+    similarity: float  # cosine of the image and the query
     match: int  # 1: the query's identity
 
 

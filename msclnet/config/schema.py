@@ -360,7 +360,7 @@ class Train(Section):
     deterministic: bool = Field(
         False,
         description="whether a GPU must give the same bits twice, so that a resumed training does. It is slower: no "
-        "timing of convolutions, no sums in any order. On the CPU they are the same bits anyway"
+        "timing of convolutions, no sums in any order. On the CPU they are the same bits anyway",
     )
     compile: bool = Field(
         description="`torch.compile` of the network, on one process of the losses, too: a minute or more at the start, "

@@ -17,7 +17,7 @@ EXAMPLES = {
     "doctor": (
         "msclnet doctor",
         "msclnet doctor --quick --gpus 0",
-        "msclnet doctor --config config/paper.yaml mine.yaml --json /data/doctor.json",
+        "msclnet doctor --config config/paper.yaml config/gpu.yaml --json gpu.json",
     ),
     "check-data": (
         "msclnet check-data sysu /data/SYSU-MM01",

@@ -22,15 +22,16 @@ IMAGES = {"CPU": 2, "GPU": 16}  # of each, times as many as a batch has: an epoc
 def draw(place: Place) -> Iterator[Line]:
     """Draws people in both modalities, and packs them for the default configuration and for the recipe's."""
     configs = [place.default(), place.timed()]
+    workers = place.cores if place.gpus else 1  # a few images take less than the start of a process
     identities = max(config.train.identities for config in configs)
     images = max(config.train.images for config in configs)
-    draw_people(place.folder / "images", PEOPLE * identities, IMAGES[place.device] * images, place.cores)
+    draw_people(place.folder / "images", PEOPLE * identities, IMAGES[place.device] * images, workers)
     whole = _records(range(PEOPLE * identities), IMAGES[place.device] * images)
     for config in {place.pack(config): config for config in configs}.values():
         batch = _records(range(config.train.identities), config.train.images)
         splits = {ALL: Split(whole, whole), BATCH: Split(batch, batch)}
         out, size = place.pack(config), (config.data.height, config.data.width)
-        write_pack(splits, place.folder / "images", out, *size, place.cores)
+        write_pack(splits, place.folder / "images", out, *size, workers)
     yield passed("drawn people", f"{len(whole)} images of {PEOPLE * identities} people", images=len(whole))
 
 
@@ -43,10 +44,11 @@ def draw_people(root: Path, identities: int, images: int, workers: int) -> None:
 def _draw_person(task: tuple[Path, Cast, int, int]) -> None:
     root, cast, identity, images = task
     person = cast.person(identity)
+    cameras = {modality: cast.camera(1 + modality, 1 + modality, modality) for modality in Modality}
     for record in _records([identity], images):
-        camera = cast.camera(record.camera, record.camera, record.modality)
         number = int(Path(record.path).stem)
-        picture = people.draw(person, camera, *SIZE, cast.rng(IMAGE, identity, record.modality, number))
+        rng = cast.rng(IMAGE, identity, record.modality, number)
+        picture = people.draw(person, cameras[record.modality], *SIZE, rng)
         path = root / record.path
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.save(path)

@@ -1,7 +1,8 @@
 """A check in a process of its own, which may raise, die or hang: the others go on.
 
-It is forked from a process that has imported torch and done nothing else. What it prints goes to a file, of which the
-last line is quoted where it ends badly. It is ended, with all it has started, when its time is over.
+On the CPU it is forked from a process that has imported torch and done nothing else; where there may be GPUs it begins
+anew, for CUDA survives no fork. What it prints goes to a file, of which the last line is quoted where it ends badly. It
+is ended, with all it has started, when its time is over.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ def run(check: Check, place: Place, patience: float = 1.0) -> Iterator[Line]:
     seconds = patience * check.seconds
     lines, log = (place.folder / f"{check.function.replace(':', '.')}.{end}" for end in ("jsonl", "log"))
     lines.write_text("")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context: Any = multiprocessing.get_context("spawn" if place.gpus else "forkserver")
+    if not place.gpus:
+        context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=_look, args=(check.function, place, lines, log, dict(os.environ)))
     began = time.monotonic()
     process.start()

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,9 +35,10 @@ def resume(place: Place) -> Iterator[Line]:
     whole = job_of(config, config.run.methods[-1], BATCH)
     job = replace(whole, epochs=STEPS, train=replace(whole.train, deterministic=bool(place.gpus)))
     pack, undisturbed, disturbed = place.pack(config), place.folder / "undisturbed", place.folder / "disturbed"
-    _finish(_start(job, pack, undisturbed))
-    at = _kill(_start(job, pack, disturbed), disturbed)
-    _finish(_start(job, pack, disturbed))
+    how = "spawn" if place.gpus else "fork"  # CUDA survives no fork
+    _finish(_start(how, job, pack, undisturbed))
+    at = _kill(_start(how, job, pack, disturbed), disturbed)
+    _finish(_start(how, job, pack, disturbed))
     yield compared(undisturbed / MODEL, disturbed / MODEL, at, exactly=not place.gpus)
 
 
@@ -55,24 +57,25 @@ def compared(undisturbed: Path, disturbed: Path, at: int, exactly: bool) -> Line
     return warned(CHECK, said, remedy, difference=difference)
 
 
-def _start(job: TrainJob, pack: Path, out: Path) -> multiprocessing.Process:
-    """A training in a process of its own, forked from this one, which has used neither threads nor GPU."""
-    process = multiprocessing.get_context("fork").Process(target=_train, args=(job, pack, out))
+def _start(how: str, job: TrainJob, pack: Path, out: Path) -> Any:
+    """A training in a process of its own; this one has used neither threads nor GPU."""
+    context: Any = multiprocessing.get_context(how)
+    process = context.Process(target=_train, args=(job, pack, out))
     process.start()
-    return process  # type: ignore[return-value]
+    return process
 
 
 def _train(job: TrainJob, pack: Path, out: Path) -> None:
     train(job, pack, out, Options(checkpoint_every=0))
 
 
-def _finish(process: multiprocessing.Process) -> None:
+def _finish(process: Any) -> None:
     process.join()
     if process.exitcode:
         raise RuntimeError(f"a training ended with status {process.exitcode}")
 
 
-def _kill(process: multiprocessing.Process, out: Path) -> int:
+def _kill(process: Any, out: Path) -> int:
     """Kills a training by SIGKILL once it has written a checkpoint of some steps; the step of the newest."""
     while process.exitcode is None and newest(out) < KILLED:
         time.sleep(POLL)

@@ -1,4 +1,4 @@
-"""What memory and disk there is, and whether files can be locked, linked and renamed where results will lie."""
+"""What cores, memory and disk there are, and whether files can be locked, linked and renamed where results will lie."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.
 LEAST_MEMORY, WANTED_MEMORY = 2e9, 8e9  # bytes
 WANTED_SHARED = 512e6
 WANTED_DISK = 20e9  # two packs, the trainings of two methods, their features and reports
+BUSY = 0.5  # processes at work a core
 TRIED = 256 * MIB  # of a file that is written to see how fast
 TAKEN = 3  # exit status of a process that finds a lock taken
 
 
 def room(place: Place) -> Iterator[Line]:
-    """Memory, shared memory, disk, and files."""
+    """What else is at work, memory, shared memory, disk, and files."""
+    yield _load(place.cores)
     yield _memory()
     yield _shared(place)
     for name, folder in {"disk of the results": place.results, "disk of temporary files": place.folder}.items():
@@ -34,6 +36,15 @@ def room(place: Place) -> Iterator[Line]:
     yield _files(place.results)
     if place.gpus:
         yield _locks("locks of the leases", Path(os.environ.get(FOLDER, DEFAULT_FOLDER)))
+
+
+def _load(cores: int) -> Line:
+    waiting = os.getloadavg()[0]
+    said = f"{cores} cores, {waiting:.1f} processes at work on average over the last minute"
+    if waiting > BUSY * cores:
+        remedy = "the speeds below are those of a busy machine; look again when it is idle"
+        return warned("cores", said, remedy, cores=cores, load=waiting)
+    return passed("cores", said, cores=cores, load=waiting)
 
 
 def _memory() -> Line:

@@ -91,7 +91,9 @@ def trained(place: Place, config: Config, name: str, job: TrainJob, process: Pro
     share = statistics.mean(shares) if shares else None
     memory = held.get("gpu_memory_peak_megabytes")
     kind = "one step, the first" if once else f"batches of {2 * images.pairs}"
-    words = [f"{rate:,.1f} images a second ({kind}, {job.train.precision})"]
+    where = "" if place.gpus else f", {place.cores} cores"
+    shown = f"{rate:,.0f}" if rate > 100 else f"{rate:.2g}"
+    words = [f"{shown} images a second ({kind}, {job.train.precision}{where})"]
     words += [f"GPU {share:.0f} % busy"] if share is not None else []
     words += [f"{memory / 1e3:.1f} GB of its memory"] if memory is not None else []
     values: dict[str, Any] = {"images_per_second": rate, "gpu_busy_percent": share, **held}

@@ -74,7 +74,7 @@ def of_method(
 ) -> Iterator[Line]:
     """A line for each precision that the device has."""
     whole = job_of(config, method, BATCH)
-    job = replace(whole, train=replace(whole.train, identities=IDENTITIES, images=IMAGES))
+    job = replace(whole, train=replace(whole.train, identities=IDENTITIES, images=IMAGES, compile=False))
     images = TrainingImages(Pack.open(place.pack(config)), recipe(job))
     batch = next(images.epoch(1, CPU))
     identities = len(images.identities)

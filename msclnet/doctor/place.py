@@ -46,13 +46,13 @@ class Place:
         return "GPU" if self.gpus else "CPU"
 
     @contextmanager
-    def at_work(self) -> Iterator[Processes]:
-        """This process on a leased GPU, or on all cores of the CPU, as a training of one process is."""
+    def at_work(self, threads: int = 1) -> Iterator[Processes]:
+        """This process on a leased GPU, or on the CPU with so many threads, as a training of one process is."""
         from msclnet.training.process_group import processes
 
         if self.gpus:
             lease(1)
-        with processes(self.cores) as process:
+        with processes(min(threads, self.cores)) as process:
             yield process
 
     def default(self) -> Config:

@@ -38,16 +38,16 @@ FOREVER = 10**6  # epochs: a checkpoint is written after the last
 
 def default_speed(place: Place) -> Iterator[Line]:
     """A line for each method of the default configuration's run."""
-    with place.at_work() as process:
-        config = place.default()
+    config = place.default()
+    with place.at_work(config.train.threads) as process:
         for method in config.run.methods:
             yield trained(place, config, "default", job_of(config, method), process)
 
 
 def recipes_speed(place: Place) -> Iterator[Line]:
     """The same of the recipe's; on the CPU one step of its last method, the first."""
-    with place.at_work() as process:
-        config = place.timed()
+    config = place.timed()
+    with place.at_work(config.train.threads) as process:
         methods = config.run.methods if place.gpus else config.run.methods[-1:]
         for method in methods:
             yield trained(place, config, place.name, job_of(config, method, ALL if place.gpus else BATCH), process)
@@ -59,8 +59,8 @@ def recipes_speed(place: Place) -> Iterator[Line]:
 
 def loader_speed(place: Place) -> Iterator[Line]:
     """The images of the recipe, read and augmented on the device, and nothing else."""
-    with place.at_work() as process:
-        config = place.timed()
+    config = place.timed()
+    with place.at_work(config.train.threads) as process:
         job = job_of(config, config.run.methods[-1])
         images = TrainingImages(Pack.open(place.pack(config)), recipe(job))
         batches = _batches(images, process.device)
@@ -91,7 +91,7 @@ def trained(place: Place, config: Config, name: str, job: TrainJob, process: Pro
     share = statistics.mean(shares) if shares else None
     memory = held.get("gpu_memory_peak_megabytes")
     kind = "one step, the first" if once else f"batches of {2 * images.pairs}"
-    where = "" if place.gpus else f", {place.cores} cores"
+    where = "" if place.gpus else f", threads: {torch.get_num_threads()}"
     shown = f"{rate:,.0f}" if rate > 100 else f"{rate:.2g}"
     words = [f"{shown} images a second ({kind}, {job.train.precision}{where})"]
     words += [f"GPU {share:.0f} % busy"] if share is not None else []

@@ -59,7 +59,7 @@ def steps(place: Place) -> Iterator[Line]:
 
 def recipes_steps(place: Place) -> Iterator[Line]:
     """The same of the recipe's network, with its last method."""
-    with place.at_work() as process:
+    with place.at_work(place.cores) as process:
         config = place.timed()
         yield from of_method(place, config, config.run.methods[-1], process.device, f"{place.name}, ")
 

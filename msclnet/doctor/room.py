@@ -40,7 +40,7 @@ def room(place: Place) -> Iterator[Line]:
 
 def _load(cores: int) -> Line:
     waiting = os.getloadavg()[0]
-    said = f"{cores} cores, {waiting:.1f} processes at work on average over the last minute"
+    said = f"{cores} core{'s' * (cores > 1)}, {waiting:.1f} processes at work on average over the last minute"
     if waiting > BUSY * cores:
         remedy = "the speeds below are those of a busy machine; look again when it is idle"
         return warned("cores", said, remedy, cores=cores, load=waiting)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import multiprocessing
 import os
 import platform
@@ -42,15 +41,12 @@ from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack, write_pack
 from msclnet.data.sampling import epoch_pairs
 from msclnet.datasets.regdb import RegDB
+from msclnet.doctor.speed import training
 from msclnet.losses import objective
 from msclnet.model.msclnet import MSCLNet
 from msclnet.training import trainer
-from msclnet.training.checkpoint import Checkpointer
-from msclnet.training.learner import Learner, build_network
-from msclnet.training.metrics_log import MetricsLog
+from msclnet.training.learner import build_network
 from msclnet.training.process_group import Processes, processes
-from msclnet.training.progress import Progress
-from msclnet.training.stop_requests import StopRequests
 
 ROOT = Path(__file__).parents[1]
 PHASES: dict[str, tuple[Any, str]] = {  # where a step's parts are called, ours and the literal one's
@@ -181,14 +177,9 @@ def literal(images: TrainingImages, job: TrainJob, process: Processes, workers: 
     return epoch
 
 
-def ours(images: TrainingImages, job: TrainJob, process: Processes, folder: Path, epochs: int) -> Epoch:
-    """``msclnet.training.trainer`` as it trains, ``epochs`` times."""
-    steps_alone = replace(job.train, gradients_every=0)
-    longer = replace(job, epochs=epochs + 1, train=steps_alone)  # a checkpoint is written after the last
-    learner = Learner.of(longer, len(images.identities), process, images.cameras)
-    log = MetricsLog(folder / "metrics.jsonl", process, Progress(images.steps * epochs))
-    never = Checkpointer(folder, math.inf, {}, process, StopRequests(process))
-    return trainer.Trainer(learner, images, log, never).train_epoch
+def ours(images: TrainingImages, job: TrainJob, process: Processes, folder: Path) -> Epoch:
+    """``msclnet.training.trainer`` as it trains."""
+    return training(images, job, process, folder).train_epoch
 
 
 def now() -> float:
@@ -291,7 +282,7 @@ def main() -> None:
         images = {name: TrainingImages(pack, trainer.recipe(j)) for name, j in jobs.items()}
         first = images[args.variants[0]]
         epochs = {"literal": literal(first, job, process, args.workers)}
-        epochs |= {name: ours(images[name], j, process, folder / name, args.rounds + 2) for name, j in jobs.items()}
+        epochs |= {name: ours(images[name], j, process, folder / name) for name, j in jobs.items()}
         seconds = measure(epochs, args.rounds)
         parts: dict[str, dict[str, float]] = {}
         for name in epochs:

@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _doctor(commands)
     _check_data(commands)
     _export_npy(commands)
     _evaluate(commands)
@@ -83,6 +84,47 @@ class _Version(argparse.Action):
         except metadata.PackageNotFoundError:
             parser.exit(1, "error: msclnet: no version: the package is not installed; run pip install -e . first\n")
         parser.exit()
+
+
+def _doctor(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "doctor",
+        help="prove that this machine trains rightly, and say how fast",
+        description="Looks at torch, driver, GPUs, memory, disk and file locks. Takes a step of each method in each "
+        "precision, by one process and by several, kills a training and goes on with it, and times trainings, all on "
+        "drawn people. Prints a line each, and writes them to a JSON file. Exits 1 if any fails.",
+    )
+    parser.add_argument("--quick", action="store_true", help="the machine and the steps alone")
+    parser.add_argument("--gpus", type=_whole, help="how many to use; 0: the CPU (default: all that are visible)")
+    parser.add_argument(
+        "--processes", type=_positive, help="the most that share a step (default: one a GPU, 2 on the CPU)"
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        nargs="+",
+        help="laid over the default configuration: the recipe that is timed, and whose trainings' time is estimated "
+        "(default: config/paper.yaml)",
+    )
+    parser.add_argument(
+        "--folder", metavar="DIR", type=output_folder, help="where its temporary files lie (default: TMPDIR)"
+    )
+    parser.add_argument(
+        "--json", metavar="FILE", type=output, default="doctor.json", help="the file to write (default: doctor.json)"
+    )
+    parser.add_argument(
+        "--patience", type=_factor, default=1.0, help="how many times its usual limit a check may take (default: 1)"
+    )
+
+    def run(args: argparse.Namespace) -> int:
+        from msclnet.doctor.examination import Options, doctor
+        from msclnet.doctor.place import PAPER
+
+        gpus = -1 if args.gpus is None else args.gpus
+        recipe = tuple(args.config or [PAPER])
+        return doctor(args.json, Options(args.quick, gpus, args.processes, args.folder, recipe, args.patience))
+
+    parser.set_defaults(run=run)
 
 
 def _check_data(commands: Commands) -> None:
@@ -380,6 +422,22 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of 0 to 65535")
     return int(text)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of 0 or more")
+    return int(text)
+
+
+def _factor(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1000:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0, at most 1000")
+    return value
 
 
 def _positive(text: str) -> int:

@@ -14,6 +14,11 @@ EXAMPLES = {
         f"msclnet info {TRAINED}",
         f"msclnet search --model {TRAINED} --gallery {IMAGES} --query night.png",
     ),
+    "doctor": (
+        "msclnet doctor",
+        "msclnet doctor --quick --gpus 0",
+        "msclnet doctor --config config/paper.yaml config/gpu.yaml --json gpu.json",
+    ),
     "check-data": (
         "msclnet check-data sysu /data/SYSU-MM01",
         f"msclnet check-data regdb {IMAGES} --any-size --splits 1 --thorough",

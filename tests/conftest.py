@@ -24,6 +24,7 @@ TIERS = {
         "tests/core/test_file_kind.py::test_a_program_is_called_what_it_is",
         "tests/core/test_workers.py",
         "tests/datasets/test_toy.py::test_from_drawn_people_to_scores",
+        "tests/doctor",
         "tests/evaluation/test_foreign_features.py::test_two_halves_of_sysu_score_as_our_own_file_does",
         "tests/inference/test_demo.py",
         "tests/inference/test_export.py",

@@ -41,7 +41,7 @@ def test_help_ends_with_examples_that_are_right(command: str, capsys: pytest.Cap
     [
         ("serch", "'serch' is no command; did you mean search?"),
         ("import", "'import' is no command; did you mean import-agw"),
-        ("qqq", "'qqq' is no command; expected check-data, export-npy, evaluate,"),
+        ("qqq", "'qqq' is no command; expected doctor, check-data, export-npy,"),
         ("\x1b[2Jinfo", r"'\x1b[2Jinfo' is no command; did you mean info?"),
     ],
 )

@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 LAYERS = [  # a room imports those of later rows alone
     {"cli"},
-    {"inference", "report", "tracking"},
+    {"inference", "report", "tracking", "doctor"},
     {"training"},  # above the evaluation, which it scores held-out identities by
     {"evaluation"},
     {"results"},

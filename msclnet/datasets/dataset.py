@@ -123,6 +123,7 @@ class DataSet(ABC):
     # Validation: on training identities that are held out.
     validation_list: ClassVar[str] = ""  # the set's own file that names them; empty: a fraction is drawn
     training_identities: ClassVar[int | None] = None  # of the real set, from which it is drawn; None: not known
+    training_images: ClassVar[tuple[int, int] | None] = None  # of the real set's, visible and infrared; None: not known
 
     # Tables and figures.
     columns: ClassVar[tuple[str, ...]]  # the keys of a comparison that tables have a column for, in order

@@ -72,6 +72,7 @@ class LLCM(DataSet):
         draws: int = Field(default=10, ge=1, description="galleries drawn, of which the mean is taken")
 
     training_identities = EXPECTED["training identities"]
+    training_images = (EXPECTED["training visible images"], EXPECTED["training infrared images"])
 
     columns = ("direction",)
     order: ClassVar[Mapping[str, tuple[str, ...]]] = {"direction": (VISIBLE_TO_INFRARED, INFRARED_TO_VISIBLE)}

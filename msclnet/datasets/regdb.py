@@ -86,6 +86,7 @@ class RegDB(DataSet):
 
     every_split = SPLITS
     training_identities = 206
+    training_images = (LINES, LINES)
 
     columns = ("direction",)
     order: ClassVar[Mapping[str, tuple[str, ...]]] = {"direction": (VISIBLE_TO_INFRARED, INFRARED_TO_VISIBLE)}

@@ -145,6 +145,7 @@ class SYSU(DataSet):
         ),
     }
     reads = (PERMUTATIONS,)
+    training_images = (EXPECTED["training visible images"], EXPECTED["training infrared images"])
     validation_list = "exp/val_id.txt"
     listed: ClassVar[Mapping[str, Any]] = {"modes": ["all"], "shots": [1], "protocol": "community", "draws": 1}
 

@@ -143,6 +143,14 @@ def obstacle(environment: Mapping[str, str] = os.environ) -> str:
     return trouble
 
 
+def driver() -> str:
+    """The driver's version, as nvidia-smi says it; empty where it says none."""
+    try:
+        return next(iter(_ask("--query-gpu=driver_version", "--format=csv,noheader")), "")
+    except (OSError, subprocess.TimeoutExpired, _Refused):
+        return ""
+
+
 def _machine(environment: Mapping[str, str]) -> tuple[str, ...]:
     """All devices there are, by index."""
     return _listed(environment)[0]

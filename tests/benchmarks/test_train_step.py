@@ -33,7 +33,7 @@ def test_the_literal_loop_takes_the_same_steps(
 
     for name, epoch in {
         "literal": benchmark.literal(images, job, alone, workers=0),
-        "ours": benchmark.ours(images, job, alone, tmp_path, 1),
+        "ours": benchmark.ours(images, job, alone, tmp_path),
     }.items():
 
         def seen(*args, name=name):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.training.ddp.steps import NORMALISATIONS
+from msclnet.doctor.ranks import NORMALISATIONS
+from tests.conftest import ROOT
 
-STEPS = Path(__file__).with_name("steps.py")
-
-
+STEPS = ROOT / "msclnet/doctor/ranks.py"
 METHODS = ("base", "agw", "msclnet", "msclnet_ca")
 
 
@@ -24,7 +22,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
     folder = tmp_path_factory.mktemp("ddp")
     for world in (1, 2, 4):
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world)]
-        subprocess.run([*command, str(STEPS), str(folder / f"{world}.pt"), *METHODS], check=True, timeout=300)
+        subprocess.run(
+            [*command, str(STEPS), str(folder / f"{world}.pt"), ",".join(NORMALISATIONS), *METHODS],
+            check=True,
+            timeout=300,
+        )
     return {world: torch.load(folder / f"{world}.pt", weights_only=True) for world in (1, 2, 4)}
 
 

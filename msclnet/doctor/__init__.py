@@ -1,0 +1,1 @@
+"""``msclnet doctor``: whether a machine trains rightly, and how fast."""

@@ -62,9 +62,7 @@ test-fast: $(VENV)/test.installed
 	pytest -n auto --dist loadfile -m "not (slow or workflow or browser or cluster)" $(ARGS)
 
 ui: $(VENV)/run.installed
-	@python workflow/scripts/where.py --port $(UI_PORT)
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(UI_PORT) --workers 1 \
-		--backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" --default-artifact-root "$(CURDIR)/mlartifacts"
+	@python workflow/scripts/ui.py --port $(UI_PORT)
 
 docs: $(VENV)/test.installed
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict

@@ -1,7 +1,7 @@
 # make run    the main job: installs into .venv, then everything from images to tables, figures and the MLflow database
 # make demo   a shorter one: one split of one set, and one page to look at
 # make test   installs what the tests need and runs them;  make test-fast  those that take seconds
-# make ui     opens the MLflow UI on this machine
+# make ui     opens MLflow's pages on this machine
 # make docs   the documentation as a site, site/index.html;  make graph, make schema  what is drawn and written from the code
 # make check  what CI checks beside the tests;  make format;  make lock;  make clean
 # make soak   the smallest DAG under random kills, compared with an undisturbed one (docs/benchmarks/soak.md)

@@ -23,6 +23,7 @@ CURVES = {  # the first part of a metric's name, by kind of line
     "validation": "validation",
 }
 MEASURED = ("epoch/seconds", "epoch/images_per_second", "system/")  # of the machine: other values in a repeated epoch
+DECIMALS = 4  # of a mean over trainings: the pages show every digit that they are sent
 AVERAGED = (CURVES["epoch"], CURVES["validation"])  # of a method's trainings
 FIRST = (  # of the parameters, as the pages list them
     "method_name", "method.losses.", "method.", "epochs", "train.rate", "train.identities", "train.images",
@@ -69,7 +70,7 @@ def mean_curves(trainings: Sequence[Training]) -> Curves:
         for step in sorted(steps):
             points = [one[name][step] for one in each]
             mean = statistics.fmean(point.value for point in points)
-            found.setdefault(name, {})[step] = Measurement(mean, max(point.time for point in points))
+            found.setdefault(name, {})[step] = Measurement(round(mean, DECIMALS), max(point.time for point in points))
     return found
 
 

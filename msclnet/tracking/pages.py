@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msclnet.core.errors import UserError
@@ -20,8 +21,6 @@ from msclnet.tracking.views import NESTED
 
 if TYPE_CHECKING:
     import socket
-
-    from flask import Response
 
 HOST = "127.0.0.1"
 CHOICES = {  # by MLflow's key in the browser
@@ -66,7 +65,8 @@ def serve(address: str, listening: socket.socket, ready: Callable[[], None]) -> 
             from mlflow.server import app as pages
             from mlflow.server.fastapi_app import app
 
-    pages.after_request(lambda answer: begin(answer, address))
+    text = (Path(pages.static_folder) / "index.html").read_text(encoding="utf-8")
+    pages.view_functions["serve"] = lambda: (begin(text, address), {"Cache-Control": "no-store"})
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -77,19 +77,10 @@ def serve(address: str, listening: socket.socket, ready: Callable[[], None]) -> 
         Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
-def begin(answer: Response, address: str) -> Response:
-    """MLflow's first page with the choices in it; any other answer as it is."""
-    from flask import request
-
-    if request.endpoint != "serve" or answer.status_code != 200:
-        return answer
-    answer.direct_passthrough = False
+def begin(text: str, address: str) -> str:
+    """MLflow's first page with the choices in it, made before its own scripts look for them."""
     script = SCRIPT % json.dumps(choices(address)).replace("<", "\\u003c")
-    answer.set_data(answer.get_data(as_text=True).replace("<head>", f"<head>{script}", 1))
-    answer.headers.remove("ETag")  # of the file, that a browser may hold from before
-    answer.headers.remove("Last-Modified")
-    answer.cache_control.no_store = True
-    return answer
+    return text.replace("<head>", f"<head>{script}", 1)
 
 
 def choices(address: str) -> dict[str, Any]:

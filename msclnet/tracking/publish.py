@@ -67,7 +67,6 @@ def _published(uri: str, delivery: Delivery) -> dict[str, Any]:
             first, points = mine[0].training, mean_curves([scored.training for scored in mine])
             run, held = method_run(client, address, home, first, points)
             parent = run.info.run_id
-            log_points(client, parent, missing(points, held))
             rows = []
             for scored in mine:
                 training = scored.training
@@ -82,6 +81,7 @@ def _published(uri: str, delivery: Delivery) -> dict[str, Any]:
                     client.log_inputs(run_id, _halves(packed, training.job))
                 rows.append(row | {"scores": len(means)})
             outer = _complete_method(client, parent, mine, delivery) | {"points": sum(map(len, points.values()))}
+            log_points(client, parent, missing(points, held))  # after the scores, which the page lists first
             if packed:
                 client.log_inputs(parent, _whole(packed, first.job))
             runs += [outer, *rows]

@@ -65,7 +65,7 @@ def serve(address: str, listening: socket.socket, ready: Callable[[], None]) -> 
             from mlflow.server import app as pages
             from mlflow.server.fastapi_app import app
 
-    text = (Path(pages.static_folder) / "index.html").read_text(encoding="utf-8")
+    text = Path(str(pages.static_folder), "index.html").read_text(encoding="utf-8")
     pages.view_functions["serve"] = lambda: (begin(text, address), {"Cache-Control": "no-store"})
 
     class Server(uvicorn.Server):

@@ -1,7 +1,7 @@
 # make run    the main job: installs into .venv, then everything from images to tables, figures and the MLflow database
 # make demo   a shorter one: one split of one set, and one page to look at
 # make test   installs what the tests need and runs them;  make test-fast  those that take seconds
-# make ui     opens the MLflow UI on this machine
+# make ui     opens MLflow's pages on this machine
 # make docs   the documentation as a site, site/index.html;  make graph, make schema  what is drawn and written from the code
 # make check  what CI checks beside the tests;  make format;  make lock;  make clean
 # make soak   the smallest DAG under random kills, compared with an undisturbed one (docs/benchmarks/soak.md)
@@ -63,9 +63,7 @@ test-fast: $(VENV)/test.installed
 	pytest -n auto --dist loadfile -m "not (slow or workflow or browser or cluster)" $(ARGS)
 
 ui: $(VENV)/run.installed
-	@python workflow/scripts/where.py --port $(UI_PORT)
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(UI_PORT) --workers 1 \
-		--backend-store-uri "sqlite:///$(CURDIR)/mlflow.db" --default-artifact-root "$(CURDIR)/mlartifacts"
+	@python workflow/scripts/ui.py --port $(UI_PORT)
 
 docs: $(VENV)/test.installed
 	NO_MKDOCS_2_WARNING=1 mkdocs build --quiet --strict

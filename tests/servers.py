@@ -58,6 +58,26 @@ def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None
 
 
 @contextmanager
+def pages(folder: Path) -> Iterator[list[str]]:
+    """The lines that ``make ui`` says in ``folder``, once MLflow's pages can be opened; ended by Ctrl-C."""
+    script = Path(__file__).parents[1] / "workflow/scripts/ui.py"
+    with (folder / "pages.log").open("w") as log:
+        command = [sys.executable, str(script), "--port", "0"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=folder, text=True)
+    assert process.stdout
+    try:
+        lines = []
+        while not lines or "until Ctrl-C" not in lines[-1]:
+            lines.append(process.stdout.readline().strip())
+            assert lines[-1], (folder / "pages.log").read_text()  # empty when it has ended
+        yield lines
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=60)[0]
+    assert (process.returncode, rest) == (0, ""), (folder / "pages.log").read_text()
+
+
+@contextmanager
 def demo_page(folder: Path, *arguments: str | Path) -> Iterator[str]:
     """The address that ``msclnet demo`` says, as a person starts it; ended by Ctrl-C. ``folder`` is the working one."""
     command = [sys.executable, "-m", "msclnet", "demo", "--port", "0", *map(str, arguments)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,19 +9,16 @@ from msclnet.config import TrainJob, title
 from msclnet.results.layout import DEFAULT
 from msclnet.tracking.relocation import ARTIFACTS, folder_of
 from msclnet.tracking.server import TrackingError, database_of
+from msclnet.tracking.views import VIEWS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-COLUMNS = ("metrics.`rank1`", "metrics.`rank1_std`", "metrics.`mAP`", "metrics.`mAP_std`")
-VIEW = "table"  # a view of an experiment's runs, kept with it as if someone had shared it in MLflow's pages
-TAGS = {  # MLflow opens its pages for trained models, not those for language models
+TAGS = {  # a page of its kind, where MLflow goes by it; the way to it is in pages.py
     "mlflow.experimentKind": "custom_model_development",
     "mlflow.experiment.primaryMetric.name": "rank1",
     "mlflow.experiment.primaryMetric.greaterIsBetter": "True",
-    f"mlflow.sharedViewState.{VIEW}": json.dumps(
-        {"selectedColumns": COLUMNS, "orderByKey": COLUMNS[0], "orderByAsc": False}
-    ),
+    **{key: value for view in VIEWS for key, value in view.tag().items()},
 }
 
 
@@ -78,8 +74,3 @@ def experiment_of(client: MlflowClient, address: str, tracked: TrackedSet) -> st
         if found.tags.get(key) != value:
             client.set_experiment_tag(found.experiment_id, key, value)
     return found.experiment_id
-
-
-def page(experiment: str) -> str:
-    """Where MLflow's pages list an experiment's runs with the headline's columns, the best first: after host and /."""
-    return f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"

@@ -18,7 +18,7 @@ from msclnet.core.files import exclusive_lock
 from msclnet.results.layout import CONFIG, DEFAULT, home_of
 from msclnet.results.training import Training, read_training
 from msclnet.tracking.experiment import TrackedSet, experiment_of
-from msclnet.tracking.naming import CURVES, Curves, Measurement, curves, facts, parameters
+from msclnet.tracking.naming import CURVES, MEASURED, Curves, Measurement, curves, facts, parameters
 from msclnet.tracking.server import (
     connect,
     database_of,
@@ -33,8 +33,6 @@ from msclnet.tracking.server import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-
-MEASURED = ("epoch/seconds", "epoch/images_per_second", "system/")  # of the machine: other values in a repeated epoch
 
 
 def mirror(folder: Path, uri: str, experiment: str = DEFAULT) -> dict[str, Any]:
@@ -52,39 +50,81 @@ def mirror(folder: Path, uri: str, experiment: str = DEFAULT) -> dict[str, Any]:
         with readable_errors(address):
             client = connect(address)
             home = experiment_of(client, address, TrackedSet.of(training.job, experiment))
-            return mirror_to(client, address, home, training)[1]
+            return mirror_to(client, address, home, training)
 
     return when_free(send)
 
 
-def mirror_to(client: MlflowClient, address: str, home: str, training: Training) -> tuple[str, dict[str, Any]]:
-    """The method's run in MLflow's experiment ``home``, and the row of the training's after what it lacked was sent.
+def mirror_to(
+    client: MlflowClient, address: str, home: str, training: Training, parent: str | None = None
+) -> dict[str, Any]:
+    """Sends what MLflow's experiment ``home`` lacks of a training; returns the row of its run.
+
+    ``parent`` is the run of its method, by default found or made.
 
     The locks keep a live mirror of a training, that of its next start, and those of its siblings from making the same
     run twice. A training's folder may be the one it was trained in or an experiment's, whose files are links to that
     one's: both hold the same config.yaml.
     """
-    job, folder, database = training.job, training.folder, database_of(address)
-    clone = {} if database else {"clone": clone_of(folder)}
-    with exclusive_lock(database.parent if database else folder.parent):
-        parent = _method_run(client, home, training, clone)
+    job, folder = training.job, training.folder
+    parent = parent or method_run(client, address, home, training)[0].info.run_id
+    clone = _clone(address, folder)
     with exclusive_lock(folder), exclusive_lock(home_of(folder) / CONFIG):
         points = curves(training)
         run, held = _training_run(client, home, training, points, clone)
         run_id = run.info.run_id
         tags = {"mlflow.parentRunId": parent, **facts(training)}
         log_parameters_and_tags(client, run, parameters(job), tags)
-        missing = [
-            (name, step, point)
-            for name, steps in points.items()
-            for step, point in steps.items()
-            if step not in held.get(name, {})
-        ]
-        log_points(client, run_id, missing)
+        log_points(client, run_id, missing(points, held))
         if training.ended and run.info.status != "FINISHED":
             client.set_terminated(run_id, "FINISHED", training.ended)
     row = {"name": training.name, "method": job.method_name, "split": job.split, "run_id": run_id}
-    return parent, row | {"points": sum(map(len, points.values()))}
+    return row | {"points": sum(map(len, points.values()))}
+
+
+def missing(points: Curves, held: Curves) -> list[tuple[str, int, Measurement]]:
+    """The points that the server does not hold."""
+    return [
+        (name, step, point)
+        for name, steps in points.items()
+        for step, point in steps.items()
+        if step not in held.get(name, {})
+    ]
+
+
+def method_run(
+    client: MlflowClient, address: str, home: str, training: Training, points: Curves | None = None
+) -> tuple[Run, Curves]:
+    """The outer run of the training's method and configuration, made when there is none. Others are superseded.
+
+    ``points`` are the method's curves, once all its trainings are known: a run that holds others is no longer its run.
+    Returned are the run and the curves that it holds, none where ``points`` is None.
+    """
+    folder, database = training.folder, database_of(address)
+    identity = {"role": "method", "method": training.job.method_name} | _clone(address, folder)
+    with exclusive_lock(database.parent if database else folder.parent):
+        runs = runs_with(client, home, **identity)
+        mine = [run for run in runs if run.data.tags.get("config") == training.method_digest]
+        mine.sort(key=lambda run: "superseded" in run.data.tags)
+        current, held = None, Curves()
+        for run in mine:
+            held = _held(client, run) if points is not None else Curves()
+            if points is None or _agree(held, points, whole=True):
+                current = run
+                break
+        for run in runs:
+            if current is None or run.info.run_id != current.info.run_id:
+                _supersede(client, run)
+        if current:
+            _reinstate(client, current)
+            return current, held
+        tags = identity | {"config": training.method_digest, "data": training.job.data}
+        return client.create_run(home, training.began, tags, training.job.method_name), Curves()
+
+
+def _clone(address: str, folder: Path) -> dict[str, str]:
+    """The tag that tells a server's clones apart; a database of one's own needs none."""
+    return {} if database_of(address) else {"clone": clone_of(folder)}
 
 
 def clone_of(folder: Path) -> str:
@@ -96,23 +136,6 @@ def clone_of(folder: Path) -> str:
     trained = (home_of(folder) / CONFIG).resolve().parent  # an experiment's is a link to it
     place = f"{trained.parent} {Path(__file__).parents[2].stat().st_ino}"
     return hashlib.sha256(os.fsencode(place)).hexdigest()[:12]
-
-
-def _method_run(client: MlflowClient, experiment: str, training: Training, clone: dict[str, str]) -> str:
-    """The outer run of the training's method and configuration, made when there is none. Others are superseded."""
-    method = training.job.method_name
-    identity = {"role": "method", "method": method} | clone
-    current = None
-    for run in runs_with(client, experiment, **identity):
-        if not current and run.data.tags.get("config") == training.method_digest:
-            current = run
-        else:
-            _supersede(client, run)
-    if not current:
-        tags = identity | {"config": training.method_digest, "data": training.job.data}
-        return client.create_run(experiment, training.began, tags, method).info.run_id
-    _reinstate(client, current)
-    return current.info.run_id
 
 
 def _training_run(

@@ -22,6 +22,9 @@ CURVES = {  # the first part of a metric's name, by kind of line
     "system": "system",
     "validation": "validation",
 }
+MEASURED = ("epoch/seconds", "epoch/images_per_second", "system/")  # of the machine: other values in a repeated epoch
+DECIMALS = 4  # of a mean over trainings: the pages show every digit that they are sent
+AVERAGED = (CURVES["epoch"], CURVES["validation"])  # of a method's trainings
 FIRST = (  # of the parameters, as the pages list them
     "method_name", "method.losses.", "method.", "epochs", "train.rate", "train.identities", "train.images",
     "model.backbone", "seed", "split", "objective.", "model.", "train.",
@@ -50,6 +53,24 @@ def curves(training: Training) -> Curves:
         if prefix := CURVES.get(line["kind"]):
             for name in line.keys() - {"kind", "time", "step", "epoch"}:
                 found.setdefault(f"{prefix}/{name}", {})[line["step"]] = Measurement(line[name], milliseconds(line))
+    return found
+
+
+def mean_curves(trainings: Sequence[Training]) -> Curves:
+    """The means over a method's trainings of their curves by epoch, at the steps that all have. No machine's speed.
+
+    So all methods are drawn in one chart, a line each. Their time is the last training's.
+    """
+    each = [curves(training) for training in trainings]
+    found: Curves = {}
+    for name in each[0]:
+        if name.split("/")[0] not in AVERAGED or name.startswith(MEASURED) or not all(name in one for one in each):
+            continue
+        steps = set.intersection(*(set(one[name]) for one in each))
+        for step in sorted(steps):
+            points = [one[name][step] for one in each]
+            mean = statistics.fmean(point.value for point in points)
+            found.setdefault(name, {})[step] = Measurement(round(mean, DECIMALS), max(point.time for point in points))
     return found
 
 

@@ -16,21 +16,23 @@ from msclnet.data.pack import MANIFEST, Pack
 from msclnet.results.captions import images, trial_of
 from msclnet.results.in_print import SELECTION
 from msclnet.results.layout import CONFIG
-from msclnet.results.scores import HEADLINE
+from msclnet.results.scores import HEADLINE, TITLES
 from msclnet.results.tables import condensed, read_csv
 from msclnet.tracking.delivery import Delivery, Scored, read
-from msclnet.tracking.experiment import experiment_of, page
-from msclnet.tracking.mirror import mirror_to
-from msclnet.tracking.naming import facts, parameters
+from msclnet.tracking.experiment import experiment_of
+from msclnet.tracking.mirror import method_run, mirror_to, missing
+from msclnet.tracking.naming import facts, mean_curves, parameters
 from msclnet.tracking.server import (
     connect,
     log_latest,
     log_parameters_and_tags,
+    log_points,
     log_tags,
     prepare,
     readable_errors,
     when_free,
 )
+from msclnet.tracking.views import VIEWS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,10 +43,10 @@ def publish(uri: str, delivery: Delivery) -> dict[str, Any]:
     """Mirrors the trainings of a delivery and adds scores, tables, figures and configurations; may be run again.
 
     A training's run takes its ``scores.json``, in percent, as ``<comparison>/<feature>/<metric>`` (a mean, where its
-    trials are gallery draws); a method's run the mean over its trials, and the sample standard deviation as
-    ``<...>_std``. ``rank1``, ``mAP`` and ``mINP`` are the data set's headline. Every method's run holds the tables and
-    figures (SVG, PNG and CSV, as far as they lie beside the one named). With a pack each run says which images it
-    trained and was tested on, with their digest.
+    trials are gallery draws); a method's run the mean over its trials, the sample standard deviation as ``<...>_std``,
+    and the mean curves of its trainings, so that one chart draws all methods. ``rank1``, ``mAP`` and ``mINP`` are the
+    data set's headline. Every method's run holds the tables and figures (SVG, PNG and CSV, as far as they lie beside
+    the one named). With a pack each run says which images it trained and was tested on, with their digest.
 
     Returns the experiment and, for each method and then its trainings, the run's id and its number of points. Raises
     DataError for a file that is missing, damaged or of another data set, and TrackingError.
@@ -62,24 +64,29 @@ def _published(uri: str, delivery: Delivery) -> dict[str, Any]:
         client = connect(address)
         home = experiment_of(client, address, delivery.tracked)
         for mine in trainings.values():
+            first, points = mine[0].training, mean_curves([scored.training for scored in mine])
+            run, held = method_run(client, address, home, first, points)
+            parent = run.info.run_id
             rows = []
             for scored in mine:
                 training = scored.training
-                parent, row = mirror_to(client, address, home, training)
+                row = mirror_to(client, address, home, training, parent)
                 run_id = row["run_id"]
-                means = {key: statistics.fmean(values) for key, values in scored.scores.items()}
+                means = {key: _percent(statistics.fmean(values)) for key, values in scored.scores.items()}
                 log_latest(client, run_id, means)
-                note = _note(delivery, training.job, training.name)
+                note = _own_note(delivery, scored, f"#/experiments/{home}/runs/{parent}")
                 log_tags(client, client.get_run(run_id), {"mlflow.note.content": note})
                 client.log_text(run_id, training.configuration, CONFIG)
                 if packed:
                     client.log_inputs(run_id, _halves(packed, training.job))
                 rows.append(row | {"scores": len(means)})
-            outer = _complete_method(client, parent, mine, delivery)
+            outer = _complete_method(client, parent, mine, delivery) | {"points": sum(map(len, points.values()))}
+            log_points(client, parent, missing(points, held))  # after the scores, which the page lists first
             if packed:
-                client.log_inputs(parent, _whole(packed, mine[0].training.job))
+                client.log_inputs(parent, _whole(packed, first.job))
             runs += [outer, *rows]
-        note = f"[All runs, best first]({page(home)}). {_note(delivery)}"
+        links = ", ".join(f"[{view.name}]({view.page(home)})" for view in VIEWS)
+        note = f"{images(delivery.tracked.data)} {links}.\n\n{_note(delivery)}"
         client.set_experiment_tag(home, "mlflow.note.content", note)
     return {"experiment": {"id": home, "name": delivery.tracked.name}, "runs": runs}
 
@@ -90,8 +97,8 @@ def _complete_method(client: MlflowClient, run_id: str, mine: Sequence[Scored], 
     for scored in mine:
         for key, values in scored.scores.items():
             pooled.setdefault(key, []).extend(values)
-    table = {key: statistics.fmean(trials) for key, trials in pooled.items()}
-    table |= {f"{key}_std": statistics.stdev(trials) for key, trials in pooled.items() if len(trials) > 1}
+    table = {key: _percent(statistics.fmean(trials)) for key, trials in pooled.items()}
+    table |= {f"{key}_std": _percent(statistics.stdev(trials)) for key, trials in pooled.items() if len(trials) > 1}
     log_latest(client, run_id, table)
     first = mine[0].training
     client.log_text(run_id, first.configuration, CONFIG)
@@ -109,27 +116,54 @@ def _complete_method(client: MlflowClient, run_id: str, mine: Sequence[Scored], 
     if ended and (run.info.status, run.info.end_time) != ("FINISHED", ended):
         client.set_terminated(run_id, "FINISHED", ended)
     method = first.job.method_name
-    return {"name": method, "method": method, "split": None, "run_id": run_id, "points": 0, "scores": len(table)}
+    return {"name": method, "method": method, "split": None, "run_id": run_id, "scores": len(table)}
 
 
 def _note(delivery: Delivery, job: TrainJob | None = None, what: str = "") -> str:
     """The summary, the table that counts trials, in Markdown: the BN feature beside the paper's numbers.
 
-    With ``job``, the method's or training's that ``what`` names, its row stands alone.
+    With ``job``, a method's that ``what`` names, its row stands alone.
     """
     tracked = delivery.tracked
-    head = f"{job.method_name} on {tracked.name}, {what}." if job else f"{tracked.name}."
+    head = f"{job.method_name} on {tracked.name}, {what}. {_bold(tracked.data)} " if job else ""
     trial = trial_of(tracked.set).name
-    text = [f"{head} {_bold(tracked.data)} BN feature, percent; mean (standard deviation over the {trial}s)."]
+    text = [f"{head}BN feature, percent; mean (standard deviation over the {trial}s)."]
     for path in delivery.tables:
         rows = read_csv(path, (), "aggregate.py")
         if not rows or "trials" not in rows[0]:
             continue
         if mine := [r for r in rows if r["feature"] == HEADLINE and (job is None or r["method"] == job.method_name)]:
-            heads, body = condensed(mine)
-            text += ["", *("| " + " | ".join(cells) + " |" for cells in (heads, ["---"] * len(heads), *body))]
+            text += ["", *_markdown(*condensed(mine))]
             text += ["", f"paper_*: in print, of the real set. {SELECTION}"]
     return "\n".join(text)
+
+
+def _own_note(delivery: Delivery, scored: Scored, method: str) -> str:
+    """A training's own scores in Markdown, and the way to its method's page."""
+    tracked, job, own = delivery.tracked, scored.training.job, scored.scores
+    number = max(map(len, own.values()))
+    over = f"; mean over {number} {trial_of(tracked.set).name}s" if number > 1 else ""
+    text = [f"{scored.training.name} on {tracked.name}. {_bold(tracked.data)} BN feature, percent{over}."]
+    body = []
+    for prefix in dict.fromkeys(key.rpartition("/")[0] for key in own):
+        compared, _, feature = prefix.rpartition("/")
+        if feature in ("", HEADLINE):
+            values = [own.get(f"{prefix}/{name}" if prefix else name) for name in TITLES]
+            numbers = [f"{statistics.fmean(value):.2f}" if value else "-" for value in values]
+            body.append([compared or "headline", *numbers])
+    text += ["", *_markdown(["compared", *TITLES.values()], body)]
+    text += ["", f"One of the trainings of [{job.method_name}]({method}), whose mean is the result."]
+    return "\n".join(text)
+
+
+def _markdown(heads: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table."""
+    return ["| " + " | ".join(cells) + " |" for cells in (heads, ["---"] * len(heads), *body)]
+
+
+def _percent(value: float) -> float:
+    """As the tables give it: MLflow's pages show every digit that they are sent."""
+    return round(value, 2)
 
 
 def _bold(data: str) -> str:

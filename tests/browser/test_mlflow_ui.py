@@ -20,10 +20,11 @@ from msclnet.tracking.experiment import TrackedSet
 from msclnet.tracking.publish import publish
 from msclnet.tracking.registry import register
 from msclnet.tracking.server import prepare
+from msclnet.tracking.views import CURVES, VIEWS
 from msclnet.training.learner import build_network
 from tests.report.test_curves import regdb_row, scores
 from tests.results.files import DIRECTIONS, scored, train
-from tests.servers import BROWSER, NO_BROWSER, tracking_server
+from tests.servers import BROWSER, NO_BROWSER, pages, tracking_server
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
 PATIENCE = 120_000  # milliseconds, for a page on a busy machine
@@ -58,7 +59,7 @@ def sent(server: str, tmp_path_factory: pytest.TempPathFactory, default: setting
     delivery = Delivery(TrackedSet("regdb", "stand-in"), ["agw", "msclnet"], folders, [table], [figure])
     result = publish(server, delivery)
     assert publish(server, delivery) == result, "over HTTP, too, a second time adds nothing"
-    return result | {"folders": folders}
+    return result | {"folders": folders, "delivery": delivery}
 
 
 @pytest.fixture(scope="module")
@@ -84,34 +85,64 @@ def run_page(server: str, sent: dict[str, Any], name: str, tab: str = "") -> str
     return f"{server}/#/experiments/{sent['experiment']['id']}/runs/{run}{tab}"
 
 
+def test_from_its_home_the_way_leads_to_training_runs(browser: Browser, sent: dict[str, Any], tmp_path: Path) -> None:
+    """What ``make ui`` opens, to a first visitor: methods with their means, and below each its splits."""
+    publish(f"sqlite:///{tmp_path / 'mlflow.db'}", sent["delivery"])
+    with pages(tmp_path) as lines:
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.goto(lines[-1].rpartition(" ")[2])
+        page.get_by_role("link", name="RegDB (stand-in)").click()
+        expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+        expect(page.get_by_role("gridcell", name="61.5", exact=True)).to_be_visible()
+        expect(page.get_by_role("columnheader", name="rank1_std", exact=True).first).to_be_visible()
+        names = page.get_by_role("gridcell").get_by_role("link", name=re.compile("split|^agw$|^msclnet$"))
+        expect(names).to_have_count(2)
+        assert sorted(names.all_inner_texts()) == ["agw", "msclnet"]
+        method = page.get_by_role("link", name="msclnet", exact=True)
+        page.get_by_role("gridcell").filter(has=method).get_by_role("button").first.click()
+        expect(page.get_by_role("link", name="msclnet split 1", exact=True)).to_be_visible()
+        expect(page.get_by_role("link", name="agw split 1", exact=True)).not_to_be_attached()
+        expect(page.get_by_placeholder("Ask a question")).not_to_be_attached()
+        context.close()
+
+
 def test_an_experiment_is_a_data_set(server: str, sent: dict[str, Any], page: Page) -> None:
     page.goto(f"{server}/#/experiments")
     expect(page.get_by_text("RegDB (stand-in)").first).to_be_visible()
 
 
-def test_its_description_leads_to_the_runs_with_the_headlines_columns(
-    server: str, sent: dict[str, Any], page: Page
-) -> None:
+def test_its_description_leads_to_the_methods_best_mean_first(server: str, sent: dict[str, Any], page: Page) -> None:
+    """On a server of anybody's, whose pages begin with no score."""
     page.goto(f"{server}/#/experiments/{sent['experiment']['id']}/runs")
     expect(page.get_by_role("columnheader", name="Run Name").first).to_be_visible()
     expect(page.get_by_role("columnheader", name="rank1_std")).not_to_be_attached()
     with page.expect_popup() as opened:
-        page.get_by_role("link", name="All runs, best first").click()
+        page.get_by_role("link", name="Methods, best mean first").click()
     table = opened.value
     for name in ("mAP", "mAP_std", "rank1", "rank1_std"):
         expect(table.get_by_role("columnheader", name=name, exact=True).first).to_be_attached()
     expect(table.get_by_text("Sort: rank1").first).to_be_visible()
+    names = table.get_by_role("gridcell").get_by_role("link", name=re.compile("split|^agw$|^msclnet$"))
+    expect(names).to_have_text(["msclnet", "agw"])
     expect(table.get_by_role("gridcell", name="61.5", exact=True)).to_be_visible()
     table.close()
 
 
-def test_runs_sort_by_rank1_methods_and_trainings_alike(server: str, sent: dict[str, Any], page: Page) -> None:
-    order = "orderByKey=metrics.%60rank1%60&orderByAsc=false"
-    page.goto(f"{server}/#/experiments/{sent['experiment']['id']}/runs?{order}")
-    expect(page.get_by_text("Sort: rank1").first).to_be_visible()
-    names = page.get_by_role("gridcell").get_by_role("link", name=re.compile("split|^agw$|^msclnet$"))
-    best_first = ["msclnet split 2", "msclnet", "msclnet split 1", "agw split 2", "agw", "agw split 1"]
-    expect(names).to_have_text(best_first)
+def test_the_views_have_names(server: str, sent: dict[str, Any], page: Page) -> None:
+    page.goto(f"{server}/#/experiments/{sent['experiment']['id']}/runs")
+    page.get_by_role("button", name="Views").click()
+    for view in VIEWS:
+        expect(page.get_by_text(view.name, exact=True).last).to_be_visible()
+
+
+def test_the_charts_draw_the_mean_curves_of_all_methods(server: str, sent: dict[str, Any], page: Page) -> None:
+    page.goto(f"{server}/{CURVES.page(sent['experiment']['id'])}")
+    expect(page.get_by_text("epoch/total", exact=True).first).to_be_visible()
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+    for method in ("msclnet", "agw"):
+        expect(page.get_by_text(f"{method} (epoch/total)").first).to_be_attached()
 
 
 def test_a_methods_page_has_its_summary_parameters_and_tags(server: str, sent: dict[str, Any], page: Page) -> None:
@@ -121,6 +152,14 @@ def test_a_methods_page_has_its_summary_parameters_and_tags(server: str, sent: d
     expect(page.get_by_role("cell", name="84.17").first).to_be_visible()
     expect(page.get_by_text("method.losses.div", exact=True).first).to_be_visible()
     expect(page.get_by_text("rank1_std", exact=True).first).to_be_visible()
+
+
+def test_a_trainings_page_has_its_own_scores(server: str, sent: dict[str, Any], page: Page) -> None:
+    page.goto(run_page(server, sent, "msclnet split 1"))
+    row = page.get_by_role("row").filter(has=page.get_by_role("cell", name="infrared-to-visible", exact=True)).first
+    expect(row.get_by_role("cell", name="61.00", exact=True)).to_be_visible()
+    expect(page.get_by_text("61.50")).not_to_be_attached()
+    expect(page.get_by_text("One of the trainings of").get_by_role("link", name="msclnet")).to_be_visible()
 
 
 def test_a_trainings_page_draws_a_curve_of_every_term(server: str, sent: dict[str, Any], page: Page) -> None:

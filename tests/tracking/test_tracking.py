@@ -29,6 +29,7 @@ from msclnet.tracking.experiment import TrackedSet
 from msclnet.tracking.mirror import mirror
 from msclnet.tracking.publish import publish
 from msclnet.tracking.server import TrackingError, prepare, readable_errors, resolve
+from msclnet.tracking.views import VIEWS
 from tests.conftest import ROOT
 from tests.datasets import trees
 from tests.results.files import (
@@ -330,14 +331,14 @@ def test_completing_adds_scores_and_files_once(
 
     assert first["experiment"]["name"] == "RegDB (stand-in)"
     assert [(run["name"], run["split"], run["points"], run["scores"]) for run in first["runs"]] == [
-        ("msclnet", None, 0, 12),
+        ("msclnet", None, 2 * 3, 12),
         ("msclnet split 1", 1, POINTS, 6),
         ("msclnet split 2", 2, POINTS, 6),
     ]
     parent, child = (client(uri).get_run(run["run_id"]) for run in first["runs"][:2])
     assert child.data.metrics["visible-to-infrared/bn/rank1"] == 60.0
     assert parent.data.metrics["visible-to-infrared/bn/rank1"] == 65.0
-    assert parent.data.metrics["visible-to-infrared/bn/rank1_std"] == pytest.approx(50**0.5)
+    assert parent.data.metrics["visible-to-infrared/bn/rank1_std"] == 7.07, "as the tables give it"
     assert (parent.info.status, parent.info.end_time) == ("FINISHED", (BEGAN + 30) * 1000)
     note = parent.data.tags["mlflow.note.content"]
     assert "**Drawn stand-in: no result on the real set.**" in note
@@ -356,6 +357,42 @@ def test_completing_adds_scores_and_files_once(
     scored("regdb", folders[0], [64.0])  # evaluated again, otherwise: the newest number shows
     publish(uri, delivery)
     assert client(uri).get_run(child.info.run_id).data.metrics["visible-to-infrared/bn/rank1"] == 64.0
+
+
+def test_a_methods_curves_are_the_means_of_its_trainings(tmp_path: Path, uri: str, job: settings.TrainJob) -> None:
+    """By epoch. With other trainings they are others, and no point is taken back: the method has another run."""
+    folders = [train(tmp_path, settings.replace(job, split=split)) for split in (1, 2)]
+    slower = [start(), *EPOCHS[0], epoch(2, seconds=99.0) | {"total": 6.0}, END]
+    train(tmp_path, settings.replace(job, split=2), slower)
+    for folder in folders:
+        scored("regdb", folder, [60.0])
+
+    def sent(*mine: Path) -> list[str]:
+        result = publish(uri, Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], mine))
+        return [run["run_id"] for run in result["runs"]]
+
+    def curve(run: str) -> list[tuple[Any, ...]]:
+        return query(
+            uri, f"select key, step, value from metrics where run_uuid = '{run}' and key like 'epoch/%' order by 1, 2"
+        )
+
+    both = sent(*folders)
+    means = [("identity", 10, 2.0), ("identity", 20, 1.0), ("total", 10, 4.0), ("total", 20, 4.0)]
+    means += [("wrt", 10, 2.0), ("wrt", 20, 1.0)]
+    assert curve(both[0]) == [(f"epoch/{name}", at, value) for name, at, value in means]
+    assert sent(*folders) == both
+    assert curve(both[0]) == [(f"epoch/{name}", at, value) for name, at, value in means]
+
+    one = sent(folders[0])
+    assert one[0] != both[0]
+    assert one[1] == both[1], "the training is what it was"
+    assert curve(one[0])[3] == ("epoch/total", 20, 2.0)
+    api = client(uri)
+    assert [api.get_run(run).data.tags.get("superseded") for run in (both[0], one[0])] == ["true", None]
+    assert api.get_run(one[1]).data.tags["mlflow.parentRunId"] == one[0]
+    assert mirror(folders[0], uri)["run_id"] == one[1]
+    assert api.get_run(one[1]).data.tags["mlflow.parentRunId"] == one[0], "a live mirror keeps to the run that counts"
+    assert sent(*folders) == both, "and back"
 
 
 def rate_and_score(uri: str, run_id: str) -> tuple[str, float, bool]:
@@ -456,7 +493,7 @@ def test_the_headline_is_the_mean_of_both_directions_under_one_name_at_both_leve
     result = publish(uri, Delivery(TrackedSet("regdb", "stand-in"), ["msclnet"], folders))
     parent, first, second = (client(uri).get_run(run["run_id"]).data.metrics for run in result["runs"])
     assert (parent["rank1"], first["rank1"], second["rank1"]) == (55.0, 50.0, 60.0)
-    assert parent["rank1_std"] == pytest.approx(50**0.5)
+    assert parent["rank1_std"] == 7.07
     assert parent["mAP"] == 50.0
 
 
@@ -517,8 +554,16 @@ def test_the_pages_are_those_of_trained_models_and_show_the_summary(
     assert tags["mlflow.experiment.primaryMetric.name"] == "rank1"
     assert "| agw | 2 | 50.00 (0.00) | 70.05 |" in tags["mlflow.note.content"]
     assert "| msclnet | 2 | 65.00 (7.07) | 84.17 |" in tags["mlflow.note.content"]
+    for view in VIEWS:
+        assert f"[{view.name}](#/experiments/{result['experiment']['id']}/runs?" in tags["mlflow.note.content"]
+        kept = json.loads(tags[f"mlflow.sharedViewState.{view.key}"])
+        assert (kept["name"], json.loads(kept["state"])) == (view.name, view.state)
     child = client(uri).get_run(result["runs"][1]["run_id"])
-    assert "msclnet split 3" in child.data.tags["mlflow.note.content"]
+    own = child.data.tags["mlflow.note.content"]
+    assert own.startswith("msclnet split 3 on RegDB (stand-in). **Drawn")
+    assert "| visible-to-infrared | 60.00 | 50.00 | 30.00 |" in own, "its own scores"
+    assert "65.00" not in own, "which are not its method's"
+    assert f"[msclnet](#/experiments/{result['experiment']['id']}/runs/{result['runs'][0]['run_id']})" in own
     assert child.data.tags["mlflow.source.name"] == "workflow/scripts/train.py"
     parent = client(uri).get_run(result["runs"][0]["run_id"])
     assert parent.data.params["method.losses.div"] == "0.5"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import runpy
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -50,14 +48,6 @@ def test_what_is_no_configuration_is_named(where: Callable[..., str]) -> None:
         where("--config", "seed")
 
 
-def test_a_port_that_is_taken_names_the_way_to_another(where: Callable[..., str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(SystemExit, match=rf"error: port {port}: .*in use.*make ui UI_PORT="):
-            where("--port", str(port))
-    assert where("--port", str(port)) == ""
-
-
 def test_the_headline_is_the_experiments_own(tmp_path: Path, where: Callable[..., str]) -> None:
     folder = tmp_path / "results/experiments/wide"
     folder.mkdir(parents=True)
@@ -69,13 +59,3 @@ def test_the_headline_is_the_experiments_own(tmp_path: Path, where: Callable[...
     assert f"Report:   {folder}/report.html" in text
     assert "sysu" not in text
     assert "sysu_summary.csv, the BN feature; percent, mean and standard deviation over 2 gallery draws" in where()
-
-
-def test_the_pages_are_those_of_all_experiments(tmp_path: Path, where: Callable[..., str]) -> None:
-    for name, root in (("RegDB", "results"), ("RegDB, wide", "results/experiments/wide")):
-        folder = tmp_path / root / "tracking"
-        folder.mkdir(parents=True)
-        (folder / "regdb.json").write_text(json.dumps({"experiment": {"name": name, "id": "7"}, "runs": []}))
-    first, second = where("--port", "5000").splitlines()
-    assert first.startswith("RegDB: http://127.0.0.1:5000/#/experiments/7/runs?")
-    assert second.startswith("RegDB, wide: http://")

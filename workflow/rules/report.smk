@@ -67,7 +67,7 @@ rule track:
         metrics=files(layout.METRICS, CONFIG.run.methods),
         untrained=f"{OUT}/{{set}}/{settings.UNTRAINED}/{layout.METRICS}",
         scores=files(layout.SCORES, METHODS),
-        tables=[HERE.table("{set}", kind) for kind in ("trials", "summary")],
+        tables=[HERE.table("{set}", kind) for kind in ("trials", "summary", "differences")],
         figures=lambda wildcards: figures(wildcards.set),
         pack=lambda wildcards: pack_of(wildcards.set),
     output:

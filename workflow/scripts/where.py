@@ -3,28 +3,22 @@
 python workflow/scripts/where.py [--configfile FILES...] [--config KEY=VALUE...]
 
 The experiment is the one that Snakemake takes from the same words; what else Snakemake understands is passed over.
-With --folder: only the folder of its results. With --port: where the MLflow UI on that port shows the runs of each data
-set, of all experiments.
+With --folder: only the folder of its results.
 """
 
 import argparse
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 
 from msclnet.config import merge, read_yaml
 from msclnet.core import yaml_text
 from msclnet.core.command import run
-from msclnet.core.errors import ConfigError, UserError
+from msclnet.core.errors import ConfigError
 from msclnet.results.captions import equal_words, spread
 from msclnet.results.in_print import SELECTION
-from msclnet.results.layout import DEFAULT, Layout, experiment
+from msclnet.results.layout import Layout, experiment
 from msclnet.results.scores import HEADLINE
 from msclnet.results.tables import condensed, read_csv, readable
-from msclnet.tracking.experiment import page
-from msclnet.tracking.record import read_record
-from msclnet.tracking.relocation import relocate
-from msclnet.tracking.server import database_of, readable_errors, resolve
 
 CONFIGURATION = Path(__file__).parents[2] / "config/config.yaml"  # what the Snakefile begins with
 
@@ -36,11 +30,7 @@ def main() -> None:
     parser.add_argument("--configfile", "--configfiles", nargs="+", default=[], help="laid over the default, in order")
     parser.add_argument("--config", "-C", nargs="*", default=[], metavar="KEY=VALUE", help="laid over the files")
     parser.add_argument("--folder", action="store_true", help="print only the folder of the results")
-    parser.add_argument("--port", type=int, help="of the MLflow UI on this machine")
     args, _ = parser.parse_known_args()
-    if args.port:
-        print_runs(args.port)
-        return
     layout = Layout(name_of(args.configfile, args.config))
     if args.folder:
         print(layout.root)
@@ -60,21 +50,6 @@ def name_of(files: Sequence[str], pairs: Sequence[str]) -> str:
         values = merge(values, {key: yaml_text.words(value)})
     run = values.get("run")
     return str((isinstance(run, dict) and run.get("name")) or experiment(files))
-
-
-def print_runs(port: int) -> None:
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except (OSError, OverflowError) as error:
-        raise UserError(f"port {port}: {error}; choose another: make ui UI_PORT={min(port, 65534) + 1}") from None
-    database = database_of(resolve(""))
-    if database and database.is_file():
-        with readable_errors(resolve("")):
-            relocate(database)  # the pages delete and write, too
-    for pattern in (Layout(DEFAULT).tracked("*"), Layout("*").tracked("*")):
-        for file in sorted(Path().glob(pattern)):
-            if found := read_record(file).experiment:
-                print(f"{found.name}: http://127.0.0.1:{port}/{page(found.id)}")
 
 
 def print_results(layout: Layout) -> None:

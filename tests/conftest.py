@@ -36,7 +36,7 @@ TIERS = {
         "tests/launch/test_watchdog.py",
         "tests/losses/test_plugin.py",
         "tests/model/test_model.py::test_the_papers_configuration_steps_once_with_the_papers_shapes",
-        "tests/model/test_public_agw.py",
+        "tests/model/test_importing.py",
         "tests/standin/test_drawing.py",
         "tests/report/test_curves.py::test_the_same_numbers_give_the_same_bytes",
         "tests/report/test_features.py::test_the_map_holds_all_images_of_the_identities_drawn",

@@ -44,6 +44,7 @@ TIERS = {
         "tests/test_docs.py::test_the_site_builds_without_a_warning",
         "tests/test_docs.py::test_the_steps_to_a_new_loss_are_enough",
         "tests/test_envs.py::test_a_rules_script_imports_only_what_its_environment_holds",
+        "tests/test_fuzz.py::test_a_damaged_file_of_weights_is_read_or_refused",
         "tests/test_imports.py::test_heavy_libraries_are_imported_late",
         "tests/test_imports.py::test_loading_a_model_pulls_in_no_training_and_no_losses_code",
         "tests/test_tiers.py::test_the_fast_tier_is_what_has_none_of_them",

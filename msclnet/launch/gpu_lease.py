@@ -278,8 +278,12 @@ def _leased(path: Path) -> list[tuple[str, int]]:
     """The devices of a lease that somebody holds, with the job."""
     try:
         held = json.loads(path.read_text())
-        return [(str(device), int(held["job"])) for device in held["devices"]]
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        job, devices = held["job"], held["devices"]
+        named = isinstance(devices, list) and all(isinstance(device, str) for device in devices)
+        if not named or type(job) is not int or job < 1:
+            raise ValueError("expected the number of a process, and a list of names")
+        return [(device, job) for device in devices]
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise DeviceError(
             f"{path}: no lease of this project, and held by a process of user {path.stat().st_uid}; let that one end "
             f"(fuser {path} names it), and delete it"

@@ -26,6 +26,7 @@ from msclnet.model.origins.table import ORIGINS
 
 LOGITS = ("visible_logits", "infrared_logits")  # what a trained classifier gives
 SHOWN = 8  # keys printed before "and N more"
+LINE = 60  # characters of what stands in an epoch's place
 LIKE = (  # what else a state dict may be, by how its names begin, and what becomes of it here
     (("conv1.", "layer1.0.", "layer4.0."), "a ResNet as torchvision names its layers", "give it as model.weights"),
     (("patch_embed.", "blocks.0."), "a transformer as timm names its layers", "give it as model.weights"),
@@ -153,7 +154,7 @@ def _epoch(value: Any) -> int | str | None:
     """The epoch that a file says it is of: a number, or what somebody wrote there instead."""
     if isinstance(value, int | np.integer):
         return int(value)
-    return None if value is None else str(value)
+    return None if value is None else str(value)[:LINE]
 
 
 def _numpy_values() -> list[Any]:

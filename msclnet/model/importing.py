@@ -62,7 +62,7 @@ def import_checkpoint(file: Path, out: Path, pooling: Literal["average", "gem"] 
             NumPy numbers. The message says what its names look like, or what is missing or of another shape.
         ConfigError: ``out`` is ``file``.
     """
-    if out.exists() and out.samefile(file):
+    if out.exists() and file.exists() and out.samefile(file):
         raise ConfigError(f"--out: {out}: the file that is imported, which would be lost; name another")
     content = _read(file)
     origin, found = _recognised(file, content)

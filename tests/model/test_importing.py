@@ -305,6 +305,7 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFi
         {"epoch": 3, "loss": 1.0}, tmp_path, capsys
     )
     (tmp_path / "text.t").write_text("no checkpoint")
+    (tmp_path / "m.pt").touch()  # of an import before
     for name, said in (("text", "a text ('no checkpoint'), not readable as a checkpoint"), ("absent", "no such file")):
         assert main(["import", str(tmp_path / f"{name}.t"), "--out", str(tmp_path / "m.pt")]) == 1
         assert f"{name}.t: {said}" in capsys.readouterr().err

@@ -19,6 +19,7 @@ SET = "the data set's name, as under `data` in the configuration"
 Commands = argparse._SubParsersAction
 SHELLS = ("bash", "zsh", "tcsh")
 HEADING = "examples:"
+REPLACED = {"import-agw": "msclnet import FILE --out MODEL"}  # commands that were, and what does their work
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _check_data(commands)
     _export_npy(commands)
     _evaluate(commands)
-    _import_agw(commands)
+    _import(commands)
     _search(commands)
     _demo(commands)
     _export(commands)
@@ -70,6 +71,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _no_command(word: str, names: Iterable[str]) -> str:
+    if word in REPLACED:
+        return f"{word!r} is no command any more; type {REPLACED[word]}"
     near = get_close_matches(word, names, n=3, cutoff=0.5)
     meant = f"did you mean {' or '.join(near)}?" if near else f"expected {', '.join(names)}"
     return f"{word!r} is no command; {meant}"
@@ -228,29 +231,40 @@ def _evaluate(commands: Commands) -> None:
     parser.set_defaults(run=run)
 
 
-def _import_agw(commands: Commands) -> None:
+def _import(commands: Commands) -> None:
     parser = commands.add_parser(
-        "import-agw",
-        help="read a checkpoint of the public AGW code",
-        description="Reads a checkpoint (.t) of the public AGW code and writes it as a model.pt of this project, with "
-        "the same features. Nothing in the file is executed.",
+        "import",
+        help="read a checkpoint of other people's code",
+        description="Reads a checkpoint that the public code of AGW, CAJ, ADCA or DART wrote, and writes it as a "
+        "model.pt of this project, with the same features. Whose it is is told by its keys, and what it does not say "
+        "is said on stderr. Nothing in the file is executed.",
     )
     parser.add_argument(
         "file", metavar="FILE", type=source, help="the checkpoint, e.g. <set>_agw_p4_n8_lr_0.1_seed_0_best.t"
     )
     parser.add_argument("--out", metavar="MODEL", required=True, type=output, help="the model.pt to write")
     parser.add_argument(
-        "--method",
-        choices=("agw", "base"),
-        default="agw",
-        help="the --method it was trained by: agw (default), or base, without non-local blocks and GeM pooling",
+        "--pooling",
+        choices=("average", "gem"),
+        help="of the network, which the file does not say (default: what its code has for a network of its layers)",
     )
 
     def run(args: argparse.Namespace) -> int:
-        from msclnet.model.public_agw import import_agw
+        from msclnet.model.importing import import_checkpoint
 
-        network = import_agw(args.file, args.out, args.method)
-        print(f"{args.out}: {args.method}, {network.identities} training identities")
+        network, origin, notes = import_checkpoint(args.file, args.out, args.pooling)
+        for note in notes:
+            print(printable(f"note: {args.file}: {note}"), file=sys.stderr)
+        blocks = {"none": "no non-local blocks", "one": "non-local blocks of 1 channel"}
+        parts = (
+            f"from a checkpoint of {origin.title}",
+            network.architecture.backbone,
+            blocks.get(network.architecture.non_local, "non-local blocks of C/2 channels"),
+            {"gem": "GeM pooling", "average": "average pooling"}[network.architecture.pooling],
+            f"{network.identities} training identities" if network.identities else "no classifier",
+            f"images of {origin.image_size[0]} x {origin.image_size[1]} pixels by that code's default",
+        )
+        print(printable(f"{args.out}: {', '.join(parts)}"))
         return 0
 
     parser.set_defaults(run=run)

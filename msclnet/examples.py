@@ -32,7 +32,10 @@ EXAMPLES = {
         "msclnet evaluate --features pytorch_result.mat --data regdb --direction visible-to-infrared",
         "msclnet evaluate --features net.npy --data sysu --json    # with net_label.npy and net_cam.npy beside it",
     ),
-    "import-agw": ("msclnet import-agw sysu_agw_p4_n8_lr_0.1_seed_0_best.t --out agw.pt",),
+    "import": (
+        "msclnet import sysu_agw_p4_n8_lr_0.1_seed_0_best.t --out agw.pt",
+        "msclnet import model_best.pth.tar --out adca.pt",
+    ),
     "search": (
         f"msclnet search --model {TRAINED} --gallery {IMAGES} \\\n"
         f"      --query {IMAGES}/Thermal/1/male_front_t_00097_1.bmp --top 5 --out found.html",

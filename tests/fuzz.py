@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
+import functools
 import io
 import json
 import random
@@ -27,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torchvision.models import resnet18
 
 from msclnet.config import load, plain, train_job
 from msclnet.core import torch_file, yaml_text
@@ -36,9 +39,16 @@ from msclnet.data.manifest import read_index, read_manifest, read_splits
 from msclnet.data.pack import Pack, write_pack
 from msclnet.datasets.base import Split
 from msclnet.evaluation.feature_file import TYPES, load_anybodys, load_features, save_features
+from msclnet.inference.export import _safetensors, load_export
 from msclnet.inference.feature_cache import Image, Store
+from msclnet.inference.index import Index, exact
 from msclnet.inference.info import info
-from msclnet.model.files import load_model, save_model
+from msclnet.launch.gpu_lease import _taken
+from msclnet.model.backbone import Backbone
+from msclnet.model.files import load_model, open_model, save_model
+from msclnet.model.importing import import_checkpoint
+from msclnet.model.msclnet import MSCLNet
+from msclnet.model.origins.table import ORIGINS
 from msclnet.results.scores import COUNTS, METRICS, read_scores, write_scores
 from msclnet.results.tables import read_csv
 from msclnet.results.training import read_training
@@ -236,6 +246,111 @@ def _read_forged(folder: Path) -> Any:
     return info(folder / "model.pt")
 
 
+def _hollow(shapes: dict[str, list[int]]) -> dict[str, torch.Tensor]:
+    """Zeros of these shapes, each of a number or so in its file: its names and shapes are what is damaged."""
+    return {name: torch.zeros(()).expand(shape) for name, shape in shapes.items()}
+
+
+@functools.cache
+def _two_stream() -> dict[str, list[int]]:
+    """The names and shapes that AGW's public code gives a network without non-local blocks."""
+    reading = ORIGINS.get("agw").read({"classifier.weight": torch.zeros(3, 2048)})
+    with torch.device("meta"):
+        network = MSCLNet(3, reading.architecture, ("visible_logits",))
+    return {reading.theirs(name): list(value.shape) for name, value in network.state_dict().items()}
+
+
+def _foreign(folder: Path) -> list[str]:
+    weights = _hollow(_two_stream()) | {"classifier.weight": torch.zeros(3, 2048)}
+    torch.save({"net": weights, "mAP": np.float64(0.5), "cmc": np.linspace(0, 1, 5), "epoch": 3}, folder / "best.t")
+    return ["best.t"]
+
+
+def _sound_import(found: Any) -> bool:
+    """The file that was written is a model, of as many identities as were said."""
+    imported, file = found
+    return open_model(file).network.identities == imported.network.identities in (0, 3)
+
+
+def _shapes(folder: Path) -> list[str]:
+    """Names and shapes of a foreign checkpoint: a sound archive, whatever it holds."""
+    (folder / STATE).write_text(json.dumps({"net": _two_stream()}))
+    return [STATE]
+
+
+def _read_shapes(folder: Path) -> Any:
+    content = json.loads((folder / STATE).read_text())
+    for outer in (content, *(content.values() if isinstance(content, dict) else ())):
+        for name, shape in outer.items() if isinstance(outer, dict) else ():
+            with contextlib.suppress(RuntimeError, TypeError, ValueError, OverflowError):
+                outer[name] = torch.zeros(()).expand(shape) if isinstance(shape, list) else shape
+                if name == "classifier.weight" and outer[name].numel() < 10**6:
+                    outer[name] = outer[name].contiguous()
+    torch.save(content, folder / "best.t")
+    return _read_foreign(folder)
+
+
+def _read_foreign(folder: Path) -> Any:
+    return import_checkpoint(folder / "best.t", folder / "model.pt"), folder / "model.pt"
+
+
+def _weights(folder: Path) -> list[str]:
+    with torch.device("meta"):
+        shapes = {name: list(value.shape) for name, value in resnet18().state_dict().items()}
+    torch.save({"state_dict": _hollow(shapes), "epoch": 90}, folder / "w.pth")
+    return ["w.pth"]
+
+
+def _export(folder: Path) -> list[str]:
+    save_model(folder / "model.pt", build_network(_job(), 3), plain(_job()))
+    _safetensors(open_model(folder / "model.pt"), folder / "person.safetensors")
+    (folder / "model.pt").unlink()
+    return ["person.safetensors"]
+
+
+def _read_export(folder: Path) -> Any:
+    embed, job = load_export(folder / "person.safetensors"), _job()
+    return embed(np.zeros((1, job.height, job.width, 3), np.uint8), np.zeros(1, np.int64))
+
+
+def _index(folder: Path) -> list[str]:
+    store = Store(folder / "cache", 4)
+    features = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    store.put([Image(f"{n}.png", 10, 20, Modality.VISIBLE, 0.5) for n in range(60)], features)
+    Index(store, Modality.VISIBLE)
+    name = store.file("visible", ".faiss").name
+    store._database.close()
+    return [f"cache/{name}"]
+
+
+def _read_index(folder: Path) -> Any:
+    store = Store(folder / "cache", 4)
+    try:
+        queries = np.eye(2, 4, dtype=np.float32)
+        return Index(store, Modality.VISIBLE).search(queries, 3), exact(store, queries, Modality.VISIBLE, 3)
+    finally:
+        store._database.close()
+
+
+def _lease(folder: Path) -> list[str]:
+    (folder / "lease-1.json").write_text(json.dumps({"job": 4711, "devices": ["0", "GPU-5f"]}))
+    return ["lease-1.json"]
+
+
+def _read_lease(folder: Path) -> Any:
+    """As another job reads it, whose holder lives."""
+    with (folder / "lease-1.json").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        return list(_taken(folder))
+
+
+def _sound_lease(found: Any) -> bool:
+    """Devices have names of their own, and none is what Python calls None: a name that is misspelt cannot be told."""
+    no_names = {str(value) for value in JUNK if not isinstance(value, str)} - {"0"}
+    return all(device not in no_names and job > 0 for device, job in found)
+
+
 def _checkpoint(folder: Path) -> list[str]:
     for step in (1, 2):
         torch_file.save(folder / f"checkpoint-{step}.pt", {"origin": {"seed": 0}, "step": step, "network": {}})
@@ -330,6 +445,12 @@ READERS = {
     "scores": Reader(_scores, lambda f: read_scores("regdb", 1, f / "scores.json"), _sound_scores),
     "model": Reader(_model, lambda f: (load_model(f / "model.pt"), info(f / "model.pt")), share=0.1),
     "what a model says of itself": Reader(_forged, _read_forged, share=0.1),
+    "foreign checkpoint": Reader(_foreign, _read_foreign, _sound_import, share=0.1),
+    "names in a foreign checkpoint": Reader(_shapes, _read_shapes, _sound_import, share=0.1),
+    "weights of a backbone": Reader(_weights, lambda f: Backbone("resnet18", str(f / "w.pth"), "none"), share=0.3),
+    "safetensors": Reader(_export, _read_export, share=0.5),
+    "index": Reader(_index, _read_index, lambda found: np.array_equal(found[0].rows, found[1].rows)),
+    "lease of GPUs": Reader(_lease, _read_lease, _sound_lease),
     "checkpoint": Reader(_checkpoint, lambda f: newest(f, {"seed": 0})),
     "configuration": Reader(_configuration, lambda f: load(str(f / "config.yaml"), str(f / "paper.yaml")), share=0.2),
     "features": Reader(_features, lambda f: (load_features(f / "features.npz"), load_anybodys(f / "features.npz"))),

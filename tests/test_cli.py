@@ -40,7 +40,8 @@ def test_help_ends_with_examples_that_are_right(command: str, capsys: pytest.Cap
     ("typed", "said"),
     [
         ("serch", "'serch' is no command; did you mean search?"),
-        ("import", "'import' is no command; did you mean import-agw"),
+        ("imprt", "'imprt' is no command; did you mean import"),
+        ("import-agw", "'import-agw' is no command any more; type msclnet import FILE --out MODEL"),
         ("qqq", "'qqq' is no command; expected doctor, check-data, export-npy,"),
         ("\x1b[2Jinfo", r"'\x1b[2Jinfo' is no command; did you mean info?"),
     ],

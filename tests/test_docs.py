@@ -127,7 +127,7 @@ def test_commands_parse(page: str) -> None:
 def test_commands_named_in_the_text_exist() -> None:
     known = commands.commands_of(parser_of("msclnet/cli.py"))
     named = {name for page in PAGES for name in re.findall(r"`msclnet ([a-z-]+)", text_of(page))}
-    assert {"evaluate", "import-agw"} <= named <= known.keys()
+    assert {"evaluate", "import"} <= named <= known.keys()
 
 
 NAMED_FILE = re.compile(r"[\w./-]*\w\.[a-z]\w{0,11}|[\w.-]+/[\w./-]+")  # lr.yaml, config/paper.yaml, results/regdb

@@ -8,16 +8,37 @@ import pytest
 
 from tests.fuzz import READERS, Bench
 
-SLOW = {"model": 40, "what a model says of itself": 40, "configuration": 60}  # inputs; of the others more
+SLOW = {  # inputs; of the others more
+    "model": 40,
+    "what a model says of itself": 40,
+    "configuration": 60,
+    "foreign checkpoint": 15,
+    "names in a foreign checkpoint": 15,
+    "weights of a backbone": 60,
+    "safetensors": 100,
+}
+REMADE = ("cache", "checkpoint", "index")  # what is damaged is made anew, or the one before is taken
 
 
-@pytest.mark.parametrize("name", READERS)
+WEIGHTS = ("foreign checkpoint", "names in a foreign checkpoint", "weights of a backbone")  # whole networks are built
+
+
+@pytest.mark.parametrize("name", sorted(READERS.keys() - set(WEIGHTS)))
 def test_a_damaged_file_is_read_or_refused(name: str, tmp_path: Path) -> None:
-    bench = Bench(name, tmp_path)
+    look(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_a_damaged_file_of_weights_is_read_or_refused(name: str, tmp_path: Path) -> None:
+    look(name, tmp_path)
+
+
+def look(name: str, folder: Path) -> None:
+    bench = Bench(name, folder)
     outcomes = {number: bench.outcome(number) for number in range(SLOW.get(name, 200))}
     assert {number: found for number, found in outcomes.items() if found[0] not in ("read", "refused")} == {}
     refused = sum(found[0] == "refused" for found in outcomes.values())
-    assert refused or name in ("cache", "checkpoint"), "these two make anew what is damaged"
+    assert refused or name in REMADE
 
 
 def test_the_harness_sees_a_traceback_a_hang_and_a_wrong_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ def load(path: Path) -> dict[str, Any]:
                 f"{path}: a damaged checkpoint ({error}); copy it again from where it came from, or train it again",
                 path,
             ) from error
-        hint = ". `msclnet import-agw` makes one of the public AGW code's" if kind.format == "torch" else ""
+        hint = ". `msclnet import` makes one of AGW's, CAJ's and others' public code" if kind.format == "torch" else ""
         raise DataError(f"{path}: {kind}; {EXPECTED}{hint}") from error
 
 

@@ -42,7 +42,7 @@ def card(file: str, saved: Saved, measured: Measured | None, verification: str) 
     """Markdown: what the model is, its data, protocol, scores with spread, limits and responsible use."""
     origin = saved.origin
     height, width = image_size(saved.network)
-    title = f"{origin.get('method_name', 'AGW')}, {_data(origin)}"
+    title = ", ".join(filter(None, (origin.get("method_name"), _data(origin))))
     return f"""# Model card: {title}
 
 `{file}` finds the images of a person in the other modality, visible or infrared. From MSCLNet (Zhang et al., ECCV 2022)
@@ -84,7 +84,9 @@ as implemented by msclnet; Apache-2.0.
 
 
 def _data(origin: dict[str, Any]) -> str:
-    return {STAND_IN: "trained on drawn people (stand-in)"}.get(origin.get("data", ""), origin.get("data", "imported"))
+    if origin.get("data") == STAND_IN:
+        return "trained on drawn people (stand-in)"
+    return origin.get("data") or origin.get("imported") or "a network"
 
 
 def _protocol(name: str) -> str:

@@ -22,7 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from msclnet.core.errors import DataError, UserError
+from msclnet.core.errors import DataError, UserError, reason
+from msclnet.core.file_kind import kind_of
 from msclnet.core.files import filling, require_file, sha256, write_text
 from msclnet.core.optional import extra
 from msclnet.core.types import Modality
@@ -174,12 +175,26 @@ def load_export(path: str | Path) -> Embed:
             float32 ``[batch, C]``, rows of unit length.
 
     Raises:
-        DataError: the file is absent, of another suffix, or a ``.safetensors`` that ``export`` did not write.
+        DataError: the file is absent, of another suffix, damaged, or a ``.safetensors`` that ``export`` did not write.
         UserError: a library that the format needs is not installed.
     """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file; write it with `msclnet export`")
+    if path.suffix not in EXPORTS.values():
+        raise DataError(f"{path}: expected a file that ends in {', '.join(EXPORTS.values())}")
+    try:
+        return _loaded(path)
+    except UserError:
+        raise
+    except Exception as error:  # each format's library names a damaged file by types of its own
+        raise DataError(
+            f"{path}: {kind_of(path)}, not readable as an export ({reason(error)}); copy it again from where it came "
+            "from, or write it with `msclnet export`"
+        ) from error
+
+
+def _loaded(path: Path) -> Embed:
     match path.suffix:
         case ".onnx":
             with extra("use"):
@@ -190,10 +205,8 @@ def load_export(path: str | Path) -> Embed:
             )
         case ".pt2":
             return _called(torch.export.load(path).module())
-        case ".safetensors":
-            return _called(Exported(_from_safetensors(path).network))
         case _:
-            raise DataError(f"{path}: expected a file that ends in {', '.join(EXPORTS.values())}")
+            return _called(Exported(_from_safetensors(path).network))
 
 
 def verify(network: MSCLNet, exported: Embed) -> Verification:

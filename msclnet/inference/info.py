@@ -64,10 +64,11 @@ def _what_next(path: Path) -> str:
 def network(saved: Saved) -> str:
     """The network in a line: its method, backbone and sizes."""
     parameters = sum(parameter.numel() for parameter in saved.network.parameters())
-    method = saved.origin.get("method_name", "the public AGW code's")
+    architecture, identities = saved.network.architecture, saved.network.identities
+    method = f"method {saved.origin['method_name']}, " if "method_name" in saved.origin else ""
     return (
-        f"method {method}, backbone {saved.network.architecture.backbone}, {parameters:,} parameters, "
-        f"{saved.network.identities} training identities, features of {saved.network.backbone.channels} "
+        f"{method}backbone {architecture.backbone}, {parameters:,} parameters, "
+        f"{identities or 'an unknown number of'} training identities, features of {saved.network.backbone.channels} "
         "numbers"
     )
 

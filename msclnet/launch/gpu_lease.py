@@ -301,8 +301,12 @@ def _leased(path: Path) -> list[Held]:
     """The devices of a lease that somebody holds."""
     try:
         held = json.loads(path.read_text())
-        return [Held(str(device), int(held["job"]), int(held.get("share", 1))) for device in held["devices"]]
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        job, devices, share = held["job"], held["devices"], held["share"]
+        named = isinstance(devices, list) and all(isinstance(device, str) for device in devices)
+        if not named or not all(type(number) is int and number > 0 for number in (job, share)):
+            raise ValueError("expected the number of a process, a list of names, and how many share them")
+        return [Held(device, job, share) for device in devices]
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise DeviceError(
             f"{path}: no lease of this project, and held by a process of user {path.stat().st_uid}; let that one end "
             f"(fuser {path} names it), and delete it"

@@ -72,7 +72,7 @@ class _About(BaseModel):
     """What a file says of its network."""
 
     model_config = ConfigDict(strict=True)
-    identities: int = Field(ge=1, le=LARGEST)
+    identities: int = Field(ge=0, le=LARGEST)  # 0: it has no classifier, and nobody says
     outputs: list[str] = []
     origin: _Origin
     validation: _Validation | None = None
@@ -159,7 +159,7 @@ def rebuild(state: Mapping[str, Any], path: str | Path) -> Saved:
     if not set(FIRST_KEYS if number == 1 else KEYS) <= state.keys():
         raise DataError(
             f"{path}: holds {', '.join(map(str, state))}; expected a model.pt with {', '.join(KEYS)}, as training or "
-            "`msclnet import-agw` writes it"
+            "`msclnet import` writes it"
         )
     for key in ("architecture", "network", "origin", *FIRST_SECTIONS):
         if key in state and not isinstance(state[key], dict):

@@ -11,10 +11,17 @@ from torch import Tensor, nn
 from msclnet.core.errors import ConfigError, printable, reason
 from msclnet.core.file_kind import kind_of
 from msclnet.core.torch_file import not_finite
-from msclnet.model.foreign import differences, listed, read_tensors
+from msclnet.model.foreign import (
+    WRAPPERS,
+    as_ours,
+    differences,
+    held,
+    listed,
+    read_tensors,
+    state_dict,
+    without_prefix,
+)
 
-WRAPPERS = ("state_dict", "model", "net", "network", "model_state_dict", "weights")  # keys that hold a state dict
-PREFIXES = ("module.", "model.", "backbone.", "base.", "encoder.")  # of a state dict's names, from what wrapped it
 CLASSIFIER = ("fc.",)  # ImageNet's: not ours, of any size or none
 SHOWN = 4  # names in a message
 
@@ -35,11 +42,11 @@ def load_backbone(network: nn.Module, name: str, path: Path, classifier: tuple[s
         ConfigError: the file is absent or holds no state dict, lacks a layer, has one of another shape, or a value that
             is not finite.
     """
-    found = _without_prefix(_state_dict(_read(path), path))
+    found = without_prefix(_state_dict(_read(path), path))
     ours = {key: value for key, value in network.state_dict().items() if not key.startswith(classifier)}
     differing = zip(("lacks", "has another shape of"), differences(ours, found), strict=True)
     problems = [f"{what} {listed(names, SHOWN)}" for what, names in differing if names]
-    taken = {key: found[key] for key in ours if key in found}
+    taken = as_ours(found, ours) if not problems else {}
     if bad := not_finite(taken):
         problems.append(f"has values that are not finite in {bad}")
     if problems:
@@ -63,22 +70,9 @@ def _read(path: Path) -> Any:
 
 def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
     """The state dict in a file's content."""
-    for wrapper in WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-            break
-    tensors = isinstance(content, dict) and content and all(isinstance(value, Tensor) for value in content.values())
-    if not tensors:
-        holds = ", ".join(map(str, list(content)[:SHOWN])) if isinstance(content, dict) else type(content).__name__
+    if (found := state_dict(content)) is None:
         raise ConfigError(
-            f"model.weights: {path}: holds {holds or 'nothing'}; expected a state dict, alone or under one of the keys "
-            f"{', '.join(WRAPPERS)}"
+            f"model.weights: {path}: holds {held(content, SHOWN)}; expected a state dict, alone or under one of the "
+            f"keys {', '.join(WRAPPERS)}"
         )
-    return dict(content)
-
-
-def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict without the prefixes that all its names share."""
-    while shared := [prefix for prefix in PREFIXES if all(str(key).startswith(prefix) for key in state)]:
-        state = {str(key).removeprefix(shared[0]): value for key, value in state.items()}
-    return state
+    return found[1]

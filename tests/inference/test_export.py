@@ -165,6 +165,16 @@ def test_what_cannot_be_exported_or_loaded_is_said(model: Path, tmp_path: Path, 
         load_export(model)
 
 
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2", ".safetensors"])
+def test_a_damaged_export_is_named(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"person{suffix}"
+    path.write_text("<!doctype html>")
+    with pytest.raises(
+        DataError, match=rf"person\{suffix}: a web page .*, not readable as an export \(.*copy it again"
+    ):
+        load_export(path)
+
+
 def test_a_missing_library_is_named_with_the_extra(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

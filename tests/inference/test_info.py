@@ -110,7 +110,7 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["info", str(tmp_path / "other.pt")]) == 1
     said = capsys.readouterr().err
     assert "other.pt: a file of torch.save without this project's sha256 at its end; expected a checkpoint of" in said
-    assert "`msclnet import-agw`" in said
+    assert "`msclnet import`" in said
     torch_file.save(tmp_path / "other.pt", {"weights": torch.zeros(1)})
     assert main(["info", str(tmp_path / "other.pt")]) == 1
     assert "other.pt: holds weights; expected a model.pt with format, identities" in capsys.readouterr().err

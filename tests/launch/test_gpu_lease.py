@@ -203,6 +203,27 @@ def test_what_is_no_lease_is_neither_waited_for_nor_a_traceback(machine: Machine
     assert machine.start("--device", "gpu").wait(60) == 0
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"job": 1, "devices": "01"},
+        {"job": 1, "devices": [0]},
+        {"job": 1, "devices": [None]},
+        {"job": True, "devices": ["0"]},
+        {"job": -1, "devices": ["0"]},
+        {"job": 1.5, "devices": ["0"]},
+        ["job", "devices"],
+    ],
+)
+def test_a_lease_that_names_no_device_is_not_believed(content: object, tmp_path: Path) -> None:
+    """The names of two devices in one word were two devices, and None was one."""
+    (tmp_path / "lease-1-1").write_text(json.dumps(content))
+    with (tmp_path / "lease-1-1").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(gpu_lease.DeviceError, match="lease-1-1: no lease of this project, and held by a process"):
+            list(gpu_lease._taken(tmp_path))
+
+
 def test_a_mutex_that_somebody_holds_is_not_waited_for_without_a_word(machine: Machine) -> None:
     mutex = machine.folder / "leases/mutex"
     mutex.parent.mkdir()

@@ -70,6 +70,18 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: weights() | {"layer1.0.conv1.weight": torch.full((64, 64, 3, 3), float("nan"))},
         "has values that are not finite in layer1.0.conv1.weight",
     ),
+    "infinite in 32 bits": (
+        lambda: weights() | {"bn1.weight": torch.full((64,), 1e300, dtype=torch.float64)},
+        "has values that are not finite in bn1.weight",
+    ),
+    "complex numbers": (
+        lambda: weights() | {"bn1.weight": torch.ones(64) * 1j},
+        r"has another shape of bn1.weight complex64 \[64\] instead of \[64\]",
+    ),
+    "sparse numbers": (
+        lambda: weights() | {"bn1.weight": torch.ones(64).to_sparse()},
+        r"has another shape of bn1.weight sparse_coo \[64\] instead of \[64\]",
+    ),
     "no tensors": (lambda: {"epoch": 3, "loss": 0.5}, "holds epoch, loss; expected a state dict, alone or under one"),
     "nothing": (dict, "holds nothing; expected a state dict"),
     "a list": (lambda: [1, 2], "holds list; expected a state dict"),

@@ -334,7 +334,7 @@ def _read_index(folder: Path) -> Any:
 
 
 def _lease(folder: Path) -> list[str]:
-    (folder / "lease-1.json").write_text(json.dumps({"job": 4711, "devices": ["0", "GPU-5f"]}))
+    (folder / "lease-1.json").write_text(json.dumps({"job": 4711, "devices": ["0", "GPU-5f"], "share": 2}))
     return ["lease-1.json"]
 
 

@@ -206,12 +206,14 @@ def test_what_is_no_lease_is_neither_waited_for_nor_a_traceback(machine: Machine
 @pytest.mark.parametrize(
     "content",
     [
-        {"job": 1, "devices": "01"},
-        {"job": 1, "devices": [0]},
-        {"job": 1, "devices": [None]},
-        {"job": True, "devices": ["0"]},
-        {"job": -1, "devices": ["0"]},
-        {"job": 1.5, "devices": ["0"]},
+        {"job": 1, "devices": "01", "share": 1},
+        {"job": 1, "devices": [0], "share": 1},
+        {"job": 1, "devices": [None], "share": 1},
+        {"job": True, "devices": ["0"], "share": 1},
+        {"job": -1, "devices": ["0"], "share": 1},
+        {"job": 1.5, "devices": ["0"], "share": 1},
+        {"job": 1, "devices": ["0"], "share": 0},
+        {"job": 1, "devices": ["0"]},
         ["job", "devices"],
     ],
 )

@@ -17,11 +17,14 @@ from msclnet.model.origins import two_stream
 from msclnet.model.origins.origin import Origin, Reading
 
 HEADS = r"classifier_(ir|rgb)\."  # GUR's
+AS_DRAWN = 1000  # rows of a classifier that nothing trains
 
 
 def _read(state: Mapping[str, Tensor]) -> Reading:
     note = "no non-local blocks in it: taken for a network that keeps GeM all the same, as ADCA's does"
-    return two_stream.read(state, plain="gem", note=note, unused=HEADS, trained_classifier=False)
+    classifier = state.get(two_stream.CLASSIFIER)
+    trained = classifier is not None and classifier.shape[:1] != (AS_DRAWN,)
+    return two_stream.read(state, plain="gem", note=note, unused=HEADS, trained_classifier=trained)
 
 
 ADCA = Origin("adca", "ADCA's public code", two_stream.MARKS, "state_dict", two_stream.IMAGE_SIZE, _read)

@@ -52,7 +52,7 @@ def read(
     classifier = CLASSIFIER if trained_classifier and CLASSIFIER in state else ""
     notes = [note] if note and width == "none" else []
     if not classifier:
-        why = "none in it" if trained_classifier else "the one in it was never trained"
+        why = "the one in it was never trained" if CLASSIFIER in state else "none in it"
         notes.append(f"no classifier of identities ({why}); features do not need it")
     architecture = Architecture(
         backbone="resnet50",

@@ -14,6 +14,7 @@ import functools
 import io
 import json
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -59,6 +60,7 @@ from msclnet.training.learner import build_network
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 20  # seconds for one input
+MEMORY = 12 * 2**30  # bytes of addresses, most of them of libraries
 STATE, ARRAYS = "state.json", "arrays.json"  # what a file is made from when it is read
 JUNK: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 2**31, 2**63, 10**40, 1e308, float("nan"), float("inf"), "", "x", "1", "\x1b[2J",
@@ -525,6 +527,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first input (default: 0)")
     parser.add_argument("--reader", choices=sorted(READERS), nargs="+", default=list(READERS), help="(default: all)")
     args = parser.parse_args()
+    resource.setrlimit(
+        resource.RLIMIT_AS, (MEMORY, MEMORY)
+    )  # what a number in a file would have us take is a traceback
     faults = 0
     print("| reader | inputs | read | refused | tracebacks | hangs | wrong | seconds |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")

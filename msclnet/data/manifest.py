@@ -102,7 +102,7 @@ def read_index(folder: Path, manifest: Manifest) -> dict[Modality, list[Line]]:
     of = {m: [line for line in lines if line.modality == m.name.lower()] for m in Modality}
     counts = {str(name): count for name, count in manifest.images.items()}
     for modality, mine in of.items():
-        if [line.row for line in mine] != list(range(counts[modality.name.lower()])):
+        if len(mine) != counts[modality.name.lower()] or [line.row for line in mine] != list(range(len(mine))):
             raise _spoiled(folder, INDEX, f"{len(mine)} {modality.name.lower()} images, not one for each row")
     return of
 

@@ -31,6 +31,7 @@ LEASED = "MSCLNET_LEASED"  # the devices of this job, where they are real
 DEVICES = Path("/dev")
 STANDARD_INPUT = 0
 AMD = "kfd"  # of DEVICES, where there is an AMD GPU
+MOST = 1024  # GPUs of a machine
 PART = "MIG-"  # how an instance of a divided GPU is named
 UUID = re.compile(r"GPU-[0-9A-Za-z-]+(?=,|$)")
 NAMED = re.compile(r"\(UUID: ((?:GPU|MIG)-[0-9A-Za-z/-]+)\)")
@@ -159,8 +160,10 @@ def _machine(environment: Mapping[str, str]) -> tuple[str, ...]:
 def _listed(environment: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
     """All devices there are, by index, and what kept them from being listed."""
     if DECLARED in environment:
-        if not environment[DECLARED].isdecimal():
-            raise DeviceError(f"{DECLARED}={environment[DECLARED]}: expected the number of GPUs of this machine")
+        if not environment[DECLARED].isdecimal() or int(environment[DECLARED]) > MOST:
+            raise DeviceError(
+                f"{DECLARED}={environment[DECLARED]}: expected the number of GPUs of this machine, {MOST} at most"
+            )
         return tuple(map(str, range(int(environment[DECLARED])))), ""
     try:
         lines = _ask("--query-gpu=uuid,mig.mode.current", "--format=csv,noheader")

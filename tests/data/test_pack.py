@@ -212,6 +212,15 @@ def test_a_corrupt_pack_is_named(root: Path, tmp_path: Path) -> None:
         Pack.open(out).verify()
 
 
+def test_a_number_of_images_that_no_memory_holds_is_refused(root: Path, tmp_path: Path) -> None:
+    out = packed(root, tmp_path)
+    manifest = json.loads((out / "pack.json").read_text())
+    manifest["images"]["visible"] = 10**15
+    (out / "pack.json").write_text(json.dumps(manifest))
+    with pytest.raises(SpoiledError, match=r"index\.csv: .*visible images, not one for each row"):
+        Pack.open(out)
+
+
 def test_changed_images_are_refused_by_whoever_opens_the_pack(root: Path, tmp_path: Path) -> None:
     """All visible images inverted, in place, with the file's old time put back."""
     out = packed(root, tmp_path)

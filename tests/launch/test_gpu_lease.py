@@ -363,8 +363,11 @@ def test_what_cuda_would_not_see_is_not_visible(given: dict[str, str], expected:
 
 
 def test_a_device_number_that_makes_no_sense_is_refused() -> None:
-    with pytest.raises(DeviceError, match=r"MSCLNET_GPUS=all: expected the number of GPUs"):
-        visible({"MSCLNET_GPUS": "all"})
+    for wrong in ("all", "1" + "0" * 15):
+        with pytest.raises(
+            DeviceError, match=rf"MSCLNET_GPUS={wrong}: expected the number of GPUs of this machine, 1024"
+        ):
+            visible({"MSCLNET_GPUS": wrong})
 
 
 def test_more_devices_than_there_are_is_an_error_and_no_wait(machine: Machine) -> None:

@@ -30,7 +30,7 @@ from msclnet.results.scores import headline, read_scores
 
 STAGES = {  # as in README's six boxes: the rules of each, and of the last all others
     "check": ("stand_in", "check_data"),
-    "pack": ("pack", "link_data"),
+    "pack": ("pack",),
     "train": ("train", "collect", "collect_untrained"),
     "embed": ("features",),
     "score": ("evaluate", "aggregate"),

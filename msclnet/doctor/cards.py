@@ -12,7 +12,8 @@ import torch.distributed as dist
 from msclnet.core.errors import ConfigError
 from msclnet.doctor.line import Line, failed, passed, warned
 from msclnet.doctor.place import Place
-from msclnet.launch.gpu_lease import DECLARED, LEASED, DeviceError, driver, obstacle, visible
+from msclnet.launch.gpu_lease import LEASED
+from msclnet.launch.gpu_list import DECLARED, DeviceError, driver, obstacle, visible
 from msclnet.launch.usable import require_compiler, require_usable
 from msclnet.training.machine import gpu_busy
 

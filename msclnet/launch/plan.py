@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from msclnet.core.errors import ConfigError
-from msclnet.launch import gpu_lease
+from msclnet.launch.gpu_list import VISIBLE
 
 Processes = int | Literal["auto"]
 
@@ -53,10 +53,10 @@ class Plan:
         if wanted != "auto":
             return wanted
         if not self.cluster and self.gpus_each > self.gpus:
-            visible = os.environ.get(gpu_lease.VISIBLE, "not set")
+            visible = os.environ.get(VISIBLE, "not set")
             raise ConfigError(
                 f"run.gpus_per_training: {self.gpus_each}, and this machine has {self.gpus} GPUs to use "
-                f"({gpu_lease.VISIBLE}={visible}){f': {self.obstacle}' if self.obstacle else ''}; lower it, or make "
+                f"({VISIBLE}={visible}){f': {self.obstacle}' if self.obstacle else ''}; lower it, or make "
                 "more visible"
             )
         return max(self.nodes, self.gpus_each)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from msclnet.core.errors import UserError
-from msclnet.launch import gpu_lease as devices
+from msclnet.launch.gpu_lease import LEASED, lease
+from msclnet.launch.gpu_list import VISIBLE
 from msclnet.launch.interface import GLOO, address_of
 
 PORTS = range(20000, 30000)  # below those the kernel hands out
@@ -64,10 +65,10 @@ def launch(script: Sequence[str], layout: Layout, rendezvous: str | None = None)
     if layout.nodes > 1 and rendezvous is None:
         _become(_srun(script, layout))
     if layout.device == "gpu":
-        devices.lease(local, layout.share)
+        lease(local, layout.share)
     else:
-        os.environ[devices.VISIBLE] = ""
-        os.environ.pop(devices.LEASED, None)
+        os.environ[VISIBLE] = ""
+        os.environ.pop(LEASED, None)
     os.environ.update(dict.fromkeys(THREAD_POOLS, str(max(1, layout.threads // local))))
     if layout.processes is None:
         _become([sys.executable, *script])

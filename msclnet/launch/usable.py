@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 from msclnet.core.errors import ConfigError
-from msclnet.launch.gpu_lease import LEASED, DeviceError
+from msclnet.launch.gpu_lease import LEASED
+from msclnet.launch.gpu_list import DeviceError
 
 INSTEAD = "mend that, or set run.gpus_per_training: 0 to train on the CPU"
 

@@ -12,7 +12,7 @@ from msclnet.doctor import cards
 from msclnet.doctor.cards import GPUS
 from msclnet.doctor.line import Line
 from msclnet.doctor.place import Place
-from msclnet.launch import gpu_lease
+from msclnet.launch import gpu_lease, gpu_list
 
 SMI = """#!/bin/sh
 case "$1" in *driver_version*) echo 595.10;; *) echo "GPU-aaaa, [N/A]"; echo "GPU-bbbb, [N/A]";; esac
@@ -22,10 +22,10 @@ case "$1" in *driver_version*) echo 595.10;; *) echo "GPU-aaaa, [N/A]"; echo "GP
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine without a driver; what is written to ``nvidia-smi`` in the folder is its."""
-    for name in ("CUDA_VISIBLE_DEVICES", gpu_lease.DECLARED, gpu_lease.LEASED):
+    for name in ("CUDA_VISIBLE_DEVICES", gpu_list.DECLARED, gpu_lease.LEASED):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(gpu_lease, "DEVICES", tmp_path / "dev")
+    monkeypatch.setattr(gpu_list, "DEVICES", tmp_path / "dev")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     return tmp_path
 
@@ -89,14 +89,14 @@ def test_a_driver_that_does_not_answer_fails(
     bare: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str
 ) -> None:
     smi(bare, script)
-    monkeypatch.setattr(gpu_lease, "PATIENCE_OF_SMI", 1.0)
+    monkeypatch.setattr(gpu_list, "PATIENCE", 1.0)
     line = look(bare)[GPUS]
     assert (line.status, line.found) == ("fail", said)
     assert "--gpus 0" in line.remedy
 
 
 def test_declared_gpus_that_torch_does_not_see_fail(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(gpu_lease.DECLARED, "2")
+    monkeypatch.setenv(gpu_list.DECLARED, "2")
     assert look(bare)[GPUS].found == "MSCLNET_GPUS declares 2, and torch sees none"
 
 

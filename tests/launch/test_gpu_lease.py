@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from msclnet.launch import gpu_lease
-from msclnet.launch.gpu_lease import DeviceError, visible
+from msclnet.launch import gpu_lease, gpu_list
+from msclnet.launch.gpu_list import DeviceError, visible
 from tests.conftest import ROOT
 
 LAUNCH = [sys.executable, str(ROOT / "workflow/scripts/launch.py")]
@@ -222,7 +222,7 @@ def test_a_lease_that_names_no_device_is_not_believed(content: object, tmp_path:
     (tmp_path / "lease-1-1").write_text(json.dumps(content))
     with (tmp_path / "lease-1-1").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(gpu_lease.DeviceError, match="lease-1-1: no lease of this project, and held by a process"):
+        with pytest.raises(DeviceError, match="lease-1-1: no lease of this project, and held by a process"):
             list(gpu_lease._taken(tmp_path))
 
 
@@ -265,9 +265,9 @@ def test_a_gpu_that_cannot_be_used_is_not_passed_over_without_a_word(
         (tmp_path / "nvidia-smi").chmod(0o755)
     (tmp_path / "nvidia0").touch()
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(gpu_lease, "DEVICES", tmp_path)
-    monkeypatch.setattr(gpu_lease, "PATIENCE_OF_SMI", 1.0)
-    found = gpu_lease.obstacle(environment)
+    monkeypatch.setattr(gpu_list, "DEVICES", tmp_path)
+    monkeypatch.setattr(gpu_list, "PATIENCE", 1.0)
+    found = gpu_list.obstacle(environment)
     assert re.search(reason, found) if reason else not found
 
 
@@ -292,14 +292,14 @@ def test_a_line_that_names_no_gpu_is_said_and_passed_over(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     smi(tmp_path, f"{WHOLE[0]}, Disabled\n[Unknown Error], [N/A]\n{WHOLE[1]}, [N/A]")
-    assert gpu_lease.visible({}) == WHOLE
+    assert visible({}) == WHOLE
     assert "nvidia-smi: [Unknown Error], [N/A]: passed over" in capsys.readouterr().err
 
 
 def test_the_instances_of_a_divided_gpu_stand_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     smi(tmp_path, f"{WHOLE[0]}, Enabled\n{WHOLE[1]}, Disabled", DIVIDED)
-    assert gpu_lease.visible({}) == ("MIG-aaaa-1", "MIG-bbbb-2", WHOLE[1])
+    assert visible({}) == ("MIG-aaaa-1", "MIG-bbbb-2", WHOLE[1])
 
 
 def test_no_training_gets_two_parts_of_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,15 +307,15 @@ def test_no_training_gets_two_parts_of_gpus(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("MSCLNET_LEASES", str(tmp_path / "leases"))
     smi(tmp_path, f"{WHOLE[0]}, Enabled\n{WHOLE[1]}, Disabled", DIVIDED)
-    with pytest.raises(gpu_lease.DeviceError, match="2 GPUs wanted, and this machine has 1"):
+    with pytest.raises(DeviceError, match="2 GPUs wanted, and this machine has 1"):
         gpu_lease.lease(2)
 
 
 def test_an_amd_gpu_is_not_passed_over_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(gpu_lease, "DEVICES", tmp_path)
+    monkeypatch.setattr(gpu_list, "DEVICES", tmp_path)
     (tmp_path / "kfd").touch()
-    assert "kfd, an AMD GPU, which nvidia-smi does not list: MSCLNET_GPUS=1" in gpu_lease.obstacle({})
+    assert "kfd, an AMD GPU, which nvidia-smi does not list: MSCLNET_GPUS=1" in gpu_list.obstacle({})
 
 
 def test_a_leased_gpu_that_torch_does_not_see_ends_the_job(machine: Machine, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from msclnet.core.errors import ConfigError
-from msclnet.launch.gpu_lease import LEASED, DeviceError
+from msclnet.launch.gpu_lease import LEASED
+from msclnet.launch.gpu_list import DeviceError
 from msclnet.launch.usable import require_compiler, require_usable
 
 BUILT = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_120", "compute_120"]

@@ -20,7 +20,7 @@ from msclnet.core.registry import PLUGINS
 from msclnet.core.sources import Sources
 from msclnet.core.content import content
 from msclnet.datasets.table import SETS
-from msclnet.launch import gpu_lease
+from msclnet.launch import gpu_list
 from msclnet.launch.plan import Plan
 from msclnet.results import captions, layout, shared, studies
 
@@ -47,10 +47,10 @@ PLAN = Plan(
     gpus_wanted=CONFIG.run.gpus_per_training,
     nodes=CONFIG.run.nodes_per_training,
     threads=CONFIG.train.threads,
-    gpus=0 if CLUSTER else len(gpu_lease.visible()),
+    gpus=0 if CLUSTER else len(gpu_list.visible()),
     cores=workflow.global_resources["_cores"].value,
     cluster=CLUSTER,
-    obstacle="" if CLUSTER else gpu_lease.obstacle(),
+    obstacle="" if CLUSTER else gpu_list.obstacle(),
     share=CONFIG.run.trainings_per_gpu,
 )
 if not CLUSTER and "gpu" not in workflow.global_resources:

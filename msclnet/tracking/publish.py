@@ -13,7 +13,7 @@ import numpy as np
 from msclnet.config import STAND_IN, TrainJob, title
 from msclnet.core.types import Modality
 from msclnet.data.pack import MANIFEST, Pack
-from msclnet.results.captions import images, trial_of
+from msclnet.results.captions import equal_words, images, trial_of
 from msclnet.results.in_print import SELECTION
 from msclnet.results.layout import CONFIG
 from msclnet.results.scores import HEADLINE, TITLES
@@ -133,7 +133,8 @@ def _note(delivery: Delivery, job: TrainJob | None = None, what: str = "") -> st
         if not rows or "trials" not in rows[0]:
             continue
         if mine := [r for r in rows if r["feature"] == HEADLINE and (job is None or r["method"] == job.method_name)]:
-            text += ["", *_markdown(*condensed(mine))]
+            text += ["", *(lines := _markdown(*condensed(mine)))]
+            text += ["", equal_words(tracked.set)] if any("(equal)" in line for line in lines) else []
             text += ["", f"paper_*: in print, of the real set. {SELECTION}"]
     return "\n".join(text)
 

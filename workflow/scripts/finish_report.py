@@ -4,15 +4,14 @@ python workflow/scripts/finish_report.py results/report.html
 """
 
 import argparse
-from pathlib import Path
 
-from msclnet.core.command import run
+from msclnet.core.command import run, source
 from msclnet.report.finished import finish
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("report", type=Path, help="the .html that snakemake --report wrote")
+    parser.add_argument("report", type=source, help="the .html that snakemake --report wrote")
     finish(parser.parse_args().report)
 
 

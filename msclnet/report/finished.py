@@ -78,7 +78,7 @@ def _overview(results: dict[str, Result]) -> str:
             page, name = _decoded(result["data_uri"]), labels["data set"]
             of_set = {r["labels"]["figure"]: r for r in results.values() if _is_figure_of(r, name)}
             cmc, lists = (of_set.get(figure) for figure in BESIDE)
-            (head,) = re.findall(r"<h1>(.*?): summary</h1>\n(.*?)</table>", page, re.DOTALL)
+            head = _only(r"<h1>(.*?): summary</h1>\n(.*?)</table>", page, name)
             parts.append(f"<h2>{head[0]}</h2>\n{head[1]}</table>\n{_figure(cmc)}")
             ranked = ranked or (f"<h2>{head[0]}: ranked lists</h2>\n{_figure(lists)}" if lists else "")
     return f"""<!doctype html>
@@ -104,8 +104,16 @@ def _figure(result: Result | None) -> str:
     """The image of a figure's page, with its caption."""
     if result is None:
         return ""
-    (image,) = re.findall(r"<img [^>]*>", _decoded(result["data_uri"]))
-    return f"<figure>{image}<figcaption>{result['caption']}</figcaption></figure>"
+    image = _only(r"<img [^>]*>", _decoded(result["data_uri"]), result["name"])
+    return f"<figure>{image[0]}<figcaption>{result['caption']}</figcaption></figure>"
+
+
+def _only(pattern: str, page: str, name: str) -> tuple[str, ...]:
+    """The groups of a pattern in a page, or all of it where it has none."""
+    match = re.search(pattern, page, re.DOTALL)
+    if match is None:
+        raise DataError(f"{name}: not the page that this version makes: let snakemake make it again, then the report")
+    return match.groups() or (match[0],)
 
 
 def _with_caption(page: str, caption: str) -> str:

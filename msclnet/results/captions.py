@@ -47,7 +47,7 @@ def equal_words(name: str) -> str:
     """What ``(equal)`` in a table of the data set ``name`` says."""
     trial = trial_of(name).name
     why = ", as draws do that take every image there is" if "draw" in trial else ""
-    return f"(equal): every {trial} gave the same number{why}."
+    return f"(equal): every {trial} gave the same number, to two decimals{why}."
 
 
 def paired_words(name: str, number: int) -> str:

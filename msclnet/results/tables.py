@@ -173,10 +173,14 @@ def condensed(table: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     body = []
     for row in table:
         means = [shown(row[n]) or "-" for n in numbers]
-        spreads = [shown(row.get(f"{n}_std")).replace(NO_SPREAD, "equal") for n in numbers]
+        spreads = [_spread(shown(row.get(f"{n}_std"))) for n in numbers]
         cells = [f"{mean} ({spread})" if spread else mean for mean, spread in zip(means, spreads, strict=True)]
         body.append([*(shown(row[key]) for key in keys), *cells])
     return [*keys, *numbers], body
+
+
+def _spread(shown: str) -> str:
+    return "equal" if shown == NO_SPREAD else shown
 
 
 def _by_training(methods: Sequence[str], paths: Sequence[Path]) -> dict[tuple[str, int], Path]:

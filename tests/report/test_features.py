@@ -55,6 +55,7 @@ def test_the_participation_ratio_counts_directions() -> None:
     assert participation_ratio(np.vstack([np.eye(4), -np.eye(4)])) == pytest.approx(4), "alike in all four"
     two = np.array([[2.0, 0], [-2, 0], [0, 1], [0, -1]])  # variances of 4 and 1
     assert participation_ratio(two + 7) == pytest.approx(25 / 17), "wherever they lie"
+    assert participation_ratio(np.ones((5, 3))) == 0, "of features that have collapsed"
 
 
 def test_the_distances_have_their_numbers_beside_them(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Colours are told apart by eyes that lack one of the three cones."""
+"""Colours are told apart by eyes that lack the cones for green, or those for red."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from msclnet.core.errors import DataError
 from msclnet.report.summary_page import write_page
 from msclnet.results.captions import paired_words
 from msclnet.results.in_print import in_print
-from msclnet.results.tables import differences, readable, summary, trials, write_csv
+from msclnet.results.tables import condensed, differences, readable, summary, trials, write_csv
 from tests.conftest import ROOT
 
 SCRIPT = str(ROOT / "workflow/scripts/aggregate.py")
@@ -338,6 +338,18 @@ def table_of(text: str) -> list[list[str]]:
     return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line) for line in re.findall(r"<tr>(.*?)</tr>", text)]
 
 
+@pytest.mark.parametrize(
+    ("spread", "cell"),
+    [(10.0, "50.00 (10.00)"), ("100.00", "50.00 (100.00)"), (0.004, "50.00 (equal)"), ("0.00", "50.00 (equal)"),
+     (0.0, "50.00 (equal)"), (None, "50.00"), ("", "50.00")],
+)  # fmt: skip
+def test_a_mean_has_its_spread_beside_it(spread: float | str | None, cell: str) -> None:
+    heads, body = condensed(
+        [{"data": "d", "method": "m", "feature": "bn", "trials": 3, "rank1": 50.0, "rank1_std": spread}]
+    )
+    assert dict(zip(heads, body[0], strict=True))["rank1"] == cell
+
+
 def test_a_spread_of_equal_draws_is_no_deviation_of_nothing(tmp_path: Path) -> None:
     """All draws of a gallery that takes every image are one: that is said, in the table and of the difference."""
     paths = [write(tmp_path, method, 1, sysu_rows([rank1] * 3)) for method, rank1 in (("agw", 10), ("msclnet", 12))]
@@ -348,7 +360,9 @@ def test_a_spread_of_equal_draws_is_no_deviation_of_nothing(tmp_path: Path) -> N
     assert tables[0][0][0] == "measured here, on drawn people, 3 trials, community protocol"
     assert tables[0][2][:4] == ["agw", "all", "1", "10.00 (equal)"]
     assert tables[1][1][-3] == "+2.00 (equal)"
-    assert "(equal): every gallery draw gave the same number, as draws do that take every image there is." in text
+    assert (
+        "every gallery draw gave the same number, to two decimals, as draws do that take every image there is." in text
+    )
     assert "(0.00)" not in text
 
 

@@ -553,7 +553,7 @@ def test_the_pages_are_those_of_trained_models_and_show_the_summary(
     assert tags["mlflow.experimentKind"] == "custom_model_development"
     assert tags["mlflow.experiment.primaryMetric.name"] == "rank1"
     assert "| agw | 2 | 50.00 (equal) | 70.05 |" in tags["mlflow.note.content"]
-    assert "(equal): every split gave the same number." in tags["mlflow.note.content"]
+    assert "(equal): every split gave the same number, to two decimals." in tags["mlflow.note.content"]
     assert "| msclnet | 2 | 65.00 (7.07) | 84.17 |" in tags["mlflow.note.content"]
     for view in VIEWS:
         assert f"[{view.name}](#/experiments/{result['experiment']['id']}/runs?" in tags["mlflow.note.content"]

@@ -77,6 +77,8 @@ def draw_curves(frame: Frame, what: str, points: Sequence[CurvePoint], panels: P
 
 
 def _line(axes: Axes, curve: Sequence[CurvePoint], look: dict[str, Any], stepwise: bool) -> None:
+    if stepwise:  # the first holds from the beginning
+        curve = [curve[0]._replace(x=0), *curve]
     at, mean = [point.x for point in curve], [point.mean for point in curve]
     marker = "o" if len(curve) <= 10 else None  # a training of one epoch shows as well
     drawn = "steps-pre" if stepwise else "default"

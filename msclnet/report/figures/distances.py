@@ -88,14 +88,15 @@ def participation_ratio(features: np.ndarray) -> float:
     Source: Gao et al., A theory of multineuronal dimensionality, dynamics and measurement, 2017.
 
     Args:
-        features: float ``[N, D]``, not all alike.
+        features: float ``[N, D]``.
 
     Returns:
-        1, where all lie on a line, to D, where they spread alike in all directions.
+        1, where all lie on a line, to D, where they spread alike in all directions; 0 where all are alike.
     """
     centred = features.astype(np.float64) - features.mean(0, dtype=np.float64)
     covariance = centred.T @ centred
-    return float(np.trace(covariance) ** 2 / np.square(covariance).sum())
+    spread = np.square(covariance).sum()
+    return float(np.trace(covariance) ** 2 / spread) if spread else 0.0
 
 
 def cross_modality(method: str, features: Features) -> list[Spread]:

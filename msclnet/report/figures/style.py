@@ -20,7 +20,7 @@ from msclnet.core.files import atomic_write
 from msclnet.report.figure_page import write_figure_page
 from msclnet.report.figures.numbers import write_numbers
 
-# Of those of Okabe and Ito and of Tol, chosen for how far apart the nearest two are to eyes that lack one cone.
+# Of those of Okabe and Ito and of Tol, chosen for how far apart the nearest two are to deuteranopes and protanopes.
 COLOURS = ("#0072B2", "#D55E00", "#66CCEE", "#882255", "#EE6677", "#663300", "#000000")
 STYLES = ("-", "--", "-.")
 LAYOUT = {  # inches and points, to be read at half the size

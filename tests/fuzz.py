@@ -350,7 +350,7 @@ def _read_lease(folder: Path) -> Any:
 def _sound_lease(found: Any) -> bool:
     """Devices have names of their own, and none is what Python calls None: a name that is misspelt cannot be told."""
     no_names = {str(value) for value in JUNK if not isinstance(value, str)} - {"0"}
-    return all(device not in no_names and job > 0 for device, job in found)
+    return all(held.device not in no_names and held.job > 0 and held.share > 0 for held in found)
 
 
 def _checkpoint(folder: Path) -> list[str]:

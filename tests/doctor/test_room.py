@@ -25,6 +25,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 def test_this_machine_has_all_of_it_and_nothing_is_left_behind(place: Place) -> None:
     found = {line.check: line for line in room.room(place)}
     assert list(found) == [
+        "cores",
         "memory",
         "/dev/shm",
         "disk of the results",

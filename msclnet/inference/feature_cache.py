@@ -72,6 +72,20 @@ class _Damaged(Exception):
     """What lies in a cache is not what was put there."""
 
 
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raises _Damaged for what SQLite cannot read, but not where the disk or another process keeps it from reading."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise _Damaged(str(error)) from error
+    except sqlite3.DatabaseError as error:
+        # What sqlite3 says without a code is of text that is none.
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in TROUBLES:
+            raise
+        raise _Damaged(str(error)) from error
+
+
 class Store:
     """Images and their features, ``dimension`` numbers each, in ``folder``; one process writes at a time."""
 
@@ -153,7 +167,7 @@ class Store:
 
     def _open(self) -> None:
         """Raises _Damaged where what lies there is not what was put there."""
-        try:
+        with _reading():
             self._close_to_others()
             self._database = sqlite3.connect(self.folder / DATABASE, isolation_level=None, timeout=PATIENCE)
             self._database.executescript(SCHEMA)
@@ -166,13 +180,6 @@ class Store:
                 if line != _with_sum(line[:-1]):
                     raise _Damaged(f"the line of row {line[0]} is not what was written")
                 last = line[0]
-        except UnicodeDecodeError as error:
-            raise _Damaged(str(error)) from error
-        except sqlite3.DatabaseError as error:
-            # What sqlite3 says without a code is of text that is none.
-            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in TROUBLES:
-                raise
-            raise _Damaged(str(error)) from error
         if last >= self._rows():
             raise _Damaged(f"{self.file('features', '.f32').name} has {self._rows()} rows, and row {last} is in use")
 
@@ -199,7 +206,11 @@ class Store:
 
     def _known(self) -> bool:
         """Whether the features' file is as it was when all of it was found to be what was written."""
-        return self._database.execute("SELECT * FROM verified").fetchall() == [self._state()]
+        try:
+            with _reading():
+                return self._database.execute("SELECT * FROM verified").fetchall() == [self._state()]
+        except _Damaged:  # the note alone
+            return False
 
     def _note(self) -> None:
         self._database.execute("DELETE FROM verified")

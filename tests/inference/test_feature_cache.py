@@ -140,6 +140,16 @@ def test_a_damaged_feature_is_forgotten_and_the_others_stay(
     assert contents(store) == {"a": [1, -1], "b": [2, -2], "c": [3, -3]}
 
 
+def test_a_damaged_note_of_what_was_verified_costs_a_second_look(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Text that is none, which Python cannot even put into an error."""
+    Store(tmp_path, 2).put([image("a")], features(1))
+    damage(tmp_path, "UPDATE verified SET bytes = CAST(x'636166ff' AS TEXT)")
+    assert contents(Store(tmp_path, 2)) == {"a": [1, -1]}
+    assert capsys.readouterr().err == ""
+
+
 def test_a_folder_that_is_no_place_for_a_cache_is_named(tmp_path: Path) -> None:
     (tmp_path / "images.sqlite").mkdir()
     with pytest.raises(StorageError, match=f"{tmp_path}: not usable as a cache of features .*--cache"):

@@ -61,6 +61,6 @@ def test_a_run_is_held_once_and_whole(addresses: tuple[str, str], tmp_path: Path
             assert points(address, run["run_id"]) == expected_points()
         held = client(address).get_run(method["run_id"]).data.metrics
         key = "visible-to-infrared/bn/rank1"
-        assert (held[key], held[f"{key}_std"]) == (61.0, pytest.approx(2**0.5))
+        assert (held[key], held[f"{key}_std"]) == (61.0, 1.41), "as the tables round them"
     files = client(addresses[0]).list_artifacts(method["run_id"], "tables")
     assert [file.path for file in files] == ["tables/regdb_summary.csv"]

@@ -12,15 +12,13 @@ import os
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
     Field,
-    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
-    model_serializer,
     model_validator,
 )
 
@@ -294,11 +292,7 @@ class Method(Section):
         "needs"
     )
 
-    @model_serializer(mode="wrap")
-    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without ``channels: none``: a training of before keeps its name."""
-        values: dict[str, Any] = handler(self)
-        return {key: value for key, value in values.items() if (key, value) != ("channels", "none")}
+    added: ClassVar[Mapping[str, Any]] = {"channels": "none"}
 
 
 def _ascending(milestones: tuple[int, ...]) -> tuple[int, ...]:
@@ -318,6 +312,8 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 
 class Train(Section):
     """The recipe: the paper's, and AGW's where the paper says no more."""
+
+    added: ClassVar[Mapping[str, Any]] = {"deterministic": False}
 
     identities: int = Field(
         ge=1,
@@ -392,12 +388,6 @@ class Train(Section):
         description="the weights that a training leaves: of the `last` epoch, or of the epoch whose validation had the "
         "highest mAP (of equal ones the earliest). The test images have no part in it"
     )
-
-    @model_serializer(mode="wrap")
-    def _without_the_usual(self, plainly: Any) -> dict[str, Any]:
-        """Without ``deterministic: false``: a training of before keeps its name."""
-        values = plainly(self)
-        return {key: value for key, value in values.items() if (key, value) != ("deterministic", False)}
 
     @field_validator("factors")
     @classmethod

@@ -6,9 +6,18 @@ import os
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
 
 from msclnet.core import yaml_text
 
@@ -39,6 +48,14 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True, allow_inf_nan=False)
+
+    added: ClassVar[Mapping[str, Any]] = {}  # keys of later versions, with what was so before them
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without an added key that says what was so before: a training of before keeps its name."""
+        values: dict[str, Any] = handler(self)
+        return {key: value for key, value in values.items() if key not in self.added or value != self.added[key]}
 
     @field_validator("*", mode="before")
     @classmethod

@@ -49,7 +49,7 @@ def write_page(path: Path, name: str, table: Sequence[Row], apart: Sequence[Row]
 <style>{STYLE}</style>
 <h1>{head}</h1>
 <p>{escape(images(str(table[0]["data"])))} Percent, {spread(name, int(table[0]["trials"]))}, in brackets.
-{escape(equal_words(name)) if "(equal)" in tables else ""}</p>
+{escape(equal_words(name, tables))}</p>
 {tables}
 <p>In grey: in print, of the real set. {SELECTION}</p>
 {_apart(name, apart)}

@@ -43,8 +43,10 @@ def spread(name: str, number: int) -> str:
     return f"of {words}" if number == 1 else words + trial.remark
 
 
-def equal_words(name: str) -> str:
-    """What ``(equal)`` in a table of the data set ``name`` says."""
+def equal_words(name: str, table: str) -> str:
+    """What ``(equal)`` in a table of the data set ``name`` says; nothing of a text without it."""
+    if "(equal)" not in table:
+        return ""
     trial = trial_of(name).name
     why = ", as draws do that take every image there is" if "draw" in trial else ""
     return f"(equal): every {trial} gave the same number, to two decimals{why}."

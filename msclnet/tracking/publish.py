@@ -134,7 +134,7 @@ def _note(delivery: Delivery, job: TrainJob | None = None, what: str = "") -> st
             continue
         if mine := [r for r in rows if r["feature"] == HEADLINE and (job is None or r["method"] == job.method_name)]:
             text += ["", *(lines := _markdown(*condensed(mine)))]
-            text += ["", equal_words(tracked.set)] if any("(equal)" in line for line in lines) else []
+            text += ["", said] if (said := equal_words(tracked.set, "\n".join(lines))) else []
             text += ["", f"paper_*: in print, of the real set. {SELECTION}"]
     return "\n".join(text)
 

@@ -62,8 +62,8 @@ def print_results(layout: Layout) -> None:
         heads, body = condensed(mine)
         print(f"\n{summary}, the BN feature; percent, {spread(name, int(mine[0]['trials']))}, in brackets:")
         print(text := readable([dict(zip(heads, cells, strict=True)) for cells in body]))
-        if "(equal)" in text:
-            print(equal_words(name))
+        if said := equal_words(name, text):
+            print(said)
     if summaries:
         print(f"\npaper_*: in print, of the real set. {SELECTION}")
     here = Path.cwd()

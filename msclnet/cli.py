@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from importlib import metadata
 from typing import Any, NoReturn
 
-from msclnet.core.command import output, output_folder, source, status
+from msclnet.core.command import output, output_folder, source, status, whole
 from msclnet.core.errors import printable
 from msclnet.examples import EXAMPLES
 
@@ -98,9 +98,9 @@ def _doctor(commands: Commands) -> None:
         "drawn people. Prints a line each, and writes them to a JSON file. Exits 1 if any fails.",
     )
     parser.add_argument("--quick", action="store_true", help="the machine and the steps alone")
-    parser.add_argument("--gpus", type=_whole, help="how many to use; 0: the CPU (default: all that are visible)")
+    parser.add_argument("--gpus", type=whole(0), help="how many to use; 0: the CPU (default: all that are visible)")
     parser.add_argument(
-        "--processes", type=_positive, help="the most that share a step (default: one a GPU, 2 on the CPU)"
+        "--processes", type=whole(1), help="the most that share a step (default: one a GPU, 2 on the CPU)"
     )
     parser.add_argument(
         "--config",
@@ -139,17 +139,20 @@ def _check_data(commands: Commands) -> None:
     )
     parser.add_argument("set", metavar="SET", help=SET)
     parser.add_argument("root", metavar="ROOT", type=source, help="the set's folder")
-    parser.add_argument("--splits", type=int, nargs="+", default=[], help="of a set that has several (default: all)")
+    parser.add_argument(
+        "--splits", type=whole(1), nargs="+", default=[], help="of a set that has several (default: all)"
+    )
     parser.add_argument("--any-size", action="store_true", help="the numbers need not be the real set's: a stand-in")
     parser.add_argument("--thorough", action="store_true", help="read every image, too, as packing will; minutes")
     _deep_range(parser)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument("--workers", type=whole(1), default=os.cpu_count() or 1, help="processes (default: all cores)")
 
     def run(args: argparse.Namespace) -> int:
         from msclnet.data.check import with_files
         from msclnet.datasets.table import SETS
 
-        found = SETS.get(args.set).survey(args.root, tuple(args.splits), real=not args.any_size)
+        data_set = SETS.get(args.set)
+        found = data_set.survey(args.root, data_set.require_splits(args.splits), real=not args.any_size)
         found = with_files(found, args.root, thorough=args.thorough, workers=args.workers, deep_range=args.deep_range)
         print(printable(str(found)))
         return 1 if found.problems else 0
@@ -168,10 +171,12 @@ def _export_npy(commands: Commands) -> None:
     parser.add_argument("root", metavar="ROOT", type=source, help="the set's folder")
     parser.add_argument("out", metavar="OUT", type=output_folder, help="the folder to write")
     _deep_range(parser)
-    parser.add_argument("--split", type=int, help="whose training images, where there are several (default: the one)")
-    parser.add_argument("--height", type=int, default=288, help="pixels (default: 288)")
-    parser.add_argument("--width", type=int, default=144, help="pixels (default: 144)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument(
+        "--split", type=whole(1), help="whose training images, where there are several (default: the one)"
+    )
+    parser.add_argument("--height", type=whole(1), default=288, help="pixels (default: 288)")
+    parser.add_argument("--width", type=whole(1), default=144, help="pixels (default: 144)")
+    parser.add_argument("--workers", type=whole(1), default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--any-size", action="store_true", help="the numbers need not be the real set's: a stand-in")
 
     def run(args: argparse.Namespace) -> int:
@@ -202,10 +207,12 @@ def _evaluate(commands: Commands) -> None:
     chosen = parser.add_argument_group("the comparison", "Each where the set's protocol has it; another is refused.")
     chosen.add_argument("--direction", help="visible-to-infrared or infrared-to-visible: the query first")
     chosen.add_argument("--mode", help="which cameras are searched: all or indoor (default: all)")
-    chosen.add_argument("--shots", type=int, help="gallery images of each identity and camera: 1 or 10 (default: 1)")
+    chosen.add_argument(
+        "--shots", type=whole(1), help="gallery images of each identity and camera: 1 or 10 (default: 1)"
+    )
     chosen.add_argument("--protocol", help="how galleries are drawn: community or official (default: community)")
     chosen.add_argument("--permutations", metavar="FILE", type=source, help="the set's own draws, for the official way")
-    chosen.add_argument("--draws", type=int, help="galleries that are drawn (default: 10)")
+    chosen.add_argument("--draws", type=whole(1), help="galleries that are drawn (default: 10)")
     chosen.add_argument(
         "--setting", metavar="NAME=VALUE", nargs="+", default=[], type=_setting, help="any other of the set's settings"
     )
@@ -286,7 +293,7 @@ def _search(commands: Commands) -> None:
     search.add_argument(
         "--query", metavar="IMG", required=True, nargs="+", type=source, help="the images to look for, or folders"
     )
-    search.add_argument("--top", type=_positive, default=10, help="images to find for each query (default: 10)")
+    search.add_argument("--top", type=whole(1), default=10, help="images to find for each query (default: 10)")
     search.add_argument("--out", metavar="PAGE", type=output, help="an HTML page to write, with thumbnails")
     modalities = ("visible", "infrared")
     search.add_argument("--gallery-modality", choices=modalities, help="of all its images (default: each as found)")
@@ -328,7 +335,7 @@ def _demo(commands: Commands) -> None:
     )
     demo.add_argument("--model", required=True, type=source, help="model.pt of a training, or of an import")
     demo.add_argument("--gallery", metavar="DIR", required=True, type=source, help="the folder of images, at any depth")
-    demo.add_argument("--port", type=_port, default=7860, help="default: 7860; 0 for any that is free")
+    demo.add_argument("--port", type=whole(0, 65535), default=7860, help="default: 7860; 0 for any that is free")
     modalities = ("visible", "infrared")
     demo.add_argument("--gallery-modality", choices=modalities, help="of all its images (default: each as found)")
     demo.add_argument(
@@ -432,18 +439,6 @@ def _setting(text: str) -> tuple[str, Any]:
     return name, yaml_text.read(value)
 
 
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of 0 to 65535")
-    return int(text)
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of 0 or more")
-    return int(text)
-
-
 def _factor(text: str) -> float:
     try:
         value = float(text)
@@ -452,12 +447,6 @@ def _factor(text: str) -> float:
     if not 0 < value <= 1000:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0, at most 1000")
     return value
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of 1 or more")
-    return int(text)
 
 
 if __name__ == "__main__":

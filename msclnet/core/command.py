@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import math
 import os
 import re
 import sys
@@ -34,6 +35,26 @@ def source(text: str) -> Path:
     if not text.strip():
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a path; . is the folder that this runs in")
     return Path(os.path.expanduser(text))
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """The ``type`` of an argument of argparse that is a whole number.
+
+    Args:
+        least: the smallest that will do, 0 or more.
+        most: the largest, where there is one.
+
+    Returns:
+        A function that reads the number, and raises argparse.ArgumentTypeError for any other text.
+    """
+
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdecimal()) or not least <= int(text) <= (math.inf if most is None else most):
+            upper = " or more" if most is None else f" to {most}"
+            raise argparse.ArgumentTypeError(f"found {text!r}, expected a number of {least}{upper}")
+        return int(text)
+
+    return number
 
 
 def output(text: str) -> Path:

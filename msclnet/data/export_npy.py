@@ -36,13 +36,10 @@ def export_npy(
     one. ``deep_range`` as in ``to_grey``. Raises ConfigError for a split that there is not, DataError for what is amiss
     with the set, or an image.
     """
-    splits = data_set.survey(root, () if split is None else (split,), real=real).require()
+    asked = data_set.require_splits(() if split is None else (split,))
+    splits = data_set.survey(root, asked, real=real).require()
     if split is None and len(splits) > 1:
         raise ConfigError(f"split: {data_set.title} has the splits {', '.join(map(str, splits))}; name one")
-    if split is not None and split not in splits:
-        raise ConfigError(
-            f"split: found {split}, expected {', '.join(map(str, splits))}: {data_set.title} has no other"
-        )
     train = splits[next(iter(splits)) if split is None else split].train
     labels = {identity: label for label, identity in enumerate(sorted({record.identity for record in train}))}
     out.mkdir(parents=True, exist_ok=True)

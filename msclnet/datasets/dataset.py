@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from msclnet.core.errors import ConfigError
 from msclnet.core.section import Home, Section, Words
 from msclnet.core.types import Images, Modality
 from msclnet.datasets.base import Survey
@@ -145,6 +146,15 @@ class DataSet(ABC):
     def splits(self, options: SetOptions) -> tuple[int, ...]:
         """The trainings of a method: a set's splits, or the one called 1."""
         return (1,)
+
+    def require_splits(self, numbers: Sequence[int]) -> tuple[int, ...]:
+        """The splits that a command line names; raises ConfigError for one that the set has not."""
+        if unknown := sorted(set(numbers).difference(self.every_split)):
+            raise ConfigError(
+                f"split: found {', '.join(map(str, unknown))}, expected {', '.join(map(str, self.every_split))}: "
+                f"{self.title} has no other"
+            )
+        return tuple(numbers)
 
     def disagreements(self, options: Any, evaluation: Any) -> Iterator[str]:
         """What in ``Options`` and ``Evaluation`` does not go together: a line each, beginning with its dotted key."""

@@ -137,7 +137,6 @@ def test_keys_that_do_not_go_together_are_named(values: dict[str, Any], changes:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"model": {"parts": 4}, "run": {"methods": ["agw"]}},  # nobody reads them
         {"data": {"regdb": {"processes": 16}}},
         {"data": {"regdb": {"processes": 32}}, "train": {"sync_batchnorm": True}},
         {"run": {"gpus_per_training": 0}},
@@ -155,6 +154,15 @@ def test_keys_that_do_not_go_together_are_named(values: dict[str, Any], changes:
 )
 def test_what_fits_is_let_through(values: dict[str, Any], changes: dict[str, Any]) -> None:
     assert problems(values, changes) == []
+
+
+def test_parts_are_held_against_the_map_where_somebody_reads_them(values: dict[str, Any]) -> None:
+    without_studies = values | {"studies": {}}
+    without_masks = {key: {"losses": {"separation": 0}} for key in ("msclnet", "msclnet_ca")}
+    changes = {"model": {"parts": 4, "parts_by": "stripes"}, "methods": without_masks}
+    assert problems(without_studies, changes | {"run": {"methods": ["agw"]}}) == []
+    found = problems(without_studies, changes | {"run": {"methods": ["agw", "msclnet"]}})
+    assert [line.partition(":")[0] for line in found] == ["model.parts"]
 
 
 def test_processes_that_gpus_decide_are_held_against_the_batch(values: dict[str, Any]) -> None:

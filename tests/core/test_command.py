@@ -38,6 +38,24 @@ def test_the_home_folder_and_nothing(
             kind(text)
 
 
+@pytest.mark.parametrize(
+    ("least", "most", "text", "expected"),
+    [
+        (1, None, "0", "found '0', expected a number of 1 or more"),
+        (0, None, "-1", "found '-1', expected a number of 0 or more"),
+        (0, 65535, "65536", "found '65536', expected a number of 0 to 65535"),
+        (1, 7, "1.0", "found '1.0', expected a number of 1 to 7"),
+        (0, None, "٣", "found '٣', expected a number of 0 or more"),
+        (0, None, "", "found '', expected a number of 0 or more"),
+    ],
+)
+def test_a_number_that_will_not_do_is_said(least: int, most: int | None, text: str, expected: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError) as caught:
+        command.whole(least, most)(text)
+    assert str(caught.value) == expected
+    assert [command.whole(least, most)(str(number)) for number in (least, most or 9)] == [least, most or 9]
+
+
 def test_what_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for text in ("file", "file/x", "file/x/y"):
@@ -98,6 +116,7 @@ def test_a_name_of_other_bytes_can_be_printed() -> None:
 
 @pytest.mark.parametrize("script", [path for path in SCRIPTS if path.name != "launch.py"], ids=lambda path: path.name)
 def test_every_script_reads_paths_and_ends_the_same_way(script: Path) -> None:
-    text = script.read_text()
+    text = script.read_text(encoding="utf-8")
     assert "type=Path" not in text
+    assert "type=int" not in text, "it lets negative numbers in"
     assert text.endswith('if __name__ == "__main__":\n    run(main)\n')

@@ -467,6 +467,20 @@ def test_the_arrays_of_one_of_several_splits(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().err == "error: split: RegDB has the splits 1, 2, 3, 4, 5, 6, 7, 8, 9, 10; name one\n"
     assert main(["export-npy", "sysu", str(trees.sysu(tmp_path / "SYSU")), str(out), "--any-size", "--split", "2"]) == 1
     assert capsys.readouterr().err == "error: split: found 2, expected 1: SYSU-MM01 has no other\n"
+    for wrong, said in (("--height", "--height: found '0'"), ("--workers", "--workers: found '0'")):
+        with pytest.raises(SystemExit):
+            main([*command, "--split", "3", wrong, "0"])
+        assert f"argument {said}, expected a number of 1 or more" in capsys.readouterr().err
+
+
+def test_a_split_that_the_set_has_not_is_no_file_to_look_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = trees.regdb(tmp_path / "RegDB")
+    assert main(["check-data", "regdb", str(root), "--any-size", "--splits", "3", "11"]) == 1
+    said = capsys.readouterr()
+    assert said.err == "error: split: found 11, expected 1, 2, 3, 4, 5, 6, 7, 8, 9, 10: RegDB has no other\n"
+    assert said.out == ""
 
 
 def test_check_data_prints_counts_and_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

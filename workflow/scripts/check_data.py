@@ -8,7 +8,7 @@ import argparse
 import json
 
 from msclnet.config.evaluation import evaluation
-from msclnet.core.command import output, run, source
+from msclnet.core.command import output, run, source, whole
 from msclnet.core.errors import printable
 from msclnet.core.files import write_text
 from msclnet.data.check import with_files
@@ -19,7 +19,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--root", required=True, type=source, help="the set's folder")
-    parser.add_argument("--splits", type=int, nargs="+", default=[], help="of a set that has several (default: all)")
+    parser.add_argument(
+        "--splits", type=whole(1), nargs="+", default=[], help="of a set that has several (default: all)"
+    )
     parser.add_argument(
         "--options", help="`evaluate.<set>`, whose needs are checked, too: a YAML file, or {...} inline"
     )
@@ -29,7 +31,7 @@ def main() -> None:
     args = parser.parse_args()
     data_set = SETS.get(args.set)
     asked = evaluation(data_set, args.options) if args.options else None
-    found = data_set.survey(args.root, tuple(args.splits), real=args.real, evaluation=asked)
+    found = data_set.survey(args.root, data_set.require_splits(args.splits), real=args.real, evaluation=asked)
     found = with_files(found, args.root, skip=args.on_bad_image == "skip")
     print(printable(str(found)))
     found.require()

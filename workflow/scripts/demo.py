@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from msclnet.core.command import run, source
+from msclnet.core.command import run, source, whole
 from msclnet.core.errors import DataError
 from msclnet.core.types import Features, Modality
 from msclnet.evaluation.feature_file import load_features
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--results", required=True, type=source, help="the folder of the experiment")
     parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--method", required=True, help="whose model is searched with")
-    parser.add_argument("--split", required=True, type=int, help="the split that it was trained on")
+    parser.add_argument("--split", required=True, type=whole(1), help="the split that it was trained on")
     args = parser.parse_args()
     results: Path = args.results
     training = results / args.set / args.method / f"split{args.split}"

@@ -9,7 +9,7 @@ Without --model the network is the one before its first step.
 import argparse
 
 from msclnet.config import TrainJob, build, read_yaml
-from msclnet.core.command import run, source
+from msclnet.core.command import run, source, whole
 from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.model.files import load_model
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--job", required=True, help="the config.yaml beside a training's model, or {...} inline")
     parser.add_argument("--pack", required=True, type=source, help="the folder that pack.py wrote")
     parser.add_argument("--model", type=source, help="model.pt of that training (default: before its first step)")
-    parser.add_argument("--batches", type=int, default=8, help="looked at (default: 8)")
+    parser.add_argument("--batches", type=whole(1), default=8, help="looked at (default: 8)")
     args = parser.parse_args()
     job = build(TrainJob, read_yaml(args.job))
     pack = Pack.open(args.pack)

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from msclnet.config import build, load, read_yaml, replace
-from msclnet.core.command import output_folder, run
+from msclnet.core.command import output_folder, run, whole
 from msclnet.core.files import exclusive_lock, filling
 from msclnet.datasets.table import SETS
 from msclnet.standin.drawing import DRAWN
@@ -21,10 +21,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--options", help="`stand_in.<set>`: a YAML file, or {...} inline (default: config.yaml's)")
-    parser.add_argument("--seed", type=int, help="of the drawing (default: config.yaml's)")
+    parser.add_argument("--seed", type=whole(0), help="of the drawing (default: config.yaml's)")
     parser.add_argument("--like", help="a folder with the real set's lists (idx/ or exp/): draw exactly as they say")
     parser.add_argument("--out", required=True, type=output_folder, help="the folder to write")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument("--workers", type=whole(1), default=os.cpu_count() or 1, help="processes (default: all cores)")
     args = parser.parse_args()
     data_set = SETS.get(args.set)
     if args.options:

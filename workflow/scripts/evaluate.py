@@ -8,7 +8,7 @@ python workflow/scripts/evaluate.py --set sysu --features features.npz --split 1
 import argparse
 
 from msclnet.config.evaluation import evaluation
-from msclnet.core.command import output, run, source
+from msclnet.core.command import output, run, source, whole
 from msclnet.datasets.table import SETS
 from msclnet.evaluation.feature_file import load_split
 from msclnet.evaluation.scoring import split_rows
@@ -20,7 +20,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--features", required=True, nargs="+", type=source, help="the .npz of one or more splits")
-    parser.add_argument("--split", type=int, help="which the features must be of (default: as their folder split<N>)")
+    parser.add_argument(
+        "--split", type=whole(1), help="which the features must be of (default: as their folder split<N>)"
+    )
     parser.add_argument("--out", type=output, help="the file to write (default: scores.json beside the features)")
     parser.add_argument("--rerank", action="store_true", help="k-reciprocal re-ranking")
     parser.add_argument("--options", default="{}", help="`evaluate.<set>`: a YAML file, or {...} inline (default: all)")

@@ -8,7 +8,7 @@ python workflow/scripts/explain.py --set regdb --methods agw msclnet --pack data
 import argparse
 
 from msclnet.config.evaluation import evaluation
-from msclnet.core.command import output, run, source
+from msclnet.core.command import output, run, source, whole
 from msclnet.data.pack import Pack
 from msclnet.datasets.table import SETS
 from msclnet.evaluation.feature_file import load_split
@@ -29,8 +29,10 @@ def main() -> None:
     )
     parser.add_argument("--features", required=True, nargs="+", type=source, help="the features.npz of each method")
     parser.add_argument("--pack", required=True, type=source, help="the folder that pack.py wrote")
-    parser.add_argument("--queries", required=True, type=int, help="of each kind: best, worst, random; and identities")
-    parser.add_argument("--seed", required=True, type=int, help="of the random choice")
+    parser.add_argument(
+        "--queries", required=True, type=whole(1), help="of each kind: best, worst, random; and identities"
+    )
+    parser.add_argument("--seed", required=True, type=whole(0), help="of the random choice")
     parser.add_argument(
         "--options", help="`evaluate.<set>`: a YAML file, or {...} inline (default: one comparison of each)"
     )

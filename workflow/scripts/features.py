@@ -5,7 +5,7 @@ python workflow/scripts/features.py --model results/x/model.pt --pack data/packs
 
 import argparse
 
-from msclnet.core.command import output, run, source
+from msclnet.core.command import output, run, source, whole
 from msclnet.data.pack import Pack
 from msclnet.evaluation.embedding import extract
 from msclnet.evaluation.feature_file import save_features
@@ -19,10 +19,10 @@ def main() -> None:
         "--model", required=True, nargs="+", type=source, help="model.pt of a training, or of an import"
     )
     parser.add_argument("--pack", required=True, type=source, help="the folder that pack.py wrote")
-    parser.add_argument("--split", required=True, type=int, help="whose test images are embedded")
-    parser.add_argument("--batch", default=128, type=int, help="images embedded at once (default: 128)")
+    parser.add_argument("--split", required=True, type=whole(1), help="whose test images are embedded")
+    parser.add_argument("--batch", default=128, type=whole(1), help="images embedded at once (default: 128)")
     parser.add_argument("--flip", action="store_true", help="average the features of an image and its mirror image")
-    parser.add_argument("--threads", default=1, type=int, help="CPU threads (default: 1)")
+    parser.add_argument("--threads", default=1, type=whole(1), help="CPU threads (default: 1)")
     parser.add_argument("--out", required=True, nargs="+", type=output, help="the .npz to write, one a model")
     args = parser.parse_args()
     if len(args.model) != len(args.out):

@@ -6,7 +6,7 @@ python workflow/scripts/launch.py --device gpu --processes 2 workflow/scripts/tr
 import argparse
 import os
 
-from msclnet.core.command import run
+from msclnet.core.command import run, whole
 from msclnet.launch.torchrun import Layout, launch
 
 
@@ -14,12 +14,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("gpu", "cpu"), required=True, help="gpu: one a process")
     parser.add_argument(
-        "--share", type=int, default=1, help="jobs of one GPU that may be on it at once (default: 1, none is shared)"
+        "--share",
+        type=whole(1),
+        default=1,
+        help="jobs of one GPU that may be on it at once (default: 1, none is shared)",
     )
-    parser.add_argument("--processes", type=int, help="of all nodes, by torchrun's agent; without it the script alone")
-    parser.add_argument("--nodes", type=int, default=1, help="of the Slurm job this runs in (default: 1)")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="cores on a node (default: all)")
-    parser.add_argument("--restarts", type=int, default=0, help="after a process has died (default: none)")
+    parser.add_argument(
+        "--processes", type=whole(1), help="of all nodes, by torchrun's agent; without it the script alone"
+    )
+    parser.add_argument("--nodes", type=whole(1), default=1, help="of the Slurm job this runs in (default: 1)")
+    parser.add_argument("--threads", type=whole(1), default=os.cpu_count() or 1, help="cores on a node (default: all)")
+    parser.add_argument("--restarts", type=whole(0), default=0, help="after a process has died (default: none)")
     parser.add_argument(
         "--timeout",
         type=float,

@@ -6,7 +6,7 @@ python workflow/scripts/pack.py --set regdb --root /data/RegDB --height 288 --wi
 import argparse
 import os
 
-from msclnet.core.command import output_folder, run, source
+from msclnet.core.command import output_folder, run, source, whole
 from msclnet.data.pack import write_pack
 from msclnet.datasets.table import SETS
 
@@ -15,16 +15,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", required=True, help="the data set's name")
     parser.add_argument("--root", required=True, type=source, help="the set's folder")
-    parser.add_argument("--splits", type=int, nargs="+", default=[], help="of a set that has several (default: all)")
+    parser.add_argument(
+        "--splits", type=whole(1), nargs="+", default=[], help="of a set that has several (default: all)"
+    )
     parser.add_argument("--real", action="store_true", help="hold the counts against the real set's")
-    parser.add_argument("--height", required=True, type=int, help="pixels")
-    parser.add_argument("--width", required=True, type=int, help="pixels")
+    parser.add_argument("--height", required=True, type=whole(1), help="pixels")
+    parser.add_argument("--width", required=True, type=whole(1), help="pixels")
     parser.add_argument("--on-bad-image", choices=("stop", "skip"), default="stop", help="(default: stop)")
     parser.add_argument("--deep-range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help="of more than 8 bits")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument("--workers", type=whole(1), default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--out", required=True, type=output_folder, help="the folder to write")
     args = parser.parse_args()
-    splits = SETS.get(args.set).survey(args.root, tuple(args.splits), real=args.real).require()
+    data_set = SETS.get(args.set)
+    splits = data_set.survey(args.root, data_set.require_splits(args.splits), real=args.real).require()
     how = args.workers, args.on_bad_image, args.deep_range
     write_pack(splits, args.root, args.out, args.height, args.width, *how)
 

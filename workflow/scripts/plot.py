@@ -8,7 +8,7 @@ python workflow/scripts/plot.py ranked --set regdb --data stand-in --methods agw
 
 import argparse
 
-from msclnet.core.command import output, run, source
+from msclnet.core.command import output, run, source, whole
 from msclnet.data.pack import Pack
 from msclnet.report.figures.activation import plot_activation
 from msclnet.report.figures.cameras import plot_cameras
@@ -48,10 +48,10 @@ def main() -> None:
         figure.add_argument("--methods", required=True, nargs="+", help="in the order of the legend")
         figure.add_argument("--inputs", required=True, nargs="+", type=source, help=inputs)
         figure.add_argument("--out", required=True, type=output, help="the figure, .svg or .png: both are written")
-    figures.choices["cmc"].add_argument("--ranks", required=True, type=int, help="the last rank")
+    figures.choices["cmc"].add_argument("--ranks", required=True, type=whole(1), help="the last rank")
     embedding = figures.choices["embedding"]
-    embedding.add_argument("--identities", required=True, type=int, help="how many, 1 to 7")
-    embedding.add_argument("--seed", required=True, type=int, help="of their choice, and of t-SNE")
+    embedding.add_argument("--identities", required=True, type=whole(1, 7), help="how many, 1 to 7")
+    embedding.add_argument("--seed", required=True, type=whole(0), help="of their choice, and of t-SNE")
     for name in ("ranked", "activation"):
         figures.choices[name].add_argument("--pack", required=True, type=source, help="the folder that pack.py wrote")
     figures.choices["study"].add_argument(

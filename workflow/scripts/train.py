@@ -12,7 +12,7 @@ import sys
 
 from msclnet.config import TrainJob, build, read_yaml
 from msclnet.core.address import VARIABLE, from_environment
-from msclnet.core.command import output_folder, run, source
+from msclnet.core.command import output_folder, run, source, whole
 from msclnet.results.layout import DEFAULT, WORK
 from msclnet.training import failure
 
@@ -29,7 +29,9 @@ def main() -> None:
     parser.add_argument(
         "--timeout", default=600.0, type=float, help="seconds to wait for other processes (default: 600)"
     )
-    parser.add_argument("--launcher", default=0, type=int, help="process whose end stops the training, at a checkpoint")
+    parser.add_argument(
+        "--launcher", default=0, type=whole(0), help="process whose end stops the training, at a checkpoint"
+    )
     parser.add_argument("--code", default="", help="a name of the code: what it has finished is not trained again")
     parser.add_argument("--anew", action="store_true", help="discard what was trained there; begin at the first step")
     args = parser.parse_args()

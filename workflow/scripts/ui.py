@@ -8,7 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
-from msclnet.core.command import run
+from msclnet.core.command import run, whole
 from msclnet.core.errors import UserError
 from msclnet.results.layout import DEFAULT, Layout
 from msclnet.tracking.pages import HOST, serve
@@ -19,7 +19,7 @@ from msclnet.tracking.views import NESTED
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=5000, help="of the loopback interface (default: 5000)")
+    parser.add_argument("--port", type=whole(0, 65535), default=5000, help="of the loopback interface (default: 5000)")
     port = parser.parse_args().port
     try:
         listening = socket.create_server((HOST, port))

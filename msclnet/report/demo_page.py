@@ -22,8 +22,9 @@ th, td { padding: .25rem .7rem; text-align: right; white-space: nowrap; border-b
 th:first-child, td:first-child { text-align: left }
 .table { overflow-x: auto }
 img { max-width: 100% }
-iframe { width: 100%; height: 26rem; border: 1px solid #dddddd }
+iframe { width: 100%; height: 40rem; border: 1px solid #dddddd }
 """
+AS_TALL_AS_ITS_PAGE = "this.style.height = this.contentDocument.documentElement.offsetHeight + 20 + 'px'"
 
 
 def write_page(path: Path, name: str, summary: Sequence[Row], ranked: Path, search: Path, found: str) -> None:
@@ -54,7 +55,7 @@ its first step. <em>paper_rank1</em> and <em>paper_mAP</em> are in print, of the
 <div class="table">{_table(*condensed(rows))}</div>
 <h2>A search</h2>
 <p>{escape(found)}</p>
-<iframe title="Search" srcdoc="{escape(search.read_text(encoding="utf-8"))}"></iframe>
+<iframe title="Search" onload="{AS_TALL_AS_ITS_PAGE}" srcdoc="{escape(search.read_text(encoding="utf-8"))}"></iframe>
 <h2>Ranked lists</h2>
 <p>The ten gallery images nearest to a query: of the two best queries, the two worst and two at random. A green frame is
 the same person, a red dashed one another.</p>

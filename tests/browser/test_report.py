@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 from playwright.sync_api import Browser, Frame, Page, sync_playwright
 
 from msclnet.core.errors import DataError
+from msclnet.report import demo_page
 from msclnet.report.figures.style import save
 from msclnet.report.finished import OVERVIEW, finish
 from msclnet.report.summary_page import write_page
@@ -159,3 +161,20 @@ def test_all_of_a_tall_figure_can_be_reached(tmp_path: Path, browser: Browser, w
     assert bottom > window[1], "it is taller than the window"
     assert bottom <= reach
     assert right <= width
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_search_of_the_demos_page_is_seen_to_its_end(browser: Browser, tmp_path: Path, width: int) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "ranked.png")
+    found = tmp_path / "found.html"
+    found.write_text("<!doctype html><body>" + "<p>An image and its path below. </p>" * 40)
+    row = {"data": "stand-in", "method": "agw", "feature": "bn", "direction": "visible-to-infrared", "trials": "1"}
+    demo_page.write_page(
+        tmp_path / "demo.html", "regdb", [row], tmp_path / "ranked.png", tmp_path / "found.html", "Who?"
+    )
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(f"file://{tmp_path}/demo.html")
+    frame = page.frame_locator("iframe").locator("html")
+    shown, whole = (frame.evaluate(f"page => page.{side}") for side in ("clientHeight", "scrollHeight"))
+    assert whole <= shown + 1
+    assert whole > 1000

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn import functional
 
 
@@ -29,9 +31,9 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         dims = [dim for dim in range(values.dim()) if dim != 1]
         shape = [-1 if dim == 1 else 1 for dim in range(values.dim())]
         rows = values.numel() // values.shape[1] * dist.get_world_size()
-        mean = all_reduce(values.sum(dims)) / rows
+        mean = _Sum.apply(values.sum(dims)) / rows
         centred = values - mean.view(shape)
-        variance = all_reduce(centred.square().sum(dims)) / rows
+        variance = _Sum.apply(centred.square().sum(dims)) / rows
         self.num_batches_tracked.add_(1)
         self.running_mean.lerp_(mean.detach(), self.momentum)
         self.running_var.lerp_(variance.detach() * rows / (rows - 1), self.momentum)
@@ -40,6 +42,24 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
 
     def _check_input_dim(self, input: Tensor) -> None:
         """Any number of dimensions."""
+
+
+class _Sum(torch.autograd.Function):
+    """The sum of all ranks' tensors; backward sums the gradients, which come from all of them."""
+
+    @staticmethod
+    def forward(ctx: Any, local: Tensor) -> Tensor:
+        return _sum(local)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _sum(gradient)
+
+
+def _sum(local: Tensor) -> Tensor:
+    total = local.clone(memory_format=torch.contiguous_format)  # it may be another function's, too
+    dist.all_reduce(total)
+    return total
 
 
 def synchronise(network: nn.Module) -> None:

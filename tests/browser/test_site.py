@@ -21,6 +21,10 @@ pytestmark = [
     pytest.mark.skipif(not all(map(importlib.util.find_spec, DOCS)), reason="needs the optional dependencies `docs`"),
 ]
 PATIENCE = 120_000  # milliseconds, for a page on a busy machine
+# How many pieces of mathematics come so near the edge of the box they are shown in that their ink may be cut.
+CUT = """boxes => boxes.map(box => [box.getBoundingClientRect(), ...box.querySelectorAll("*")])
+    .flatMap(([box, ...pieces]) => pieces.map(piece => piece.getBoundingClientRect())
+        .filter(piece => piece.top < box.top + 4 || piece.bottom > box.bottom - 4)).length"""
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +66,7 @@ def test_equations_are_set_and_lead_to_their_code(site: Path, page: Page) -> Non
     assert page.locator("math").count() >= 9
     for height in page.locator("math").evaluate_all("all => all.map(one => one.getBoundingClientRect().height)"):
         assert height > 10, "a line of mathematics, set"
+    assert page.locator(".math").evaluate_all(CUT) == 0, "the box of a scroll bar cuts"
     page.locator("article h3 a", has_text="Eq. 10 to 12").first.click()
     expect(page.locator("body")).to_contain_text("def intra(")
 

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ from tests.results.files import (
     validated,
 )
 
+MINUTES = 600  # seconds for what takes one on an idle machine
 DEAD = "http://127.0.0.1:9"  # the discard port: nobody answers
 
 
@@ -274,16 +276,36 @@ def test_a_contended_database_is_tried_again_and_not_for_ever(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("level", ["training", "method"])
-def test_a_mirror_waits_for_the_one_at_work(tmp_path: Path, uri: str, job: settings.TrainJob, level: str) -> None:
+def test_a_mirror_waits_for_the_one_at_work(
+    tmp_path: Path, uri: str, job: settings.TrainJob, monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
     """Two that look for a run at once would both make it."""
     folder = train(tmp_path, job)
-    waiting = threading.Thread(target=mirror, args=(folder, uri))
-    with exclusive_lock(folder if level == "training" else tmp_path):
-        waiting.start()
-        waiting.join(timeout=1.5)
-        assert waiting.is_alive()
-        assert query(uri, "select name from runs") == ([("msclnet",)] if level == "training" else [])
-    waiting.join(timeout=30)
+    place = folder if level == "training" else tmp_path
+    asked, beside = threading.Event(), []
+
+    @contextmanager
+    def told(path: Path) -> Iterator[None]:
+        if path == place:
+            asked.set()
+        with exclusive_lock(path):
+            beside.append(path == place and at_work)
+            yield
+
+    monkeypatch.setattr("msclnet.tracking.mirror.exclusive_lock", told)
+    with ThreadPoolExecutor(1) as pool:
+        with exclusive_lock(place):
+            at_work = True
+            waiting = pool.submit(mirror, folder, uri)
+            waiting.add_done_callback(lambda _: asked.set())  # it may end without asking
+            assert asked.wait(MINUTES)
+            time.sleep(0.5)  # in which a lock that holds nobody would let it go on
+            assert not waiting.done()
+            assert query(uri, "select name from runs") == ([("msclnet",)] if level == "training" else [])
+            at_work = False
+        assert waiting.result(MINUTES)
+    assert beside
+    assert not any(beside)
     assert query(uri, "select count(*) from runs") == [(2,)]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,13 @@ TIERS = {
         "tests/training/test_validation.py",
     ],
 }
+
+
+def git(*words: str) -> list[str]:
+    """The lines that git says of this checkout; where there is no git, or no checkout, the test is skipped."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("needs git, and a checkout of its own")
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def tiers(test: str) -> set[str]:

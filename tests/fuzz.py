@@ -59,7 +59,8 @@ from msclnet.training.checkpoint import newest
 from msclnet.training.learner import build_network
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 20  # seconds for one input
+PATIENCE = 20  # seconds of the processor for one input
+WAITING = 300  # seconds by the clock: a busy machine gives a process less than one in one
 MEMORY = 12 * 2**30  # bytes of addresses, most of them of libraries
 STATE, ARRAYS = "state.json", "arrays.json"  # what a file is made from when it is read
 JUNK: tuple[Any, ...] = (
@@ -464,7 +465,7 @@ READERS = {
 
 
 class Hang(BaseException):
-    """An input took longer than ``PATIENCE``."""
+    """An input took longer than ``PATIENCE`` or ``WAITING``."""
 
 
 @contextmanager
@@ -472,13 +473,16 @@ def limited() -> Iterator[None]:
     def end(*_: object) -> None:
         raise Hang
 
-    before = signal.signal(signal.SIGALRM, end)
-    signal.alarm(PATIENCE)
+    before = {number: signal.signal(number, end) for number in (signal.SIGALRM, signal.SIGPROF)}
+    signal.setitimer(signal.ITIMER_PROF, PATIENCE)
+    signal.setitimer(signal.ITIMER_REAL, WAITING)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Bench:

@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 import functools
-import getpass
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.patience import PATIENCE, until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NO_BROWSER = "no chromium here; apt-get install chromium"
+MILLISECONDS = 1000 * PATIENCE  # as a browser is told it
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser that has time to start, and to show what is expected of its pages."""
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=MILLISECONDS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"], timeout=MILLISECONDS)
+        yield browser
+        browser.close()
+
+
+def visitor(browser: Browser, width: int = 1280, height: int = 800, **options: Any) -> BrowserContext:
+    """Who comes for the first time, and has time; ``options`` are playwright's of a context."""
+    context = browser.new_context(viewport={"width": width, "height": height}, **options)
+    context.set_default_timeout(MILLISECONDS)
+    return context
+
+
+HELD: list[socket.socket] = []
 
 
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A port that nobody else is given until this process ends; a server that is told its number can listen on it."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: then both may have it
+    held.bind(("127.0.0.1", 0))
+    HELD.append(held)
+    return int(held.getsockname()[1])
 
 
 @contextmanager
@@ -41,20 +72,21 @@ def tracking_server(folder: Path, store: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE)
 
 
 def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Until the server answers; on a busy machine it takes minutes to start."""
-    deadline = time.monotonic() + 600
-    while True:
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
         try:
-            urllib.request.urlopen(f"{address}/health", timeout=5).close()
-            return
+            urllib.request.urlopen(f"{address}/health", timeout=PATIENCE).close()
         except OSError:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, f"no answer in ten minutes: {log.read_text()}"
-            time.sleep(0.3)
+            return False
+        return True
+
+    until(answers, log.read_text)
 
 
 @contextmanager
@@ -73,7 +105,7 @@ def pages(folder: Path) -> Iterator[list[str]]:
         yield lines
     finally:
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=60)[0]
+        rest = process.communicate(timeout=PATIENCE)[0]
     assert (process.returncode, rest) == (0, ""), (folder / "pages.log").read_text()
 
 
@@ -90,7 +122,7 @@ def demo_page(folder: Path, *arguments: str | Path) -> Iterator[str]:
         yield address
     finally:
         process.send_signal(signal.SIGINT)
-        ended = process.wait(timeout=60)
+        ended = process.wait(timeout=PATIENCE)
         process.stdout.close()
     assert ended == 0, (folder / "demo.log").read_text()
 
@@ -106,8 +138,10 @@ def no_postgresql() -> str:
     """Why no PostgreSQL can be started here, or nothing."""
     if postgresql_programs() is None:
         return "no PostgreSQL here; apt-get install postgresql"
-    if getpass.getuser() == "root" and shutil.which("runuser") is None:
+    if os.geteuid() == 0 and shutil.which("runuser") is None:
         return "PostgreSQL does not run as root, and there is no runuser on the PATH; apt-get install util-linux"
+    if os.geteuid() == 0 and "postgres" not in {user.pw_name for user in pwd.getpwall()}:
+        return "PostgreSQL does not run as root, and there is no user postgres"
     return ""
 
 
@@ -125,14 +159,14 @@ def _postgresql(folder: Path) -> Iterator[str]:
     programs, port = postgresql_programs(), free_port()
     assert programs
     as_user: list[str] = []
-    if getpass.getuser() == "root":  # whom it refuses
+    if os.geteuid() == 0:  # whom it refuses
         as_user = ["runuser", "-u", "postgres", "--"]
         shutil.chown(folder, "postgres")
     data, log = folder / "data", folder / "log"
-    run = functools.partial(subprocess.run, check=True, cwd=folder, stdout=subprocess.DEVNULL, timeout=300)
+    run = functools.partial(subprocess.run, check=True, cwd=folder, stdout=subprocess.DEVNULL, timeout=PATIENCE)
     run([*as_user, programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-N"])
     options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    server = [*as_user, programs / "pg_ctl", "-D", data, "-l", log, "-w", "-t", "300"]
+    server = [*as_user, programs / "pg_ctl", "-D", data, "-l", log, "-w", "-t", str(PATIENCE)]
     run([*server, "-o", options, "start"])
     try:
         yield f"postgresql://tests@127.0.0.1:{port}/postgres"

@@ -12,6 +12,7 @@ import pytest
 
 from msclnet.cli import main
 from tests.conftest import ROOT
+from tests.patience import PATIENCE
 from tools import commands
 
 COMMANDS = commands.commands_of(commands.parser_of(ROOT / "msclnet/cli.py"))
@@ -87,7 +88,10 @@ def test_bash_completes_commands_options_choices_and_files(tmp_path: Path, capsy
     script.write_text(capsys.readouterr().out)
     (tmp_path / "model.pt").touch()
     done = subprocess.run(
-        ["bash", "-c", COMPLETED.format(script=script, folder=tmp_path)], capture_output=True, text=True, timeout=60
+        ["bash", "-c", COMPLETED.format(script=script, folder=tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     command, option, choice, data_set, file = done.stdout.splitlines()
     assert command == "search", done.stderr

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
 
 import yaml
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, git
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -20,7 +19,7 @@ def copied() -> set[str]:
 
 
 def test_what_is_copied_is_in_the_repository() -> None:
-    known = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    known = git("ls-files")
     assert copied() <= {name for path in known for name in (path, path.split("/")[0])}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz import READERS, Bench
+from tests.patience import PATIENCE
 
 SLOW = {  # inputs; of the others more
     "model": 40,
@@ -51,7 +52,13 @@ def test_the_harness_sees_a_traceback_a_hang_and_a_wrong_value(tmp_path: Path, m
         bench.reader = fuzz.Reader(bench.reader.make, read, sane)
         return bench.outcome(0)[0]
 
-    monkeypatch.setattr(fuzz, "PATIENCE", 1)
+    def work_for_ever(folder: Path) -> None:
+        while True:
+            pass
+
     assert outcome(lambda folder: {}["key"]) == "traceback"
-    assert outcome(lambda folder: time.sleep(5)) == "hang"
     assert outcome(lambda folder: -1, lambda value: value >= 0) == "wrong"
+    monkeypatch.setattr(fuzz, "PATIENCE", 0.2)
+    assert outcome(work_for_ever) == "hang"
+    monkeypatch.setattr(fuzz, "WAITING", 0.5)
+    assert outcome(lambda folder: time.sleep(PATIENCE)) == "hang"

@@ -6,7 +6,6 @@ import configparser
 import datetime
 import re
 import shlex
-import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, git
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCK = (ROOT / "requirements-test.lock").read_text()
@@ -127,9 +126,7 @@ def test_a_bug_is_told_with_what_an_answer_needs() -> None:
 
 def texts() -> list[str]:
     """The tracked files that are text, as git sees it."""
-    listed = ["git", "grep", "--cached", "-I", "--files-with-matches", ""]
-    found = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    return [name for name in found if (ROOT / name).is_file()]
+    return [name for name in git("grep", "--cached", "-I", "--files-with-matches", "") if (ROOT / name).is_file()]
 
 
 def test_files_are_as_editors_are_told_to_write_them() -> None:

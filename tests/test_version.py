@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from msclnet.cli import main
-from tests.conftest import ROOT
+from tests.conftest import ROOT, git
 
 BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 
@@ -52,8 +52,7 @@ def test_a_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
     """``py.typed`` among them, so that a user's mypy reads our types."""
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copyfile(ROOT / name, tmp_path / name)
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "msclnet"]
-    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    files = git("ls-files", "--cached", "--others", "--exclude-standard", "msclnet")
     files = [name for name in files if (ROOT / name).is_file()]  # one being deleted is still listed
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

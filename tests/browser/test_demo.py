@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests.datasets import trees
 from tests.inference.conftest import job as job
 from tests.inference.conftest import model as model
-from tests.servers import BROWSER, NO_BROWSER, demo_page
+from tests.servers import BROWSER, NO_BROWSER, chromium, demo_page, visitor
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
 pytest.importorskip("uvicorn", reason="needs the optional dependencies `demo`")
-PATIENCE = 30_000  # milliseconds
 DROP = """([name, type, data]) => {
     const bytes = Uint8Array.from(atob(data), sign => sign.charCodeAt(0))
     const transfer = new DataTransfer()
@@ -41,19 +40,15 @@ def address(people: Path, model: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(address: str) -> Iterator[Page]:
-    expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(PATIENCE)
+    with chromium() as browser:
+        page = visitor(browser).new_page()
         wrong: list[str] = []
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: wrong.append(request.url) if not request.url.startswith(OWN) else None)
         page.goto(address)
         yield page
-        browser.close()
-        assert not [text for text in wrong if "422" not in text]
+    assert not [text for text in wrong if "422" not in text]
 
 
 OWN = ("http://127.0.0.1:", "data:", "blob:")
@@ -76,7 +71,7 @@ def test_a_dropped_photograph_shows_its_modality_and_its_matches(page: Page, peo
     with page.expect_popup() as opened:
         matches.first.click()
     assert "/original/Visible/" in opened.value.url
-    assert opened.value.evaluate("document.images[0].naturalHeight") > 0
+    opened.value.wait_for_function("document.images.length && document.images[0].naturalHeight > 0")
 
 
 def test_a_chosen_file_again_with_another_modality_and_number(page: Page, people: Path) -> None:

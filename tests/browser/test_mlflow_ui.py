@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from msclnet import config as settings
 from msclnet.model.files import save_model
@@ -24,10 +24,9 @@ from msclnet.tracking.views import CURVES, VIEWS
 from msclnet.training.learner import build_network
 from tests.report.test_curves import regdb_row, scores
 from tests.results.files import DIRECTIONS, scored, train
-from tests.servers import BROWSER, NO_BROWSER, pages, tracking_server
+from tests.servers import BROWSER, NO_BROWSER, chromium, pages, tracking_server, visitor
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
-PATIENCE = 120_000  # milliseconds, for a page on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -64,18 +63,14 @@ def sent(server: str, tmp_path_factory: pytest.TempPathFactory, default: setting
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=PATIENCE)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """Of a visitor who comes for the first time: the pages remember columns, order and folds."""
-    context = browser.new_context(viewport={"width": 1500, "height": 950})
-    context.set_default_timeout(PATIENCE)
+    context = visitor(browser, 1500, 950)
     yield context.new_page()
     context.close()
 
@@ -89,8 +84,7 @@ def test_from_its_home_the_way_leads_to_training_runs(browser: Browser, sent: di
     """What ``make ui`` opens, to a first visitor: methods with their means, and below each its splits."""
     publish(f"sqlite:///{tmp_path / 'mlflow.db'}", sent["delivery"])
     with pages(tmp_path) as lines:
-        context = browser.new_context(viewport={"width": 1280, "height": 800})
-        context.set_default_timeout(PATIENCE)
+        context = visitor(browser)
         page = context.new_page()
         page.goto(lines[-1].rpartition(" ")[2])
         page.get_by_role("link", name="RegDB (stand-in)").click()

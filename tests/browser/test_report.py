@@ -13,24 +13,23 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
-from playwright.sync_api import Browser, Frame, Page, sync_playwright
+from playwright.sync_api import Browser, Frame, Page
 
 from msclnet.core.errors import DataError
 from msclnet.report import demo_page
 from msclnet.report.figures.style import save
 from msclnet.report.finished import OVERVIEW, finish
 from msclnet.report.summary_page import write_page
-from tests.servers import BROWSER, NO_BROWSER
+from tests.patience import PATIENCE
+from tests.servers import BROWSER, NO_BROWSER, chromium, visitor
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 WINDOWS = [(1280, 800), (1920, 1080)]
@@ -78,7 +77,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "Snakefile").write_text(SNAKEFILE)
     for arguments in (["all"], ["--report", "report.html"]):
         command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all", *arguments]
-        done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, timeout=PATIENCE)
         assert done.returncode == 0, done.stderr
     finish(folder / "report.html")
     return folder / "report.html"
@@ -86,11 +85,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=WINDOWS, ids=lambda window: f"{window[0]}x{window[1]}")
 def page(report: Path, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": request.param[0], "height": request.param[1]})
-    page.set_default_timeout(60_000)
+    context = visitor(browser, *request.param)
+    page = context.new_page()
     page.goto(report.as_uri())
     yield page
-    page.close()
+    context.close()
 
 
 def content(page: Page, text: str) -> Frame:
@@ -110,7 +109,7 @@ def test_it_opens_on_the_scores_and_two_figures_with_their_captions(page: Page) 
         "What regdb_ranked shows.",
     ]
     assert shown.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), "it fits"
-    assert shown.evaluate("[...document.images].every(image => image.naturalHeight > 0)")
+    shown.wait_for_function("[...document.images].every(image => image.naturalHeight > 0)")
 
 
 def test_a_page_of_photographs_is_no_blank_one_and_has_its_caption(page: Page) -> None:
@@ -146,8 +145,7 @@ def test_all_of_a_tall_figure_can_be_reached(tmp_path: Path, browser: Browser, w
     save(figure, tmp_path / "ranked.svg")
     frame = '<body style="margin:0"><iframe src="ranked.html" style="width:80vw;height:100vh;border:0"></iframe>'
     (tmp_path / "report.html").write_text(frame)
-    page = browser.new_page(viewport={"width": window[0], "height": window[1]})
-    page.set_default_timeout(60_000)
+    page = visitor(browser, *window).new_page()
     page.goto((tmp_path / "report.html").as_uri())
     shown = page.frames[1]
     shown.wait_for_function("document.images[0].complete && document.images[0].naturalHeight > 0")

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from tests.conftest import ROOT
-from tests.servers import BROWSER, NO_BROWSER
+from tests.servers import BROWSER, NO_BROWSER, chromium, visitor
 
 DOCS = ("mkdocstrings", "latex2mathml")
 pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER),
     pytest.mark.skipif(not all(map(importlib.util.find_spec, DOCS)), reason="needs the optional dependencies `docs`"),
 ]
-PATIENCE = 120_000  # milliseconds, for a page on a busy machine
 # How many pieces of mathematics come so near the edge of the box they are shown in that their ink may be cut.
 CUT = """boxes => boxes.map(box => [box.getBoundingClientRect(), ...box.querySelectorAll("*")])
     .flatMap(([box, ...pieces]) => pieces.map(piece => piece.getBoundingClientRect())
@@ -39,13 +39,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page() -> Iterator[Page]:
     """A page that may open files alone; what it asks of a network is an error of the test."""
     asked: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(PATIENCE)
+    with chromium() as browser:
+        page = visitor(browser).new_page()
         page.on("request", lambda request: asked.append(request.url))
         yield page
-        browser.close()
     assert not [url for url in asked if url.startswith("http")]
 
 
@@ -54,11 +51,10 @@ def test_the_search_finds_without_a_network(site: Path, page: Page) -> None:
     page.get_by_role("textbox", name="Search").click()
     page.get_by_role("textbox", name="Search").press_sequentially("separation")
     found = page.locator(".md-search-result__link").first
-    expect(found).to_be_visible(timeout=PATIENCE)
+    expect(found).to_be_visible()
     found.click()
+    page.wait_for_url(re.compile(r"^file:(?!.*index\.html)"))
     expect(page.locator("h1")).to_be_visible()
-    assert page.url.startswith("file:")
-    assert "index.html" not in page.url
 
 
 def test_equations_are_set_and_lead_to_their_code(site: Path, page: Page) -> None:

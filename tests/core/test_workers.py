@@ -16,6 +16,7 @@ import pytest
 
 from msclnet.core.errors import DataError
 from msclnet.core.workers import WorkerDied, divided
+from tests.patience import until
 
 ITEMS = [f"{number}.jpg" for number in range(12)]
 Start = Literal["forkserver", "spawn"]
@@ -80,17 +81,12 @@ def test_workers_end_with_a_killed_caller(tmp_path: Path) -> None:
         f"list(divided(functools.partial(sleep, Path({str(tmp_path)!r})), ITEMS, 2, chunk=1, name=str))"
     )
     caller = subprocess.Popen([sys.executable, "-c", f"{code}"])
-    until = time.monotonic() + 60
-    while len(begun := list(tmp_path.iterdir())) < 2:
-        assert time.monotonic() < until
-        assert caller.poll() is None
-        time.sleep(0.05)
+    until(lambda: len(list(tmp_path.iterdir())) == 2 or caller.poll() is not None)
+    assert caller.poll() is None
+    workers = [int(path.suffix[1:]) for path in tmp_path.iterdir()]
     caller.kill()
     caller.wait()
-    workers = [int(path.suffix[1:]) for path in begun]
-    while any(alive(pid) for pid in workers):
-        assert time.monotonic() < until, "orphans wait for ever"
-        time.sleep(0.05)
+    until(lambda: not any(alive(pid) for pid in workers), lambda: "orphans wait for ever")
 
 
 def alive(pid: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -30,6 +31,7 @@ from msclnet.datasets.regdb import RegDB
 from msclnet.datasets.sysu import SYSU
 from tests.conftest import ROOT
 from tests.datasets import trees
+from tests.patience import PATIENCE, until
 
 SIZE = (48, 24)
 
@@ -355,10 +357,11 @@ def test_a_killed_packing_never_looks_whole_and_starts_again(root: Path, tmp_pat
     command = [sys.executable, str(ROOT / "workflow/scripts/pack.py"), "--set", "regdb", "--root", str(root)]
     command += ["--splits", "1", "3", "--height", "48", "--width", "24", "--workers", "2", "--out", str(tmp_path / "p")]
     process = subprocess.Popen(command, start_new_session=True)
-    while not (tmp_path / "p/visible.npy").exists():
-        assert process.poll() is None
+    while not (tmp_path / "p/visible.npy").exists() and process.poll() is None:
         time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
+    assert (tmp_path / "p/visible.npy").exists()
+    with contextlib.suppress(ProcessLookupError):  # it was faster
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if not (tmp_path / "p/pack.json").exists():
         with pytest.raises(DataError, match="holds no finished pack"):
@@ -398,7 +401,7 @@ def test_a_disk_that_fills_while_packing_ends_it_with_a_word(root: Path, tmp_pat
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**19, 2**19))
 
-    found = subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=limit)
+    found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, preexec_fn=limit)
     assert (found.returncode, found.stdout) == (1, "")
     assert re.fullmatch(rf"error: {tmp_path}/p: 2 MiB are needed there, \d+ MiB are free; .*\n", found.stderr)
     assert [path.name for path in (tmp_path / "p").iterdir()] == []
@@ -416,21 +419,23 @@ def test_a_worker_that_is_killed_ends_the_packing_by_name(tmp_path: Path) -> Non
         "except UserError as error: sys.exit(f'error: {error}')"
     )
     packing = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 60
-    while not (workers := [c for c in psutil.Process(packing.pid).children(recursive=True) if _works(c, packing.pid)]):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    time.sleep(0.5)
-    workers[0].kill()
-    _, said = packing.communicate(timeout=60)
+    until(lambda: _one_at_work(packing.pid)).kill()
+    _, said = packing.communicate(timeout=PATIENCE)
     assert packing.returncode == 1
     assert said.startswith(f"error: a worker at {tmp_path}/big.png was ended by SIGKILL: "), said
     assert [path.name for path in tmp_path.iterdir()] == ["big.png"]
 
 
-def _works(process: psutil.Process, caller: int) -> bool:
-    """Whether it is a child of the server that starts a pool's processes."""
-    return process.ppid() != caller
+def _one_at_work(caller: int) -> psutil.Process | None:
+    """A process of the caller's that has an image open, stopped so that it keeps it."""
+    for process in psutil.Process(caller).children(recursive=True):
+        process.suspend()
+        while process.status() != psutil.STATUS_STOPPED:
+            time.sleep(0.005)
+        if any(file.path.endswith("big.png") for file in process.open_files()):
+            return process
+        process.resume()
+    return None
 
 
 def test_the_fields_arrays(tmp_path: Path) -> None:

@@ -38,7 +38,11 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("name", list(FILES))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_no_index_file_gives_a_traceback(roots: dict[str, Path], name: str, data: st.DataObject) -> None:
     path = roots[name] / data.draw(st.sampled_from(FILES[name]))

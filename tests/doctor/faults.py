@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from msclnet.core.errors import StorageError
+from msclnet.core.files import write_text
 from msclnet.doctor.line import Line, passed
 from msclnet.doctor.place import Place
 
@@ -40,10 +40,10 @@ def die(place: Place) -> Iterator[Line]:
 
 def hang(place: Place) -> Iterator[Line]:
     yield passed("one", "before it")
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-    Path(place.folder, STARTED).write_text(str(child.pid))
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], start_new_session=True)
     print("waiting for nobody", flush=True)
-    time.sleep(600)
+    write_text(place.folder / STARTED, str(child.pid))  # last, and whole: it may be ended at any moment
+    time.sleep(3600)
 
 
 def one_gpu(place: Place) -> Iterator[Line]:

@@ -11,11 +11,12 @@ from msclnet.core import torch_file
 from msclnet.doctor.isolation import Check, run
 from msclnet.doctor.place import Place
 from msclnet.doctor.resume import compared
+from tests.patience import PATIENCE
 
 
 def test_a_killed_training_goes_on_to_the_same_bits(drawn: Place) -> None:
     """In a process that has used no threads, as every check is."""
-    (line,) = run(Check("a kill", "msclnet.doctor.resume:resume", 300), drawn)
+    (line,) = run(Check("a kill", "msclnet.doctor.resume:resume", PATIENCE), drawn)
     assert line.status == "pass", line.found
     assert "of 12 steps: the model is that of an undisturbed training, to the bit" in line.found
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from msclnet.core.errors import DataError
@@ -103,8 +103,10 @@ def test_no_match_at_all_is_an_error(query: list[tuple[int, int]], gallery: list
 
 images = st.tuples(st.integers(0, 6), st.sampled_from([1, 2, 4, 5]))
 asked = st.tuples(st.integers(0, 8), st.sampled_from([3, 6]))
+untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@untimed
 @given(
     st.lists(asked, min_size=1, max_size=12),
     st.lists(images, min_size=1, max_size=60),
@@ -130,6 +132,7 @@ def test_agrees_with_the_text(
         assert s.queries_without_match == expected["unmatched"]
 
 
+@untimed
 @given(st.integers(0, 2**32 - 1))
 def test_the_gallerys_order_matters_to_ties_only(seed: int) -> None:
     rng = np.random.default_rng(seed)

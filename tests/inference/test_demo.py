@@ -15,7 +15,8 @@ import pytest
 from msclnet.cli import main
 from msclnet.inference.demo import LARGEST
 from tests.datasets import trees
-from tests.servers import demo_page, free_port
+from tests.patience import PATIENCE
+from tests.servers import demo_page
 
 pytest.importorskip("uvicorn", reason="needs the optional dependencies `demo`")
 pytest.importorskip("starlette", reason="needs the optional dependencies `demo`")
@@ -36,7 +37,7 @@ def address(images: Path, model: Path) -> Iterator[str]:
 def ask(address: str, content: bytes | None = None, **headers: str) -> tuple[int, str]:
     request = urllib.request.Request(address, content, headers)
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode(errors="replace")
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode(errors="replace")
@@ -76,7 +77,7 @@ def test_nobody_else_is_answered(address: str, images: Path) -> None:
     assert ask(f"{address}search", b"x", Origin="http://evil.example")[0] == 403
     for path in ("../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", f"{images}/Visible", "idx"):
         assert ask(f"{address}original/{path}")[0] == 404
-    with urllib.request.urlopen(address, timeout=60) as answer:
+    with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert "http" not in answer.read().decode()
 
@@ -94,7 +95,7 @@ def test_it_listens_on_the_loopback_interface_alone(address: str) -> None:
 def test_a_taken_port_is_said_before_anything_is_embedded(
     images: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.create_server(("127.0.0.1", free_port())) as taken:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         cache = tmp_path / "cache"
         arguments = ["--model", str(model), "--gallery", str(images), "--cache", str(cache)]

@@ -21,6 +21,7 @@ from msclnet.tracking.registry import register
 from msclnet.tracking.relocation import PLACES, relocate
 from msclnet.tracking.server import prepare
 from tests.conftest import ROOT
+from tests.patience import PATIENCE
 from tests.results.files import train
 from tests.tracking.test_registry import trained
 from tests.tracking.test_tracking import client, prepared, query, uri
@@ -98,7 +99,7 @@ def test_a_second_experiment_changes_nothing_of_the_first(tmp_path: Path, uri: s
 def test_the_mirrors_command_takes_the_experiments_name(tmp_path: Path, uri: str, default: settings.Config) -> None:
     folder = train(tmp_path / "results", settings.train_job(default, "regdb", "agw", 1))
     command = [sys.executable, "-m", "msclnet.tracking.mirror", str(folder), "--uri", uri, "--experiment", "wide"]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=120)
+    subprocess.run(command, cwd=ROOT, check=True, timeout=PATIENCE)
     assert ("RegDB (stand-in), wide",) in query(uri, "select name from experiments")
     assert mirror(folder, uri, "wide")["run_id"] in {run for (run,) in query(uri, "select run_uuid from runs")}
     assert query(uri, "select count(*) from runs") == [(2,)]

@@ -18,6 +18,7 @@ from msclnet.tracking.experiment import TrackedSet
 from msclnet.tracking.pages import serve
 from msclnet.tracking.publish import publish
 from tests.conftest import ROOT
+from tests.patience import PATIENCE
 from tests.results.files import scored, train
 from tests.servers import pages
 from tests.tracking.test_tracking import prepared, uri
@@ -35,7 +36,7 @@ def test_the_address_is_the_last_line_and_answers_at_once(tmp_path: Path, uri: s
     with pages(tmp_path) as lines:
         first, second, last = lines
         home = last.removeprefix("MLflow, until Ctrl-C: ")
-        text = urllib.request.urlopen(home, timeout=60).read().decode()
+        text = urllib.request.urlopen(home, timeout=PATIENCE).read().decode()
     assert home.startswith("http://127.0.0.1:")
     assert first.startswith(f"RegDB (stand-in): {home}#/experiments/{sent['id']}/runs?workflowType=machine_learning")
     assert second.startswith(f"RegDB, wide: {home}#/")

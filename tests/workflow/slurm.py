@@ -6,20 +6,22 @@ import os
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.patience import PATIENCE, until
+
 CONFIGURATION = Path("/etc/slurm/slurm.conf")  # not elsewhere: Snakemake's executor drops SLURM_CONF
 NODES = ("n1", "n2")
+PROGRAMS = ("slurmctld", "slurmd", "munged", "munge", "srun", "sbatch", "squeue", "sinfo", "runuser")
 
 
 def missing() -> str | None:
     """Why no Slurm can be started here, or None."""
-    absent = [name for name in ("slurmctld", "slurmd", "munged", "srun") if shutil.which(name, path=_path()) is None]
+    absent = [name for name in PROGRAMS if shutil.which(name, path=_path()) is None]
     if absent:
-        return f"{', '.join(absent)} not installed (Debian: apt-get install slurm-wlm munge)"
+        return f"{', '.join(absent)} not installed (Debian: apt-get install slurm-wlm munge util-linux)"
     if os.geteuid() != 0:
         return "only root can start Slurm's daemons"
     if CONFIGURATION.exists():
@@ -35,14 +37,14 @@ def started(folder: Path) -> Iterator[None]:
             Path("/run/munge").mkdir(exist_ok=True)
             shutil.chown("/run/munge", "munge", "munge")
             stack.enter_context(_daemon(folder, "runuser", "-u", "munge", "--", "munged", "--foreground", "--force"))
-            _until(_munge_answers)
+            until(_munge_answers, lambda: "munged does not answer")
         CONFIGURATION.parent.mkdir(exist_ok=True)
         CONFIGURATION.write_text(_configuration(folder))
         stack.callback(CONFIGURATION.unlink)
         stack.enter_context(_daemon(folder, "slurmctld", "-D"))
         for node in NODES:
             stack.enter_context(_daemon(folder, "slurmd", "-D", "-N", node))
-        _until(_nodes_idle)
+        until(_nodes_idle, lambda: "Slurm is not up")
         yield
 
 
@@ -54,7 +56,7 @@ def _daemon(folder: Path, *command: str) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE)
 
 
 def _configuration(folder: Path) -> str:
@@ -101,11 +103,3 @@ def _munge_answers() -> bool:
 def _nodes_idle() -> bool:
     listed = subprocess.run(["sinfo", "--noheader", "--format=%T %D"], capture_output=True, text=True)
     return listed.stdout.split() == ["idle", str(len(NODES))]
-
-
-def _until(ready: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not ready():
-        if time.monotonic() > end:
-            raise TimeoutError(f"Slurm is not up after {seconds} s")
-        time.sleep(0.2)

@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from scipy.io import loadmat
 
 from tests.conftest import ROOT
-from tests.servers import BROWSER, NO_BROWSER
+from tests.patience import PATIENCE
+from tests.servers import BROWSER, NO_BROWSER, chromium, visitor
 
 TINY = ROOT / "tests/workflow/tiny.yaml"
 SHOWN = ("cmc", "losses", "embedding", "distances", "ranked", "activation")
@@ -37,7 +38,7 @@ def snakemake(
 ) -> str:
     command = ["snakemake", "--directory", str(folder), "--configfile", *map(str, configs), "--cores", "2", *arguments]
     env = {**os.environ, **(environment or {})}
-    result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=900)
+    result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=6 * PATIENCE)
     output = result.stdout + result.stderr
     if check:
         assert result.returncode == 0, output[-6000:]
@@ -338,9 +339,8 @@ def test_the_report_holds_tables_and_figures(done: Path) -> None:
 @pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
 def test_the_report_shows_the_summary_beside_the_papers_numbers_without_a_network(done: Path) -> None:
     snakemake(done, "--report", "results/report.html")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        page = browser.new_context(offline=True).new_page()
+    with chromium() as browser:
+        page = visitor(browser, offline=True).new_page()
         page.goto((done / "results/report.html").as_uri())
         page.get_by_text("Tables", exact=True).first.click()
         page.get_by_role("row", name=re.compile(r"regdb\s+summary$")).get_by_role("link").first.click()
@@ -350,7 +350,6 @@ def test_the_report_shows_the_summary_beside_the_papers_numbers_without_a_networ
         expect(shown.get_by_role("heading", name="In print, on the real RegDB")).to_be_visible()
         rank1 = next(row["rank1"] for row in rows(done / "results/regdb_summary.csv") if row["method"] == "msclnet")
         expect(shown.get_by_role("cell", name=re.compile(rf"^{rank1} ")).first).to_be_visible()
-        browser.close()
 
 
 @pytest.mark.parametrize("figure", FIGURES)

@@ -17,7 +17,7 @@ TARGET = Path("results/sysu/base/split1")
 
 def test_after_a_kill_of_snakemake_the_next_one_continues(tmp_path: Path) -> None:
     longer = tmp_path / "longer.yaml"
-    longer.write_text("data: {sysu: {epochs: 6}}")
+    longer.write_text("data: {sysu: {epochs: 12}}")
     command = ["snakemake", "--directory", str(tmp_path), "--cores", "2", "--configfile", str(TINY), str(longer)]
     with (tmp_path / "log").open("w") as log:
         first = subprocess.Popen([*command, "--", str(TARGET / "model.pt")], cwd=ROOT, stdout=log, stderr=log)

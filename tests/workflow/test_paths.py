@@ -13,6 +13,7 @@ import pytest
 from msclnet import config as settings
 from msclnet.results import shared
 from tests.conftest import ROOT
+from tests.patience import PATIENCE
 
 TINY = ROOT / "tests/workflow/tiny.yaml"
 
@@ -33,11 +34,11 @@ def test_a_checkout_anywhere_draws_checks_and_packs(tmp_path: Path, name: str) -
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((checkout / pack).read_text())["images"]["visible"] == 36
     assert (checkout / "results/regdb/pack/visible.npy").is_file()
     plan = ["snakemake", "--cores", "1", "--configfile", "tiny.yaml", "--dry-run", "--quiet"]
-    planned = subprocess.run(plan, cwd=checkout, env=environment, capture_output=True, text=True, timeout=300)
+    planned = subprocess.run(plan, cwd=checkout, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert planned.returncode == 0, planned.stdout + planned.stderr

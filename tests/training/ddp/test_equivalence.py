@@ -11,6 +11,7 @@ import torch
 
 from msclnet.doctor.ranks import NORMALISATIONS
 from tests.conftest import ROOT
+from tests.patience import PATIENCE
 
 STEPS = ROOT / "msclnet/doctor/ranks.py"
 METHODS = ("base", "agw", "msclnet", "msclnet_ca")
@@ -25,7 +26,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
         subprocess.run(
             [*command, str(STEPS), str(folder / f"{world}.pt"), ",".join(NORMALISATIONS), *METHODS],
             check=True,
-            timeout=300,
+            timeout=PATIENCE,
         )
     return {world: torch.load(folder / f"{world}.pt", weights_only=True) for world in (1, 2, 4)}
 

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -17,6 +16,7 @@ import yaml
 from msclnet.config import TrainJob, plain, replace
 from msclnet.core import torch_file
 from msclnet.launch import elastic
+from tests.patience import PATIENCE, until
 from tests.servers import free_port
 from tests.training.faults.conftest import Left
 from tests.training.faults.victim import Fault, finish, launch, start
@@ -24,7 +24,8 @@ from tests.training.faults.victim import Fault, finish, launch, start
 ROOT = Path(__file__).parents[3]
 STEP = "msclnet.training.trainer.train_step"
 NEVER = 1e9  # seconds between two checkpoints
-WITHIN = 25  # seconds from the start to the end of all; torchrun kills what does not end after 30, gloo waits 1800
+TIME_OUT = 15.0  # seconds, in which no healthy process keeps another waiting, however busy the machine is
+STEP_LIMIT = 5.0  # seconds, to which the launcher adds its margin
 
 
 def launched(
@@ -132,10 +133,10 @@ def test_all_end_together_and_the_cause_is_printed_once(
     job: TrainJob, pack: Path, tmp_path: Path, fault: Fault, cause: str
 ) -> None:
     restarts = 0 if fault.what in ("hang", "kill") else 3  # what a restart would only repeat is not repeated
-    began = time.monotonic()
-    status, log = launched(job, pack, tmp_path / "out", fault, restarts, timeout=4 if fault.what == "hang" else 600)
-    assert time.monotonic() - began < WITHIN
+    time_out = TIME_OUT if fault.what == "hang" else 2 * PATIENCE
+    status, log = launched(job, pack, tmp_path / "out", fault, restarts, timeout=time_out)
     assert status == 1
+    assert "forcefully" not in log, "none is left for torchrun to kill when its own patience ends"
     assert log.count(cause) == 1, log
     assert log.count("error: ") == 1, log
 
@@ -148,11 +149,9 @@ def test_processes_that_all_stand_still_are_ended_by_their_launcher(
     out, log = tmp_path / "out", tmp_path / "log"
     options = {"checkpoint_every": 0}
     fault = Fault("stop", STEP, 6, rank=None)
-    began = time.monotonic()
-    status = finish(start(launch, processes, 1, log, job, pack, out, fault, options, timeout=2.0))
+    status = finish(start(launch, processes, 1, log, job, pack, out, fault, options, timeout=STEP_LIMIT))
     assert status == 0, log.read_text()
-    assert time.monotonic() - began < WITHIN + elastic.MARGIN
-    assert f"took no step in {2 + elastic.MARGIN:.0f} s and is killed" in log.read_text()
+    assert f"took no step in {STEP_LIMIT + elastic.MARGIN:.0f} s and is killed" in log.read_text()
     assert (out / "metrics.jsonl").read_text().count('"kind": "start"') == 2
     Left.by(out).assert_equals(alone if processes == 1 else pair)
 
@@ -177,12 +176,12 @@ def test_a_training_listens_where_no_other_machine_reaches_it(job: TrainJob, pac
     with log.open("w") as told:
         agent = subprocess.Popen(list(map(str, command)), env=environment, stdout=told, stderr=told)
     try:
-        end = time.monotonic() + 120
         metrics = tmp_path / "out/work/metrics.jsonl"
-        while not (metrics.exists() and '"kind": "epoch"' in metrics.read_text()):
-            assert time.monotonic() < end, log.read_text()
-            assert agent.poll() is None, log.read_text()
-            time.sleep(0.2)
+        until(
+            lambda: (metrics.exists() and '"kind": "epoch"' in metrics.read_text()) or agent.poll() is not None,
+            log.read_text,
+        )
+        assert agent.poll() is None, log.read_text()
         family = [psutil.Process(agent.pid), *psutil.Process(agent.pid).children(recursive=True)]
         listening = {
             (member.pid, found.laddr.ip)
@@ -194,7 +193,7 @@ def test_a_training_listens_where_no_other_machine_reaches_it(job: TrainJob, pac
             assert {member.environ()[variable].lstrip("=") for member in family[1:]} == {"lo"}
     finally:
         agent.terminate()
-        agent.wait(60)
+        agent.wait(PATIENCE)
     assert len({process for process, _ in listening}) == 3, "the agent's store and gloo in both processes"
     assert {address for _, address in listening} == {"127.0.0.1"}
 

@@ -21,11 +21,12 @@ from msclnet.launch import elastic
 from msclnet.results.layout import WORK
 from msclnet.training import failure, outputs
 from msclnet.training.trainer import Options, train
+from tests.patience import PATIENCE, until
 
 CONTEXT = multiprocessing.get_context("forkserver")  # forks a process that has imported torch and done nothing else
 CONTEXT.set_forkserver_preload(["tests.training.faults.victim", "torch._dynamo"])  # the latter by every optimiser
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-LONG = 12  # seconds
+LONG = 20  # seconds
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,15 @@ class Fault:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "terminate":
                 os.kill(os.getpid(), signal.SIGTERM)
-            case "terminate torchrun":
+            case "terminate torchrun":  # until it has passed that on: the training is short
+                handler, passed_on = signal.getsignal(signal.SIGTERM), []
+                signal.signal(signal.SIGTERM, lambda *args: (passed_on.append(args), handler(*args)))
                 os.kill(os.getppid(), signal.SIGTERM)
-            case "kill torchrun":
-                os.kill(os.getppid(), signal.SIGKILL)
+                until(lambda: passed_on)
+            case "kill torchrun":  # until it is gone
+                torchrun = os.getppid()
+                os.kill(torchrun, signal.SIGKILL)
+                until(lambda: os.getppid() != torchrun)
             case "stop":
                 os.kill(os.getpid(), signal.SIGSTOP)
             case "take long":
@@ -134,7 +140,7 @@ def start(target: Any, *args: Any, **kwargs: Any) -> Any:
     return process
 
 
-def finish(process: Any, seconds: float = 120) -> int:
+def finish(process: Any, seconds: float = PATIENCE) -> int:
     """The exit status, negative for a signal; fails a process that does not end in ``seconds``."""
     process.join(seconds)
     if process.exitcode is None:

@@ -167,10 +167,8 @@ def test_the_search_of_the_demos_page_is_seen_to_its_end(browser: Browser, tmp_p
     found = tmp_path / "found.html"
     found.write_text("<!doctype html><body>" + "<p>An image and its path below. </p>" * 40)
     row = {"data": "stand-in", "method": "agw", "feature": "bn", "direction": "visible-to-infrared", "trials": "1"}
-    demo_page.write_page(
-        tmp_path / "demo.html", "regdb", [row], tmp_path / "ranked.png", tmp_path / "found.html", "Who?"
-    )
-    page = browser.new_page(viewport={"width": width, "height": 800})
+    demo_page.write_page(tmp_path / "demo.html", "regdb", [row], tmp_path / "ranked.png", found, "Who?")
+    page = visitor(browser, width).new_page()
     page.goto(f"file://{tmp_path}/demo.html")
     frame = page.frame_locator("iframe").locator("html")
     shown, whole = (frame.evaluate(f"page => page.{side}") for side in ("clientHeight", "scrollHeight"))

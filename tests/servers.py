@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from tests.patience import PATIENCE, until
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NO_BROWSER = "no chromium here; apt-get install chromium"
-MILLISECONDS = 1000 * PATIENCE  # as a browser is told it
+MILLISECONDS = 300_000  # for a page on a busy machine
 
 
 @contextmanager
@@ -69,7 +70,8 @@ def tracking_server(folder: Path, store: str) -> Iterator[str]:
         process = subprocess.Popen([*command, *stores], stdout=log, stderr=log, env=environment, cwd=folder)
     try:
         _wait_for(f"http://127.0.0.1:{port}", process, folder / "server.log")
-        yield f"http://127.0.0.1:{port}"
+        with mock.patch.dict(os.environ, {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(PATIENCE)}):
+            yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(timeout=PATIENCE)
@@ -148,7 +150,8 @@ def no_postgresql() -> str:
 @contextmanager
 def postgresql() -> Iterator[str]:
     """The URI of an empty database of a PostgreSQL server of the test's own."""
-    temporary = tempfile.TemporaryDirectory(prefix="msclnet-postgresql-", ignore_cleanup_errors=True)
+    where = "/tmp" if os.geteuid() == 0 else None  # TMPDIR may be closed to the server's user, too
+    temporary = tempfile.TemporaryDirectory(prefix="msclnet-postgresql-", dir=where, ignore_cleanup_errors=True)
     with temporary as folder, _postgresql(Path(folder)) as address:
         yield address
 

@@ -255,21 +255,30 @@ def _import(commands: Commands) -> None:
         choices=("average", "gem"),
         help="of the network, which the file does not say (default: what its code has for a network of its layers)",
     )
+    for option in ("--height", "--width"):
+        parser.add_argument(
+            option,
+            metavar="PIXELS",
+            type=whole(1),
+            help="of the images it was trained on, which the file does not say (default: that code's own)",
+        )
 
     def run(args: argparse.Namespace) -> int:
         from msclnet.model.importing import import_checkpoint
 
-        network, origin, notes = import_checkpoint(args.file, args.out, args.pooling)
+        network, origin, notes = import_checkpoint(args.file, args.out, args.pooling, args.height, args.width)
         for note in notes:
             print(printable(f"note: {args.file}: {note}"), file=sys.stderr)
         blocks = {"none": "no non-local blocks", "one": "non-local blocks of 1 channel"}
+        height, width = network.image_size or origin.image_size
+        told = "" if args.height or args.width else " by that code's default"
         parts = (
             f"from a checkpoint of {origin.title}",
             network.architecture.backbone,
             blocks.get(network.architecture.non_local, "non-local blocks of C/2 channels"),
             {"gem": "GeM pooling", "average": "average pooling"}[network.architecture.pooling],
             f"{network.identities} training identities" if network.identities else "no classifier",
-            f"images of {origin.image_size[0]} x {origin.image_size[1]} pixels by that code's default",
+            f"images of {height} x {width} pixels{told}",
         )
         print(printable(f"{args.out}: {', '.join(parts)}"))
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import importlib.util
 import json
 import os
@@ -236,6 +237,41 @@ def test_the_paper_is_cited_as_the_citation_file_cites_it() -> None:
         "year": str(paper["year"]),
         "doi": paper["doi"],
     }
+
+
+# What was measured ----------------------------------------------------------------------------------------------------
+
+
+def numbers(row: dict[str, str]) -> set[str]:
+    """A row of a recorded table as the pages write it: a mean with its spread, a difference with its interval."""
+    found = set()
+    for name, mean in row.items():
+        if f"{name}_std" in row:
+            spread = row[f"{name}_std"]
+            found.add(f"{mean} ({spread})" if spread else mean)
+        if name.endswith("_diff") and mean:
+            low, high = (row[name.replace("_diff", end)] for end in ("_low", "_high"))
+            found.add(f"{float(mean):+.2f}" + (f" ({float(low):+.2f} to {float(high):+.2f})" if low else ""))
+    return found
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "how-to" in page and "studies/" in text_of(page)])
+def test_recorded_tables_say_what_their_files_say(page: str) -> None:
+    """Each row whose second cell is a method or a variant of a linked file has numbers of its rows alone."""
+    links = [link for link in LINK.findall(prose(page)) if link.endswith(".csv")]
+    known: dict[str, set[str]] = {}
+    for link in links:
+        with (ROOT / page).parent.joinpath(link).open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                first = row.get("method") or row.get("losses") or row["value"]
+                label = f"{first} less {row['less']}" if "less" in row else first
+                known.setdefault(label, set()).update(numbers(row))
+    rows = [line.strip("| ").split(" | ") for line in prose(page).splitlines() if line.startswith("| stand-in |")]
+    assert rows
+    for _, label, *cells in rows:
+        measured = [cell for cell in cells if re.search(r"\d\.\d", cell)]
+        assert measured, label
+        assert set(measured) <= known[label], f"{page}: {label}"
 
 
 # Configurations -----------------------------------------------------------------------------------------------------

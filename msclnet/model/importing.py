@@ -43,7 +43,13 @@ class Imported(NamedTuple):
     notes: tuple[str, ...]  # what the file does not say, and how it was taken, in sentences
 
 
-def import_checkpoint(file: Path, out: Path, pooling: Literal["average", "gem"] | None = None) -> Imported:
+def import_checkpoint(
+    file: Path,
+    out: Path,
+    pooling: Literal["average", "gem"] | None = None,
+    height: int | None = None,
+    width: int | None = None,
+) -> Imported:
     """Writes the network in a checkpoint of other people's code as a ``model.pt``.
 
     Its features are that code's, in float32. Nothing in the file is executed.
@@ -53,6 +59,8 @@ def import_checkpoint(file: Path, out: Path, pooling: Literal["average", "gem"] 
         out: the ``model.pt`` to write.
         pooling: ``average`` or ``gem``, which has no weights; None for the one that the origin's code has for a network
             of these names.
+        height: of the images that it was trained on, in pixels; None for the default of the origin's code.
+        width: the same.
 
     Returns:
         The network, its origin, and what the file left open.
@@ -60,10 +68,13 @@ def import_checkpoint(file: Path, out: Path, pooling: Literal["average", "gem"] 
     Raises:
         DataError: the file is absent, unreadable, of no known origin, not whole, or holds anything but tensors and
             NumPy numbers. The message says what its names look like, or what is missing or of another shape.
-        ConfigError: ``out`` is ``file``.
+        ConfigError: ``out`` is ``file``, or no image is of that size.
     """
     if out.exists() and file.exists() and out.samefile(file):
         raise ConfigError(f"--out: {out}: the file that is imported, which would be lost; name another")
+    for option, pixels in (("--height", height), ("--width", width)):
+        if pixels is not None and not 1 <= pixels <= LARGEST:
+            raise ConfigError(f"{option}: {pixels}; expected pixels of an image, 1 to {LARGEST}")
     content = _read(file)
     origin, found = _recognised(file, content)
     reading = origin.read(found)
@@ -78,16 +89,17 @@ def import_checkpoint(file: Path, out: Path, pooling: Literal["average", "gem"] 
         raise DataError(f"{file}: {bad} has values that are not finite; expected finite weights: another epoch's file")
     names = {reading.theirs(name): name for name in network.state_dict()}
     network.load_state_dict({names[theirs]: value for theirs, value in taken.items()}, strict=False)
-    height, width = origin.image_size
+    size = height or origin.image_size[0], width or origin.image_size[1]
     about = {
         "imported": f"checkpoint of {origin.title}",
         "file": file.name,
         "sha256": sha256(file),
         "epoch": _epoch(content.get("epoch")),
-        "height": height,
-        "width": width,
+        "height": size[0],
+        "width": size[1],
     }
     save_model(out, network, about)
+    network.image_size = size
     return Imported(network.eval(), origin, reading.notes)
 
 

@@ -249,6 +249,34 @@ def test_what_features_do_not_need_may_be_missing_and_is_said(
     torch.testing.assert_close(ours.bn, public_features(net, IMAGES, "visible", "gem")[1], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("options", "size", "told"),
+    [
+        (["--height", "72", "--width", "36"], (72, 36), "images of 72 x 36 pixels\n"),
+        (["--height", "384"], (384, 144), "images of 384 x 144 pixels\n"),
+    ],
+)
+def test_a_network_may_be_of_images_of_another_size(
+    whole: dict[str, Tensor],
+    options: list[str],
+    size: tuple[int, int],
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Such a file does not say; a pack of another size than the network's is refused."""
+    torch.save({"net": whole}, tmp_path / "x.t")
+    assert main(["import", str(tmp_path / "x.t"), "--out", str(tmp_path / "m.pt"), *options]) == 0
+    assert capsys.readouterr().out.endswith(told)
+    assert msclnet.load_model(tmp_path / "m.pt").image_size == size
+
+
+def test_a_size_that_no_image_has_is_named(whole: dict[str, Tensor], tmp_path: Path) -> None:
+    torch.save({"net": whole}, tmp_path / "x.t")
+    with pytest.raises(ConfigError, match=r"--width: 2097152; expected pixels of an image, 1 to 1048576"):
+        import_checkpoint(tmp_path / "x.t", tmp_path / "m.pt", width=2**21)
+
+
 def test_layers_that_are_not_here_are_named(
     whole: dict[str, Tensor], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,9 @@ def test_cajs_numbers_stand_beside_the_baseline_with_channels() -> None:
     assert [sysu[key] for key in ("mode", "shots", "rank1", "mAP", "mINP")] == ["all", 1, 69.88, 66.89, 53.61]
     assert [regdb[key] for key in ("direction", "rank1", "mAP", "mINP")] == ["visible-to-infrared", 85.03, 79.14, 65.33]
     assert ("agw_ca", ("all", 1)) in SETS.get("sysu").printed
+    page = (ROOT / "docs/how-to/channel-augmentation.md").read_text()
+    for row, setting in ((sysu, "all-search, single-shot"), (regdb, "visible → infrared")):
+        assert f"{setting} | {row['rank1']} | {row['mAP']} | {row['mINP']} |" in page
 
 
 def test_the_baselines_own_numbers_are_in_print_for_all_search_alone() -> None:

@@ -269,7 +269,7 @@ def test_recorded_tables_say_what_their_files_say(page: str) -> None:
     rows = [line.strip("| ").split(" | ") for line in prose(page).splitlines() if line.startswith("| stand-in |")]
     assert rows
     for _, label, *cells in rows:
-        measured = [cell for cell in cells if re.search(r"\d\.\d", cell)]
+        measured = [cell for cell in cells if re.search(r"\d\.\d", cell) and not cell.startswith("from ")]
         assert measured, label
         assert set(measured) <= known[label], f"{page}: {label}"
 

@@ -15,14 +15,3 @@ def cosine(query: Tensor, gallery: Tensor) -> Distances:
     Only the block asked for exists, so neither ``Q`` nor ``G`` is bounded by the ``[Q, G]`` matrix.
     """
     return lambda rows: 1 - query[rows] @ gallery.T
-
-
-def columns(matrix: Tensor, chosen: Tensor) -> Distances:
-    """The distances to the gallery images ``chosen`` (int64 ``[G]``) out of a matrix that holds them all."""
-
-    def of(rows: Tensor) -> Tensor:
-        first, last = int(rows[0]), int(rows[-1])
-        block = matrix[first : last + 1] if last - first + 1 == len(rows) else matrix[rows]  # mostly no copy
-        return block.index_select(1, chosen)
-
-    return of

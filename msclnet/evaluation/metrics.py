@@ -17,6 +17,7 @@ from msclnet.evaluation.distance import Distances
 
 RANKS = 50  # of the CMC
 BUFFER = 2**21  # distances ranked at once; ranking takes some 20 bytes for each
+LARGE, FEW = 2**15, 48  # from so many images on, so many matches a query are counted faster than the list is sorted
 TOGETHER = 32  # queries whose distances are one product at least: each product reads the whole gallery
 
 
@@ -30,6 +31,17 @@ class Labels(NamedTuple):
 
     identities: Tensor
     cameras: Tensor
+
+    def of(self, rows: np.ndarray) -> Labels:
+        """Those of some images.
+
+        Args:
+            rows: theirs, int64.
+
+        Returns:
+            Their identities and cameras, in the order of the rows.
+        """
+        return Labels(self.identities[rows], self.cameras[rows])
 
 
 @dataclass(frozen=True)
@@ -75,24 +87,58 @@ def score(distances: Distances, query: Labels, gallery: Labels, rule: Rule, buff
     Raises:
         DataError: no query has a match.
     """
-    queries, size = len(query.identities), len(gallery.identities)
     matches = _matches(query, gallery, rule)
-    if not len(matches.query):
+    _, rank, precision, penalty = _all_ranked(distances, matches, query, gallery, rule, buffer)
+    return averaged(rank, precision, penalty, len(query.identities), len(gallery.identities))
+
+
+def averaged(rank: np.ndarray, precision: np.ndarray, penalty: np.ndarray, queries: int, gallery: int) -> Scores:
+    """The scores of a gallery from the lists of the queries that have a match.
+
+    Args:
+        rank: int64 ``[L]``, from 0, of the CMC.
+        precision: float64 ``[L]``, the AP of each list.
+        penalty: float64 ``[L]``, the INP of each list.
+        queries: their number, with and without a match.
+        gallery: the number of its images.
+
+    Returns:
+        The scores, as fractions.
+
+    Raises:
+        DataError: no query has a match.
+    """
+    if not len(rank):
         raise DataError(
-            f"none of {queries} query images has a match among {size} gallery images; expected shared identities: "
+            f"none of {queries} query images has a match among {gallery} gallery images; expected shared identities: "
             "check that both modalities of the split's test images were embedded, and their cameras"
         )
-    found, rank, precision, penalty = _all_ranked(distances, matches, query, gallery, rule, buffer)
-    ranks = min(RANKS, size)
-    within = torch.bincount(rank.clamp(max=ranks), minlength=ranks + 1)[:ranks].cumsum(0)
+    ranks = min(RANKS, gallery)
+    within = np.bincount(np.minimum(rank, ranks), minlength=ranks + 1)[:ranks].cumsum()
     return Scores(
-        cmc=(within.double() / len(found)).cpu().numpy(),
-        mAP=precision.mean().item(),
-        mINP=penalty.mean().item(),
+        cmc=within / len(rank),
+        mAP=float(precision.mean()),
+        mINP=float(penalty.mean()),
         queries=queries,
-        queries_without_match=queries - len(found),
-        gallery=size,
+        queries_without_match=queries - len(rank),
+        gallery=gallery,
     )
+
+
+def precision_and_penalty(place: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The AP and the INP of some lists, as in ``score``.
+
+    Args:
+        place: where the matches stand, from 0, ascending, those of one list behind those of another: integers ``[M]``.
+        count: how many each list has, 1 or more: int64 ``[L]``.
+
+    Returns:
+        Float64 ``[L]`` each, 0..1.
+    """
+    end = count.cumsum()
+    number = np.arange(1, len(place) + 1) - np.repeat(end - count, count)
+    precision = np.add.reduceat(number / (place + 1.0), end - count) / count
+    return precision, count / (place[end - 1] + 1.0)
 
 
 def average_precision(distances: Distances, query: Labels, gallery: Labels, rule: Rule, buffer: int = BUFFER) -> Tensor:
@@ -109,29 +155,32 @@ def average_precision(distances: Distances, query: Labels, gallery: Labels, rule
         Float64 ``[Q]``, 0..1, on the CPU; NaN for a query without a match.
     """
     every = torch.full((len(query.identities),), torch.nan, dtype=torch.float64)
-    matches = _matches(query, gallery, rule)
-    if len(matches.query):
-        found, _, precision, _ = _all_ranked(distances, matches, query, gallery, rule, buffer)
-        every[found.cpu()] = precision.cpu()
+    found, _, precision, _ = _all_ranked(distances, _matches(query, gallery, rule), query, gallery, rule, buffer)
+    every[found] = torch.from_numpy(precision)
     return every
 
 
 def _all_ranked(
     distances: Distances, matches: _Matches, query: Labels, gallery: Labels, rule: Rule, buffer: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, np.ndarray, np.ndarray, np.ndarray]:
     """The queries with a match, ascending, and what ``_ranked`` says of them."""
     found = matches.query.unique()
+    if not len(found):
+        return found, np.empty(0, np.int64), np.empty(0), np.empty(0)
     at_once = max(1, buffer // len(gallery.identities))
+    if rule.identity_unique:  # people are counted: number them once
+        _, person = gallery.identities.unique(return_inverse=True)
+        gallery = gallery._replace(identities=person)
 
-    def ranked(rows: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def ranked(rows: Tensor) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         parts = zip(distances(rows).split(at_once), rows.split(at_once), strict=True)
         return [_ranked(near, some, matches.of(some), query, gallery, rule) for near, some in parts]
 
     workers = torch.get_num_threads() if found.device.type == "cpu" else 1  # NumPy's sort is of one thread
     with ThreadPoolExecutor(workers) as pool:
         blocks = chain.from_iterable(pool.map(ranked, found.split(max(at_once, TOGETHER))))
-    rank, precision, penalty = (torch.cat(column) for column in zip(*blocks, strict=True))
-    return found, rank, precision, penalty
+    rank, precision, penalty = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    return found.cpu(), rank, precision, penalty
 
 
 class _Matches(NamedTuple):
@@ -175,35 +224,26 @@ def _matches(query: Labels, gallery: Labels, rule: Rule) -> _Matches:
 
 def _ranked(
     distances: Tensor, rows: Tensor, matches: _Matches, query: Labels, gallery: Labels, rule: Rule
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """``[q, G]`` distances of the queries ``rows`` -> their CMC rank (int64, from 0), AP and INP (float64).
 
-    Nothing but the matches needs a place in the list, and a place is a count of what is nearer. So the distances are
-    sorted as bare numbers, which is several times faster than sorting the images by them, and the matches looked up.
+    Nothing but the matches needs a place in the list. The gallery's identities are its people, numbered from 0.
     """
     distances = _without_hidden(distances, rows, matches, query, gallery, rule)
     row, image, _ = matches
     count = torch.bincount(row, minlength=len(rows))  # of each query's matches, 1 or more
     start = count.cumsum(0) - count
     slot = torch.arange(len(row), device=row.device) - start[row]
-    value = distances.new_full((len(rows), int(count.max())), torch.inf)
-    value[row, slot] = distances[row, image]
-
-    ascending = _sorted(distances)
-    nearer = torch.searchsorted(ascending, value)
-    following = ascending.gather(1, (nearer + 1).clamp(max=distances.shape[1] - 1))
-    tied = ((following == value) & (nearer + 1 < distances.shape[1]))[row, slot]
-    place = torch.full_like(nearer, distances.shape[1])  # from 0; past the end where a query has fewer matches
-    place[row, slot] = nearer[row, slot] + _tied_before(distances, row, image, tied)
+    few = distances.shape[1] >= LARGE and len(row) <= FEW * len(rows) and distances.device.type == "cpu"
+    place = torch.full((len(rows), int(count.max())), distances.shape[1], device=row.device)  # past the end: no match
+    place[row, slot] = _counted(distances, row, image) if few else _looked_up(distances, row, image, slot)
 
     first, nearest = place.min(1)
-    places, _ = place.sort(1)
-    number = torch.arange(1, places.shape[1] + 1, device=places.device)
-    precision = (number / (places + 1).double()).masked_fill(number > count[:, None], 0).sum(1) / count
-    penalty = count.double() / (places.gather(1, count[:, None] - 1)[:, 0] + 1)
+    places = place.sort(1).values[torch.arange(place.shape[1], device=row.device) < count[:, None]]
+    precision, penalty = precision_and_penalty(places.cpu().numpy(), count.cpu().numpy())
     if rule.identity_unique:
-        first = _people_before(distances, image[start + nearest], tied[start + nearest], gallery.identities)
-    return first, precision, penalty
+        first = _people_before(distances, image[start + nearest], gallery.identities)
+    return first.cpu().numpy(), precision, penalty
 
 
 def _without_hidden(
@@ -217,6 +257,27 @@ def _without_hidden(
         blind = (query.cameras[rows] == query_camera).nonzero()
         distances[blind, (gallery.cameras == gallery_camera).nonzero()[:, 0]] = torch.inf
     return distances
+
+
+def _counted(distances: Tensor, row: Tensor, image: Tensor) -> Tensor:
+    """The place of every match, from 0, int64 ``[M]``: what is nearer is counted for each. On a CPU."""
+    lists, pairs = distances.numpy(), zip(row.tolist(), image.tolist(), strict=True)
+    earlier = [(lists[r, i], lists[r, :i], lists[r, i:]) for r, i in pairs]
+    return torch.tensor([np.count_nonzero(a <= value) + np.count_nonzero(b < value) for value, a, b in earlier])
+
+
+def _looked_up(distances: Tensor, row: Tensor, image: Tensor, slot: Tensor) -> Tensor:
+    """As ``_counted``, of any number of matches in the same time: they are looked up in the sorted list.
+
+    It is sorted as bare numbers, which is several times faster than sorting the images by them.
+    """
+    value = distances.new_full((len(distances), int(slot.max()) + 1), torch.inf)
+    value[row, slot] = distances[row, image]
+    ascending = _sorted(distances)
+    nearer = torch.searchsorted(ascending, value)
+    following = ascending.gather(1, (nearer + 1).clamp(max=distances.shape[1] - 1))
+    tied = ((following == value) & (nearer + 1 < distances.shape[1]))[row, slot]
+    return nearer[row, slot] + _tied_before(distances, row, image, tied)
 
 
 def _sorted(distances: Tensor) -> Tensor:
@@ -236,14 +297,14 @@ def _tied_before(distances: Tensor, row: Tensor, image: Tensor, tied: Tensor) ->
     return before
 
 
-def _people_before(distances: Tensor, image: Tensor, tied: Tensor, identities: Tensor) -> Tensor:
-    """How many identities each list has before ``image`` (``[q]``), int64; ``tied`` says where others are as near."""
+def _people_before(distances: Tensor, image: Tensor, person: Tensor) -> Tensor:
+    """How many people each list has before ``image`` (``[q]``), int64; ``person`` is whose each image is, ``[G]``."""
     value = distances.gather(1, image[:, None])
+    tied = (distances == value).sum(1) > 1
     before = distances < value
     index = torch.arange(distances.shape[1], device=image.device)
     before[tied] |= (distances[tied] == value[tied]) & (index < image[tied, None])
-    people, person = identities.unique(return_inverse=True)
-    met = torch.zeros(len(distances), len(people), dtype=torch.bool, device=image.device)
+    met = torch.zeros(len(distances), int(person.max()) + 1, dtype=torch.bool, device=image.device)
     row, seen = before.nonzero(as_tuple=True)
     met[row, person[seen]] = True
     return met.sum(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, get_origin
@@ -16,7 +16,8 @@ from msclnet.core.types import Features, Images, Modality
 from msclnet.datasets.dataset import DataSet
 from msclnet.datasets.protocol import Comparison, Permutations
 from msclnet.datasets.table import SETS
-from msclnet.evaluation.distance import Distances, columns, cosine
+from msclnet.evaluation.distance import Distances, cosine
+from msclnet.evaluation.draws import score_draws
 from msclnet.evaluation.metrics import Labels, Scores, score
 from msclnet.evaluation.re_ranking import reranked
 from msclnet.results.scores import COUNTS, FEATURES, METRICS
@@ -52,26 +53,47 @@ def scored(
 ) -> Iterator[tuple[Comparison, Scores]]:
     """Each comparison with its scores; ``embedded`` is float32 ``[N, D]`` of unit rows, as ``images`` has them.
 
-    Comparisons of the same queries that follow one another share their distances, where these fit in ``SHARED``.
+    Comparisons of the same queries that follow one another are scored in one pass, where ``_shared`` says so.
     """
     rows = torch.from_numpy(embedded)
-    identities, cameras = torch.from_numpy(images.identities), torch.from_numpy(images.cameras)
-    for _, same in groupby(comparisons, key=lambda comparison: comparison.query.tobytes()):
+    known = Labels(torch.from_numpy(images.identities), torch.from_numpy(images.cameras))
+    for _, same in groupby(comparisons, key=lambda comparison: (comparison.query.tobytes(), comparison.rule)):
         group = list(same)
-        queries, used = group[0].query, np.unique(np.concatenate([comparison.gallery for comparison in group]))
-        matrix = None
-        if not rerank and len(group) > 1 and len(queries) * len(used) <= SHARED:
-            matrix = 1 - rows[queries] @ rows[used].T
+        queries = group[0].query
+        query = known.of(queries)
+        shared = None if rerank else _shared(group, images.identities)
+        if shared:
+            used, members = shared
+            product = rows[queries] @ rows[used].T
+            scores = score_draws(lambda some, p=product: 1 - p[some], query, known.of(used), members, group[0].rule)
+            yield from zip(group, scores, strict=True)
+            continue
         for comparison in group:
-            distances: Distances
-            if rerank:
-                distances = reranked(rows[queries], rows[comparison.gallery]).__getitem__
-            elif matrix is not None:
-                distances = columns(matrix, torch.from_numpy(np.searchsorted(used, comparison.gallery)))
-            else:
-                distances = cosine(rows[queries], rows[comparison.gallery])
-            query, gallery = (Labels(identities[r], cameras[r]) for r in (queries, comparison.gallery))
-            yield comparison, score(distances, query, gallery, comparison.rule)
+            gallery = comparison.gallery
+            distances: Distances = (
+                reranked(rows[queries], rows[gallery]).__getitem__ if rerank else cosine(rows[queries], rows[gallery])
+            )
+            yield comparison, score(distances, query, known.of(gallery), comparison.rule)
+
+
+def _shared(group: Sequence[Comparison], identities: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """All images of some galleries, rows ``[N]``, and which of them each holds, bool ``[D, N]``; None: each by itself.
+
+    So it is where there is but one, where the distances do not fit in ``SHARED``, and where a gallery does not go by
+    identity, or lists an image twice: its own order decides between equally near images.
+    """
+    used = np.unique(np.concatenate([comparison.gallery for comparison in group]))
+    if len(group) == 1 or not 0 < len(group[0].query) * len(used) <= SHARED:
+        return None
+    used = used[identities[used].argsort(kind="stable")]
+    place = np.zeros(len(identities), np.int64)
+    place[used] = np.arange(len(used))
+    members = np.zeros((len(group), len(used)), bool)
+    for held, comparison in zip(members, group, strict=True):
+        held[place[comparison.gallery]] = True
+        if (np.diff(identities[comparison.gallery]) < 0).any() or held.sum() < len(comparison.gallery):
+            return None
+    return used, members
 
 
 def evaluate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from msclnet.core.errors import DataError
 from msclnet.evaluation import metrics
-from msclnet.evaluation.distance import columns, cosine
+from msclnet.evaluation.distance import cosine
 from msclnet.evaluation.metrics import Labels, Rule, Scores, score
 from tests.evaluation.reference import literal
 
@@ -113,11 +114,22 @@ untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     st.integers(0, 2**32 - 1),
     st.sampled_from([3, 1000]),
     st.sampled_from([1, 70, 10**6]),
+    st.sampled_from([1, metrics.LARGE]),
 )
 def test_agrees_with_the_text(
+    query: list[tuple[int, int]], gallery: list[tuple[int, int]], seed: int, levels: int, buffer: int, large: int
+) -> None:
+    """Random galleries with absent identities; with 3 distances to choose from nearly all are tied.
+
+    The places are counted, as in a large gallery, or looked up in the sorted list.
+    """
+    with mock.patch.object(metrics, "LARGE", large):
+        agrees_with_the_text(query, gallery, seed, levels, buffer)
+
+
+def agrees_with_the_text(
     query: list[tuple[int, int]], gallery: list[tuple[int, int]], seed: int, levels: int, buffer: int
 ) -> None:
-    """Random galleries with absent identities; with 3 distances to choose from nearly all are tied."""
     distances = np.random.default_rng(seed).integers(levels, size=(len(query), len(gallery))) / levels
     for rule in RULES:
         expected = literal(distances.astype(np.float32), query, gallery, RULES[rule])
@@ -201,9 +213,3 @@ def test_cosine_distance_by_hand() -> None:
     torch.testing.assert_close(distances(slice(None)), expected)
     torch.testing.assert_close(distances(slice(1, 2)), expected[1:])
     assert distances(slice(None)).dtype == torch.float32
-
-
-def test_columns_select_a_gallery_in_its_order() -> None:
-    matrix = torch.arange(12.0).reshape(3, 4)
-    assert columns(matrix, torch.tensor([3, 0]))(torch.tensor([1, 2])).tolist() == [[7, 4], [11, 8]]
-    assert columns(matrix, torch.tensor([1]))(torch.tensor([0, 2])).tolist() == [[1], [9]]

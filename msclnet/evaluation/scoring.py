@@ -59,18 +59,19 @@ def scored(
     known = Labels(torch.from_numpy(images.identities), torch.from_numpy(images.cameras))
     for _, same in groupby(comparisons, key=lambda comparison: (comparison.query.tobytes(), comparison.rule)):
         group = list(same)
+        distances: Distances
         queries = group[0].query
         query = known.of(queries)
         shared = None if rerank else _shared(group, images.identities)
         if shared:
             used, members = shared
-            product = rows[queries] @ rows[used].T
-            scores = score_draws(lambda some, p=product: 1 - p[some], query, known.of(used), members, group[0].rule)
+            distances = (1 - rows[queries] @ rows[used].T).__getitem__
+            scores = score_draws(distances, query, known.of(used), members, group[0].rule)
             yield from zip(group, scores, strict=True)
             continue
         for comparison in group:
             gallery = comparison.gallery
-            distances: Distances = (
+            distances = (
                 reranked(rows[queries], rows[gallery]).__getitem__ if rerank else cosine(rows[queries], rows[gallery])
             )
             yield comparison, score(distances, query, known.of(gallery), comparison.rule)

@@ -108,7 +108,7 @@ def literally(rows: np.ndarray, images: Images, comparison: Comparison) -> float
     ]
     found = literal(1 - rows[comparison.query] @ rows[comparison.gallery].T, *known, "sysu")
     assert found is not None
-    return float(found["mAP"])  # type: ignore[arg-type]
+    return float(found["mAP"])
 
 
 def public_code(folder: Path) -> Loop:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from msclnet.evaluation.distance import Distances
 RANKS = 50  # of the CMC
 BUFFER = 2**21  # distances ranked at once; ranking takes some 20 bytes for each
 LARGE, FEW = 2**15, 48  # from so many images on, so many matches a query are counted faster than the list is sorted
-TOGETHER = 32  # queries whose distances are one product at least: each product reads the whole gallery
+TOGETHER = 100  # queries whose distances are one product at least: each product reads the whole gallery
 
 
 class Labels(NamedTuple):
@@ -172,14 +171,15 @@ def _all_ranked(
         _, person = gallery.identities.unique(return_inverse=True)
         gallery = gallery._replace(identities=person)
 
-    def ranked(rows: Tensor) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        parts = zip(distances(rows).split(at_once), rows.split(at_once), strict=True)
-        return [_ranked(near, some, matches.of(some), query, gallery, rule) for near, some in parts]
+    def ranked(near: Tensor, rows: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return _ranked(near, rows, matches.of(rows), query, gallery, rule)
 
     workers = torch.get_num_threads() if found.device.type == "cpu" else 1  # NumPy's sort is of one thread
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     with ThreadPoolExecutor(workers) as pool:
-        blocks = chain.from_iterable(pool.map(ranked, found.split(max(at_once, TOGETHER))))
-    rank, precision, penalty = (np.concatenate(column) for column in zip(*blocks, strict=True))
+        for rows in found.split(max(workers * at_once, TOGETHER)):  # a product is of all threads
+            parts += pool.map(ranked, distances(rows).split(at_once), rows.split(at_once))
+    rank, precision, penalty = (np.concatenate(column) for column in zip(*parts, strict=True))
     return found.cpu(), rank, precision, penalty
 
 
@@ -254,8 +254,8 @@ def _without_hidden(
         distances = distances.clone()
         distances[matches.hidden] = torch.inf
     for query_camera, gallery_camera in rule.ignored:
-        blind = (query.cameras[rows] == query_camera).nonzero()
-        distances[blind, (gallery.cameras == gallery_camera).nonzero()[:, 0]] = torch.inf
+        blind = query.cameras[rows] == query_camera
+        distances.masked_fill_(blind[:, None] & (gallery.cameras == gallery_camera), torch.inf)
     return distances
 
 
@@ -299,12 +299,8 @@ def _tied_before(distances: Tensor, row: Tensor, image: Tensor, tied: Tensor) ->
 
 def _people_before(distances: Tensor, image: Tensor, person: Tensor) -> Tensor:
     """How many people each list has before ``image`` (``[q]``), int64; ``person`` is whose each image is, ``[G]``."""
-    value = distances.gather(1, image[:, None])
-    tied = (distances == value).sum(1) > 1
-    before = distances < value
-    index = torch.arange(distances.shape[1], device=image.device)
-    before[tied] |= (distances[tied] == value[tied]) & (index < image[tied, None])
     met = torch.zeros(len(distances), int(person.max()) + 1, dtype=torch.bool, device=image.device)
-    row, seen = before.nonzero(as_tuple=True)
-    met[row, person[seen]] = True
+    for row, (near, own) in enumerate(zip(distances, image.tolist(), strict=True)):
+        for part, people, is_before in ((near[:own], person[:own], torch.le), (near[own:], person[own:], torch.lt)):
+            met[row, people[is_before(part, near[own])]] = True
     return met.sum(1)

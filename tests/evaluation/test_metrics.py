@@ -172,6 +172,7 @@ def test_only_blocks_within_the_buffer_are_asked_for_and_ranked(monkeypatch: pyt
         return real(near, *others)
 
     monkeypatch.setattr(metrics, "_ranked", noted)
+    monkeypatch.setattr(metrics, "TOGETHER", 32)
     found = []
     for buffer, asked, at_once in (
         (4000, [40, 30], [40, 30]),

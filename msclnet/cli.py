@@ -92,7 +92,7 @@ class _Version(argparse.Action):
 def _doctor(commands: Commands) -> None:
     parser = commands.add_parser(
         "doctor",
-        help="prove that this machine trains rightly, and say how fast",
+        help="check that this machine trains correctly, and say how fast",
         description="Looks at torch, driver, GPUs, memory, disk and file locks. Takes a step of each method in each "
         "precision, by one process and by several, kills a training and goes on with it, and times trainings, all on "
         "drawn people. Prints a line each, and writes them to a JSON file. Exits 1 if any fails.",
@@ -133,7 +133,7 @@ def _doctor(commands: Commands) -> None:
 def _check_data(commands: Commands) -> None:
     parser = commands.add_parser(
         "check-data",
-        help="hold a data set against its contract",
+        help="check a data set: its files, names and counts",
         description="Prints what is found in a data set's folder beside the real set's numbers, and lists what is "
         "wrong and what to do. Exits 1 if anything is wrong.",
     )

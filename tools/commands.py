@@ -14,7 +14,7 @@ from typing import Any
 from unittest import mock
 
 ROOT = Path(__file__).parents[1]
-COLUMNS = "100"  # of the help texts
+COLUMNS = "88"  # of the help texts
 MSCLNET = ROOT / "msclnet/cli.py"
 SCRIPTS = sorted((ROOT / "workflow/scripts").glob("*.py"))
 INTRODUCTION = """# Commands

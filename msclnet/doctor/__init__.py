@@ -1,1 +1,1 @@
-"""``msclnet doctor``: whether a machine trains rightly, and how fast."""
+"""``msclnet doctor``: whether a machine trains correctly, and how fast."""

@@ -78,7 +78,8 @@ def uncertain(gallery: Gallery) -> list[str]:
 
 def passed_over(skipped: Mapping[str, int]) -> str:
     """How many files of other suffixes were passed over, in words."""
-    return f"{sum(skipped.values())} files of other kinds passed over ({counted(skipped)})"
+    number = sum(skipped.values())
+    return f"{number} file{'s' * (number != 1)} of other kinds passed over ({counted(skipped)})"
 
 
 def _left_out(gallery: Gallery) -> str:

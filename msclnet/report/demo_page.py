@@ -8,18 +8,15 @@ from html import escape
 from pathlib import Path
 
 from msclnet.core.files import write_text
+from msclnet.report.summary_page import TABLE, score_table
 from msclnet.results.captions import spread
 from msclnet.results.scores import HEADLINE, Row
-from msclnet.results.tables import condensed
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #1a1a1a }
 body { background: #ffffff }
 h1 { font-size: 1.5rem }
 h2 { font-size: 1.15rem; margin-top: 2.5rem }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .25rem .7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #dddddd }
-th:first-child, td:first-child { text-align: left }
 .table { overflow-x: auto }
 img { max-width: 100% }
 iframe { width: 100%; height: 40rem; border: 1px solid #dddddd }
@@ -45,14 +42,14 @@ def write_page(path: Path, name: str, summary: Sequence[Row], ranked: Path, sear
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>MSCLNet: a short run</title>
-<style>{STYLE}</style>
+<style>{STYLE}{TABLE}</style>
 <h1>MSCLNet: a short run on drawn people</h1>
 <p>The people are drawn, the network is small, and it trained on one split. This shows that the pipeline works. It is no
 result on the real set.</p>
 <h2>Table</h2>
 <p>Feature {HEADLINE}; percent, {escape(spread(name, int(rows[0]["trials"])))}. <em>untrained</em> is the network before
-its first step. <em>paper_rank1</em> and <em>paper_mAP</em> are in print, of the real set.</p>
-<div class="table">{_table(*condensed(rows))}</div>
+its first step. In grey: in print, of the real set.</p>
+<div class="table">{score_table(name, rows)}</div>
 <h2>A search</h2>
 <p>{escape(found)}</p>
 <iframe title="Search" onload="{AS_TALL_AS_ITS_PAGE}" srcdoc="{escape(search.read_text(encoding="utf-8"))}"></iframe>
@@ -63,12 +60,3 @@ the same person, a red dashed one another.</p>
 </html>
 """
     write_text(path, text)
-
-
-def _table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    lines = [_line("th", heads), *(_line("td", cells) for cells in body)]
-    return "<table>\n" + "\n".join(lines) + "\n</table>"
-
-
-def _line(tag: str, cells: Sequence[str]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"

@@ -18,16 +18,17 @@ PRINT = "paper_"  # columns of what is in print
 WORDS = {"trials", "protocol"}  # columns that are said once where they are the same in each row
 SHOWN = {**{metric: metric.replace("rank", "Rank-") for metric in METRICS}, "visible-to-infrared": "visible → infrared"}
 SHOWN["infrared-to-visible"] = "infrared → visible"
-STYLE = """
-body { font: 14px system-ui, sans-serif; margin: 1.5rem; color: #1a1a1a; background: #ffffff; max-width: 60rem }
-h1 { font-size: 1.3rem }
-h2 { font-size: 1rem; margin: 1.5rem 0 .4rem }
+TABLE = """
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #dddddd }
 th:first-child, td:first-child { text-align: left }
 .group { font-weight: normal; white-space: normal }
 .print { color: #5b5b5b; font-style: italic; background: #f3f3f3 }
 """
+STYLE = f"""
+body {{ font: 14px system-ui, sans-serif; margin: 1.5rem; color: #1a1a1a; background: #ffffff; max-width: 60rem }}
+h1 {{ font-size: 1.3rem }}
+h2 {{ font-size: 1rem; margin: 1.5rem 0 .4rem }}{TABLE}"""
 
 
 def write_page(path: Path, name: str, table: Sequence[Row], apart: Sequence[Row] = ()) -> None:
@@ -80,12 +81,10 @@ def score_table(name: str, rows: Sequence[Row]) -> str:
 
 
 def _where(rows: Sequence[Row]) -> str:
-    """On which images, and over how many trials by which protocol, where these are the same in each row."""
-    words = ["on drawn people" if rows[0]["data"] == STAND_IN else f"on {rows[0]['data']}"]
-    for key, text in (("trials", "{} trials"), ("protocol", "{} protocol")):
-        values = {str(row[key]) for row in rows if key in row}
-        words += [text.format(*values)] if len(values) == 1 and values != {"standard"} else []
-    return ", ".join(words)
+    """On which images, and by which protocol, where it is the same in each row."""
+    images_of = "on drawn people" if rows[0]["data"] == STAND_IN else f"on {rows[0]['data']}"
+    protocols = {str(row["protocol"]) for row in rows if "protocol" in row}
+    return images_of if len(protocols) != 1 or protocols == {"standard"} else f"{images_of}, {protocols.pop()} protocol"
 
 
 def _apart(name: str, apart: Sequence[Row]) -> str:

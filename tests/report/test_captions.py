@@ -44,7 +44,7 @@ def test_a_caption_says_of_which_images_and_how_many(
         "embedding": "at most 7 identities",
         "ranked": "The 2 queries",
         "activation": "at most 4 test identities",
-        "distances": "Their numbers stand above each panel",
+        "distances": "Above each panel: the number of pairs",
         "cameras": "how many do in each cell, and the title in all",
     }
     assert how_many[caption] in drawn
@@ -69,7 +69,7 @@ def test_a_caption_says_of_which_data_and_how_many_trials(
 @pytest.mark.parametrize(
     ("caption", "printed"),
     [
-        ("summary", "*agw* stands beside AGW*, the paper's baseline"),
+        ("summary", "Those beside *agw* are of AGW*, the paper's baseline"),
         ("distances", "a sigma of 0.095 for the baseline, of 0.26 and 0.088 for MSCLNet"),
         ("study ablation", "of one run on the real SYSU-MM01"),
         ("study sensitivity", "at best about 74.4, and 69.9 at a lambda_global of 1.5, where Table 1 has 76.99"),
@@ -112,5 +112,5 @@ def test_the_caption_of_the_losses_tells_of_a_validation_where_there_is_one(defa
 def test_the_front_page_says_which_set_is_drawn(default: settings.Config, paper: settings.Config) -> None:
     assert rendered("workflow", Job(default, "", "")).count("**drawn stand-in images**") == 2
     real = rendered("workflow", Job(paper, "", ""))
-    assert "- *regdb*: the real images. 10 split(s), each a training of its own. - *sysu*: the real images. 10" in real
+    assert "- *regdb*: the real images. Splits: 10, each a training of its own. - *sysu*: the real images." in real
     assert "stand-in" not in real

@@ -39,19 +39,19 @@ rule aggregate:
             HERE.table("{set}", "trials"),
             caption="../report/trials.rst",
             category="Tables",
-            labels={"data set": "{set}", "table": "trials, as CSV"},
+            labels={"data set": "{set}", "table": "trials; the CSV, to be saved"},
         ),
         summary=report(
             HERE.table("{set}", "summary"),
             caption="../report/summary.rst",
             category="Tables",
-            labels={"data set": "{set}", "table": "summary, as CSV"},
+            labels={"data set": "{set}", "table": "summary; the CSV, to be saved"},
         ),
         differences=report(
             HERE.table("{set}", "differences"),
             caption="../report/differences.rst",
             category="Tables",
-            labels={"data set": "{set}", "table": "differences, as CSV"},
+            labels={"data set": "{set}", "table": "differences; the CSV, to be saved"},
         ),
         page=report(
             f"{OUT}/{{set}}_summary.html",

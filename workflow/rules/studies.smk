@@ -49,7 +49,7 @@ rule study:
             f"{OUT}/{{study}}.csv",
             caption="../report/study.rst",
             category="Studies",
-            labels={"study": "{study}", "shows": "table, as CSV"},
+            labels={"study": "{study}", "shows": "table; the CSV, to be saved"},
         ),
     log:
         f"{OUT}/logs/study_{{study}}.log",

@@ -56,9 +56,9 @@ def _draw(axes: Axes, image: dict[str, str], photographs: Photographs) -> None:
     axes.imshow(photographs.of(image["path"], image["modality"]))
     if image["position"] == "0":
         border(axes, COLOURS[-1], "-")
-        axes.set_title("query", fontsize=11, pad=3)
+        axes.set_title("query", fontsize=11, pad=6)
         axes.set_ylabel(f"{image['group']}\nAP {float(image['average_precision']):.0f} %", fontsize=11)
         return
     colour, line, symbol = RIGHT if image["match"] == "1" else WRONG
     border(axes, colour, line)
-    axes.set_title(f"{symbol} {float(image['similarity']):.3f}", fontsize=11, color=colour, pad=3)
+    axes.set_title(f"{symbol} {float(image['similarity']):.3f}", fontsize=11, color=colour, pad=6)

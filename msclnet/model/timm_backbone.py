@@ -48,7 +48,8 @@ class TimmBackbone(nn.Module):
             weights: ``none``, ``imagenet`` (the model's default weights, from the hub), or a file of timm's weights.
 
         Raises:
-            ConfigError: timm has no such model, the weights cannot be had, or its stem cannot be told from the rest.
+            ConfigError: timm has no such model, the weights cannot be had or were trained on images of another mean, or
+                its stem cannot be told from the rest.
             UserError: timm is not installed.
         """
         super().__init__()
@@ -120,6 +121,8 @@ def _model(name: str, weights: str) -> nn.Module:
         raise ConfigError(
             f"model.backbone: timm {timm.__version__} has no model {base!r}; {nearest(base, timm.list_models())}"
         )
+    if weights != "none":
+        _require_our_colours(name)
     for options in OPTIONS:
         try:
             model = timm.create_model(name, pretrained=weights == "imagenet", num_classes=0, **options)
@@ -140,6 +143,20 @@ def _model(name: str, weights: str) -> nn.Module:
         if hasattr(model, head):
             setattr(model, head, nn.Identity())
     return model
+
+
+def _require_our_colours(name: str) -> None:
+    """Refuses weights that were trained on images normalised in another way than ours: they would see other numbers."""
+    import timm
+    from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+
+    theirs, ours = timm.get_pretrained_cfg(name), (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
+    if theirs is not None and (tuple(theirs.mean), tuple(theirs.std)) != ours:
+        raise ConfigError(
+            f"model.weights: those of {TIMM}{name} were trained on images of mean {theirs.mean} and deviation "
+            f"{theirs.std}, and images here are of ImageNet's, {ours[0]} and {ours[1]}; set them to none, or take a "
+            "model of these, such as timm:vit_small_patch14_dinov2 or timm:deit3_small_patch16_224"
+        )
 
 
 def _features(model: nn.Module, x: Tensor) -> Tensor:

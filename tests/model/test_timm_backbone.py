@@ -99,6 +99,13 @@ def test_non_local_blocks_are_refused() -> None:
         build_backbone("timm:resnet18", "none", "one")
 
 
+@pytest.mark.parametrize("weights", ["imagenet", "vit.pth"])
+def test_weights_of_images_of_another_mean_are_refused(weights: str) -> None:
+    """Before anything is fetched or read: most ViTs of timm's saw images of mean 0.5."""
+    with pytest.raises(ConfigError, match=r"were trained on images of mean \(0\.5, .*such as timm:"):
+        TimmBackbone("timm:vit_tiny_patch16_224", weights)
+
+
 def test_weights_come_from_a_file_of_timms_with_or_without_a_classifier(tmp_path: Path) -> None:
     source = timm.create_model("convnext_atto", num_classes=10)
     torch.save(source.state_dict(), tmp_path / "w.pth")

@@ -73,3 +73,11 @@ def test_every_picture_is_shown(name: str, site: Path, page: Page) -> None:
     widths = page.locator("article img").evaluate_all("all => all.map(one => one.naturalWidth)")
     assert widths
     assert all(widths)
+
+
+@pytest.mark.parametrize("name", ["tutorial.html", "use.html", "reference/commands.html"])
+def test_no_line_of_code_is_cut(name: str, site: Path, page: Page) -> None:
+    page.goto((site / name).as_uri())
+    boxes = page.locator("pre > code")
+    assert boxes.count() > 3
+    assert boxes.evaluate_all("all => all.filter(box => box.scrollWidth > box.clientWidth).length") == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, get_origin
@@ -65,8 +64,8 @@ def scored(
         shared = None if rerank else _shared(group, images.identities)
         if shared:
             used, members = shared
-            near = partial(_apart, rows[queries] @ rows[used].T)
-            scores = score_draws(near, query, known.of(used), members, group[0].rule)
+            matrix = cosine(rows[queries], rows[used])(torch.arange(len(queries)))
+            scores = score_draws(matrix.__getitem__, query, known.of(used), members, group[0].rule)
             yield from zip(group, scores, strict=True)
             continue
         for comparison in group:
@@ -75,10 +74,6 @@ def scored(
                 reranked(rows[queries], rows[gallery]).__getitem__ if rerank else cosine(rows[queries], rows[gallery])
             )
             yield comparison, score(distances, query, known.of(gallery), comparison.rule)
-
-
-def _apart(cosines: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    return 1 - cosines[rows]
 
 
 def _shared(group: Sequence[Comparison], identities: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

@@ -6,8 +6,9 @@ is overwritten. All paths are from the working directory, with forward slashes.
 
 from __future__ import annotations
 
-from msclnet.config import Config, TrainJob, plain, splits
+from msclnet.config import Config, TrainJob, plain
 from msclnet.datasets.dataset import STAND_IN
+from msclnet.datasets.table import SETS
 from msclnet.results.layout import TRAININGS, digest
 
 
@@ -33,10 +34,10 @@ def held_to_the_real(config: Config, name: str) -> bool:
 
 
 def pack(config: Config, name: str) -> str:
-    """The folder of a data set's decoded images."""
+    """The folder of a data set's decoded images, of all its splits: few and many then share each training."""
     decisive = {
         "root": root(config, name),
-        "splits": splits(config, name),
+        "splits": SETS.get(name).every_split,
         "real": held_to_the_real(config, name),
         "height": config.data.height,
         "width": config.data.width,

@@ -221,10 +221,7 @@ def _base(config: Config, study: Study) -> dict[str, Any]:
     """The configuration of which a study's variants are changes: as if it were all that is to be run."""
     plain = settings.plain(config)
     plain |= {"studies": {}, "run": {**plain["run"], "sets": [study.set], "methods": [study.method]}}
-    options = plain["data"][study.set]
-    options["epochs"] = study.epochs
-    if not set(study.splits) <= set(settings.splits(config, study.set)):
-        options["splits"] = list(study.splits)
+    plain["data"][study.set]["epochs"] = study.epochs
     return plain
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from msclnet.config import Config, replace, splits, train_job
+from msclnet.config import Config, build, merge, plain, replace, splits, train_job
 from msclnet.core.errors import DataError
 from msclnet.results import layout, shared
 from msclnet.results.layout import Layout, Place
@@ -53,6 +53,15 @@ def test_what_decides_a_training_decides_its_folder(default: Config) -> None:
     reseeded = replace(default, stand_in=replace(default.stand_in, seed=1))
     folders = {shared.training(c, train_job(c, "regdb", "agw", 1)) for c in (default, slower, larger, reseeded)}
     assert len(folders) == 4
+
+
+def test_a_training_is_the_same_beside_few_splits_and_many(default: Config) -> None:
+    """So that who began with one split trains nine more for all ten."""
+    few = build(Config, merge(plain(default), {"data": {"regdb": {"splits": [1]}}}))
+    assert splits(few, "regdb") == (1,)
+    assert shared.pack(few, "regdb") == shared.pack(default, "regdb")
+    one, of_ten = (shared.training(c, train_job(c, "regdb", "agw", 1)) for c in (few, default))
+    assert one == of_ten
 
 
 def test_packs_and_stand_ins_are_shared_by_what_wants_the_same(default: Config) -> None:

@@ -99,6 +99,9 @@ def test_what_is_the_same_is_shared(done: Path, tmp_path: Path) -> None:
     target = "results/experiments/flipped/regdb/base/split1/model.pt"
     snakemake(done, target, configs=flipped)
     assert (done / target).samefile(done / "results/regdb/base/split1/model.pt")
+    fewer = configuration(tmp_path, "fewer.yaml", data={"regdb": {"splits": [1]}})
+    plan = planned(snakemake(done, "--dry-run", configs=fewer))
+    assert not {"check_data", "pack", "train"} & set(plan)
     larger = configuration(tmp_path, "larger.yaml", data={"height": 96, "width": 48})
     plan = planned(snakemake(done, "--dry-run", configs=larger))
     assert (plan["stand_in"], plan["pack"], plan["train"]) == (0, 1, 3), "two splits, and the untrained network"

@@ -71,7 +71,10 @@ class StandInOptions(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Printed:
-    """Numbers in print, in percent; None where the source has none."""
+    """Numbers in print, in percent; None where the source has none.
+
+    ``flip``: of features averaged over each image and its mirror image.
+    """
 
     rank1: float | None = None
     rank10: float | None = None
@@ -79,6 +82,7 @@ class Printed:
     mAP: float | None = None
     mINP: float | None = None
     source: str
+    flip: bool = False
 
 
 PrintedTable = Mapping[tuple[str, tuple[Any, ...]], Printed]  # by method and the values of a set's ``columns``
@@ -94,7 +98,7 @@ def printed_table(
     width = len(metrics)
     return {
         (method, setting): Printed(
-            source=source, **dict(zip(metrics, row[width * place : width * (place + 1)], strict=True))
+            source=source, flip=False, **dict(zip(metrics, row[width * place : width * (place + 1)], strict=True))
         )
         for method, row in rows.items()
         for place, setting in enumerate(settings)

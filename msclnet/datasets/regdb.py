@@ -96,7 +96,7 @@ class RegDB(DataSet):
     printed: ClassVar[PrintedTable] = {
         ("AGW", (VISIBLE_TO_INFRARED,)): Printed(rank1=70.05, mAP=66.37, mINP=50.19, source=AGW),
         ("AGW", (INFRARED_TO_VISIBLE,)): Printed(rank1=70.49, mAP=65.90, source=AGW),
-        ("agw_ca", (VISIBLE_TO_INFRARED,)): Printed(rank1=85.03, mAP=79.14, mINP=65.33, source=CAJ),
+        ("agw_ca", (VISIBLE_TO_INFRARED,)): Printed(rank1=85.03, mAP=79.14, mINP=65.33, source=CAJ, flip=True),
         **printed_table(
             MSCLNET,
             ("rank1", "mAP"),

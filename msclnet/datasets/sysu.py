@@ -129,7 +129,7 @@ class SYSU(DataSet):
         ("AGW", ("all", 1)): Printed(rank1=47.50, rank10=84.39, rank20=92.14, mAP=47.65, mINP=35.30, source=AGW),
         ("AGW", ("indoor", 1)): Printed(rank1=54.17, rank10=91.14, rank20=95.98, mAP=62.97, source=AGW),
         ("agw", ("all", 1)): Printed(rank1=59.82, mAP=56.07, source=BASELINE),
-        ("agw_ca", ("all", 1)): Printed(rank1=69.88, mAP=66.89, mINP=53.61, source=CAJ),
+        ("agw_ca", ("all", 1)): Printed(rank1=69.88, mAP=66.89, mINP=53.61, source=CAJ, flip=True),
         **printed_table(
             MSCLNET,
             ("rank1", "rank10", "rank20", "mAP"),

@@ -117,7 +117,8 @@ def _in_print(name: str) -> str:
     body = [[shown(value) or "-" for value in row.values()] for row in rows]
     return f"""<h2>In print, on the real {escape(SETS.get(name).title)}</h2>
 <p>As the sources print them: nothing of this table was measured here. AGW* is AGW with random erasing, the paper's own
-baseline: the method <em>agw</em> here. CAJ is the method <em>agw_ca</em>.</p>
+baseline: the method <em>agw</em> here. CAJ is the method <em>agw_ca</em>. It averages each image's features with
+those of its mirror image, as <em>evaluate.flip</em> does.</p>
 {_lines(list(rows[0]), body)}"""
 
 

@@ -28,7 +28,12 @@ def in_print(name: str) -> list[Row]:
     data_set = SETS.get(name)
     settings = list(dict.fromkeys(setting for _, setting in data_set.printed))
     rows = [
-        {"method": NAMES.get(method, method), **dict(zip(data_set.columns, setting, strict=True)), **asdict(printed)}
+        {
+            "method": NAMES.get(method, method),
+            **dict(zip(data_set.columns, setting, strict=True)),
+            **asdict(printed),
+            "flip": None,
+        }
         for (method, setting), printed in sorted(data_set.printed.items(), key=lambda item: settings.index(item[0][1]))
     ]
     return [{key: row[key] for key in row if any(other[key] is not None for other in rows)} for row in rows]

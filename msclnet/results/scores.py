@@ -21,7 +21,6 @@ HEADLINES = tuple(TITLES)  # those that stand for a training, and whose spread t
 LARGEST = 2**53  # of a count
 COUNTS = ("queries", "queries_without_match", "gallery")
 HOW = ("feature", "flip", "rerank", "protocol")  # what is compared, and how: a column each of every table
-USUAL = {"flip": "no", "rerank": "no"}  # as most numbers in print were measured; CAJ's with mirror images
 
 
 def compared(name: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from typing import Any
 from msclnet.config import UNTRAINED
 from msclnet.core.errors import DataError, SpoiledError
 from msclnet.core.files import write_text
+from msclnet.datasets.dataset import Printed
 from msclnet.datasets.table import SETS
 from msclnet.results.layout import SCORES, by_method
 from msclnet.results.paired import difference
@@ -28,13 +29,13 @@ from msclnet.results.scores import (
     HEADLINES,
     HOW,
     METRICS,
-    USUAL,
     Row,
     compared,
     read_scores,
 )
 
 NO_SPREAD = "0.00"
+NOT_PRINTED = Printed(source="nobody")
 
 
 def trials(name: str, data: str, methods: Sequence[str], paths: Sequence[Path]) -> list[Row]:
@@ -67,7 +68,8 @@ def summary(name: str, rows: Sequence[Row]) -> list[Row]:
     """Mean, and sample standard deviation (n - 1; none of one trial), over the trials of each method and setting.
 
     ``paper_rank1`` and ``paper_mAP`` stand beside the ``bn`` rows alone, the feature that the paper reports, without
-    flip averaging and re-ranking; they are None where nothing is in print.
+    re-ranking, and with flip averaging only where the printed numbers have it, too. They are None where nothing is in
+    print.
     """
     data_set, keys = SETS.get(name), ("data", "method", *compared(name))
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
@@ -82,10 +84,10 @@ def summary(name: str, rows: Sequence[Row]) -> list[Row]:
             line[metric] = statistics.fmean(values)
             if metric in HEADLINES:
                 line[f"{metric}_std"] = statistics.stdev(values) if len(values) > 1 else None
-        as_printed = line["feature"] == HEADLINE and all(line[key] == way for key, way in USUAL.items())
         setting = tuple(line[key] for key in data_set.columns)  # whatever the protocol: print does not say it
-        printed = data_set.printed.get((line["method"], setting)) if as_printed else None
-        line["paper_rank1"], line["paper_mAP"] = (printed.rank1, printed.mAP) if printed else (None, None)
+        printed = data_set.printed.get((line["method"], setting), NOT_PRINTED)
+        as_printed = line["feature"] == HEADLINE and line["rerank"] == "no" and (line["flip"] == "no" or printed.flip)
+        line["paper_rank1"], line["paper_mAP"] = (printed.rank1, printed.mAP) if as_printed else (None, None)
         table.append(line)
     return table
 

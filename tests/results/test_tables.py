@@ -297,6 +297,14 @@ def test_numbers_with_flip_averaging_or_reranking_stand_alone(tmp_path: Path, sw
     assert found == [("no", 3, 76.99), ("yes", 50, None)]
 
 
+def test_what_was_printed_with_flip_averaging_stands_beside_it(tmp_path: Path) -> None:
+    """CAJ's test has it; the default has not, and its rows show the number all the same."""
+    rows = sysu_rows([3]) + [row | {"flip": "yes"} for row in sysu_rows([3])]
+    table = summary("sysu", trials("sysu", "SYSU-MM01", ["agw_ca"], [write(tmp_path, "agw_ca", 1, rows)]))
+    found = {line["flip"]: line["paper_rank1"] for line in table if (line["mode"], line["shots"]) == ("all", 1)}
+    assert found == {"no": 69.88, "yes": 69.88}
+
+
 def test_llcm_has_directions_and_draws(tmp_path: Path) -> None:
     rows = [
         row(10 * draw, **HOW, feature="bn", direction=direction, draw=draw, split=1)

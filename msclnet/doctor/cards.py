@@ -13,7 +13,7 @@ from msclnet.core.errors import ConfigError
 from msclnet.doctor.line import Line, failed, passed, warned
 from msclnet.doctor.place import Place
 from msclnet.launch.gpu_lease import LEASED
-from msclnet.launch.gpu_list import DECLARED, DeviceError, driver, obstacle, visible
+from msclnet.launch.gpu_list import DECLARED, DeviceError, driver, obstacle, real, visible
 from msclnet.launch.usable import require_compiler, require_usable
 from msclnet.training.machine import gpu_busy
 
@@ -73,7 +73,7 @@ class _leased:
         self.names = ",".join(names)
 
     def __enter__(self) -> None:
-        if DECLARED not in os.environ:
+        if real():
             os.environ[LEASED] = self.names
 
     def __exit__(self, *_: object) -> None:

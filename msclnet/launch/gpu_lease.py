@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from msclnet.launch.gpu_list import DECLARED, PART, VISIBLE, DeviceError, obstacle, visible
+from msclnet.launch.gpu_list import PART, VISIBLE, DeviceError, obstacle, real, visible
 
 FOLDER = "MSCLNET_LEASES"  # where leases lie; containers that share GPUs must share it
 DEFAULT_FOLDER = "/tmp/msclnet-leases"  # not TMPDIR, which may differ between two jobs
@@ -71,7 +71,7 @@ def lease(count: int, share: int = 1) -> tuple[str, ...]:
                 chosen = tuple(sorted(free, key=lambda device: len(on[device]))[:count])
                 _write_lease(folder, chosen, share)
                 os.environ[VISIBLE] = ",".join(chosen)
-                if DECLARED not in os.environ:
+                if real():
                     os.environ[LEASED] = os.environ[VISIBLE]
                 print(f"on the GPUs {', '.join(chosen)}", flush=True)
                 return chosen

@@ -71,6 +71,15 @@ def obstacle(environment: Mapping[str, str] = os.environ) -> str:
     return trouble
 
 
+def real(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the devices of ``visible`` are there: not those declared on a machine without a GPU, a rehearsal.
+
+    Args:
+        environment: the variables of the job.
+    """
+    return DECLARED not in environment or any(DEVICES.glob("nvidia[0-9]*")) or (DEVICES / AMD).exists()
+
+
 def driver() -> str:
     """The driver's version, as nvidia-smi says it; empty where it says none."""
     try:

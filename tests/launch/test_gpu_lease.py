@@ -347,6 +347,21 @@ def test_a_leased_gpu_that_torch_does_not_see_ends_the_job(machine: Machine, tmp
     assert (job.returncode, machine.said()) == (1, [])
 
 
+@pytest.mark.parametrize(("device", "leased"), [("nvidia0", "0"), ("kfd", "0"), ("null", "None")])
+def test_declared_gpus_are_real_where_the_machine_has_some(tmp_path: Path, device: str, leased: str) -> None:
+    """There torch is held to them; elsewhere the CPU stands in for them."""
+    (tmp_path / device).touch()
+    code = (
+        "import os, pathlib; from msclnet.launch import gpu_lease, gpu_list;"
+        f"gpu_list.DEVICES = pathlib.Path({str(tmp_path)!r}); gpu_lease.lease(1);"
+        "print(os.environ.get('MSCLNET_LEASED'))"
+    )
+    environment = {**os.environ, "MSCLNET_GPUS": "1", "MSCLNET_LEASES": str(tmp_path / "leases")}
+    environment.pop("CUDA_VISIBLE_DEVICES", None)
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert run.stdout.splitlines() == ["on the GPUs 0", leased], run.stderr
+
+
 def test_the_visible_devices_are_respected_by_index_and_by_uuid(machine: Machine, tmp_path: Path) -> None:
     """The second device by its index and by the beginning of its UUID: one and the same."""
     smi = tmp_path / "bin/nvidia-smi"

@@ -33,7 +33,7 @@ from torchvision import transforms
 from msclnet import config as settings
 from msclnet.config import TrainJob, replace
 from msclnet.core.errors import UserError
-from msclnet.core.precision import allow_tf32
+from msclnet.core.precision import allow_tf32, repeat
 from msclnet.core.types import Batch, Modality
 from msclnet.data import loader as dataset
 from msclnet.data.augmentation import IMAGENET_MEAN, IMAGENET_STD
@@ -273,6 +273,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     allow_tf32(False)  # float32 means float32
+    repeat(False)  # cuDNN chooses as in a training
     files = [str(ROOT / "config/config.yaml"), *([str(args.config)] if args.config else [])]
     jobs = variants(settings.load(*files), args.variants, args.threads)
     job = next(iter(jobs.values()))

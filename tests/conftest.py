@@ -60,6 +60,7 @@ TIERS = {
         "tests/training/ddp",
         "tests/training/faults",
         "tests/training/test_fake_gpu.py",
+        "tests/training/test_one_graph.py",
         "tests/training/test_trainer.py",
         "tests/training/test_validation.py",
     ],

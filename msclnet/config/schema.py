@@ -313,7 +313,7 @@ Fraction = Annotated[float, Field(gt=0, le=1)]
 class Train(Section):
     """The recipe: the paper's, and AGW's where the paper says no more."""
 
-    added: ClassVar[Mapping[str, Any]] = {"deterministic": False}
+    added: ClassVar[Mapping[str, Any]] = {"deterministic": False, "capture": False}
 
     identities: int = Field(
         ge=1,
@@ -362,6 +362,12 @@ class Train(Section):
         description="`torch.compile` of the network, on one process of the losses, too: a minute or more at the start, "
         "a faster step after it; needs a C++ compiler and Python's headers, and sums in another order"
     )
+    capture: bool = Field(
+        False,
+        description="whether the compiled step of a training on one GPU is captured as CUDA graphs, which the host "
+        "starts at once in the place of each kernel; needs `compile`. Several processes, remembered centres and the "
+        "CPU have none",
+    )
     sync_batchnorm: bool = Field(
         description="batch normalisation over all processes; else each normalises its own share, of two pairs at least"
     )
@@ -403,6 +409,13 @@ class Train(Section):
         if nesterov and info.data.get("momentum") == 0:
             raise ValueError("true needs a train.momentum above 0, found 0; set one of them")
         return nesterov
+
+    @field_validator("capture")
+    @classmethod
+    def _compiled(cls, capture: bool, info: ValidationInfo) -> bool:
+        if capture and info.data.get("compile") is False:
+            raise ValueError("true needs train.compile: true, found false; set one of them")
+        return capture
 
     @field_validator("keep")
     @classmethod

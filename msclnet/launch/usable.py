@@ -12,23 +12,31 @@ import torch
 
 from msclnet.core.errors import ConfigError
 from msclnet.launch.gpu_lease import LEASED
-from msclnet.launch.gpu_list import DeviceError
+from msclnet.launch.gpu_list import DeviceError, driver
 
 INSTEAD = "mend that, or set run.gpus_per_training: 0 to train on the CPU"
+DRIVERS = {"11": "450", "12": "525", "13": "580"}  # the oldest of NVIDIA's for each CUDA, by its release notes
 
 
 def require_usable() -> None:
     """Ends a job whose GPUs torch cannot use: it would run on the CPU without a word, or fail in its first kernel.
 
     Raises:
-        DeviceError: this job has leased GPUs and torch sees none, or one that it sees is of an architecture that its
-            build has no code for. The message says what was found, and what is needed.
+        DeviceError: this job has leased GPUs and torch sees none, or not as many; or one that it sees is of an
+            architecture that its build has no code for. The message says what was found, and what is needed.
     """
+    leased = os.environ.get(LEASED, "")
     if not torch.cuda.is_available():
-        if leased := os.environ.get(LEASED):
+        if leased:
             raise DeviceError(f"the GPUs {leased} are this job's, and torch sees none: {_why()}; {INSTEAD}")
         return
-    for index in range(torch.cuda.device_count()):
+    seen, wanted = torch.cuda.device_count(), len(leased.split(",")) if leased else 0
+    if seen < wanted:
+        raise DeviceError(
+            f"the GPUs {leased} are this job's, and torch sees {seen} of {wanted}; see that nvidia-smi -L lists every "
+            f"one, then {INSTEAD}"
+        )
+    for index in range(seen):
         major, minor = torch.cuda.get_device_capability(index)
         if not _has_code_for(major, minor, built := torch.cuda.get_arch_list()):
             raise DeviceError(
@@ -72,8 +80,15 @@ def _why() -> str:
         torch.cuda.init()
     except (AssertionError, RuntimeError) as error:
         said = str(error).splitlines()[0].rstrip(".")
-        return f"{said} (torch {torch.__version__} needs a driver for CUDA {torch.version.cuda})"
+        return f"{said} (torch {torch.__version__} is built for CUDA {torch.version.cuda}{_needed()})"
     return "none is visible to it"
+
+
+def _needed() -> str:
+    """The driver that torch's CUDA needs, and the one that is there, as far as they are known."""
+    least = DRIVERS.get((torch.version.cuda or "").partition(".")[0])
+    found = f", and found {present}" if (present := driver()) else ""
+    return f", which needs a driver of {least} or later{found}" if least else ""
 
 
 def _has_code_for(major: int, minor: int, built: list[str]) -> bool:

@@ -39,6 +39,16 @@ def terms(
     return {term.name: batch.made(term) for term in wanted(weights)}
 
 
+def load(weights: Mapping[str, float]) -> None:
+    """Imports what the terms are made by, which is else done when one is first asked for: no compiler follows that.
+
+    Args:
+        weights: the weight of each term, by its name.
+    """
+    for made in (*wanted(weights), *INPUTS):
+        made.load()
+
+
 @torch.no_grad()
 def measures(outputs: Outputs, weights: Mapping[str, float], readings: Readings) -> dict[str, Tensor]:
     """What is logged beside the terms whose weight is not 0.

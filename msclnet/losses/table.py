@@ -61,12 +61,16 @@ class Made:
         """
         return self.reads(readings) if callable(self.reads) else self.reads
 
+    def load(self) -> None:
+        """Imports what the function lies in."""
+        if self.origin not in sys.modules:
+            importlib.import_module(self.origin)
+
     def __call__(self, *arguments: object) -> Tensor:
         if callable(self.function):
             return self.function(*arguments)
+        self.load()
         module, name = self.function.split(":")
-        if module not in sys.modules:
-            importlib.import_module(module)
         return getattr(sys.modules[module], name)(*arguments)  # looked up so that torch.compile can follow
 
 

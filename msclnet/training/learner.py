@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from msclnet.config import TrainJob
+from msclnet.losses import objective
 from msclnet.losses.inputs import every_camera
 from msclnet.losses.memory import CentreMemory
 from msclnet.losses.needs import needed, remembers
@@ -55,11 +56,17 @@ class Learner:
         return cls(job, process.device, network, model, optimiser, scaler, memory)
 
     def whole(self, function: Function) -> Function:
-        """A function of the network and the losses as one graph, where that is configured and can be; else itself."""
+        """A function of the network and the losses as one graph, where that is configured and can be; else itself.
+
+        Where ``train.capture`` says so, a GPU repeats it as CUDA graphs: what it returned is overwritten by the next
+        call, so what is to be kept must be copied.
+        """
         if not self.job.train.compile or self.model is not self.network or self.memory is not None:
             return function
         if function not in self.graphs:
-            self.graphs[function] = torch.compile(function, fullgraph=True)
+            objective.load(self.job.method.losses)
+            mode = "reduce-overhead" if self.job.train.capture else None
+            self.graphs[function] = torch.compile(function, fullgraph=True, mode=mode)
         return cast(Function, self.graphs[function])
 
     def set_rate(self, epoch: int) -> float:

@@ -237,13 +237,15 @@ def train_step(learner: Learner, batch: Batch) -> Step:
     if learner.memory is not None:
         learner.memory.remember()
     read = {"total": total.detach(), **{name: value.detach() for name, value in terms.items()}}
+    if learner.job.train.capture:
+        read = {name: value.clone() for name, value in read.items()}  # the next step writes over what this one gave
     return Step(read | _update(scaler, torch.ones_like(read["total"])), outputs.detached())
 
 
 def forward(learner: Learner, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Outputs]:
     """The network and the losses: the weighted total, its terms, and the outputs of the whole batch.
 
-    On one process it is one graph of operations, which ``train.compile`` captures.
+    On one process it is one graph of operations, which ``train.compile`` compiles and ``train.capture`` captures.
     """
     job = learner.job
     half = HALF.get(job.train.precision)

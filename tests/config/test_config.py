@@ -55,6 +55,7 @@ def put(values: dict[str, Any], path: str, value: object) -> dict[str, Any]:
         ("train.nesterov", 1, r"train\.nesterov: expected true or false, found 1"),
         ("train.flip", 3, r"train\.flip: expected a number from 0 to 1, found 3"),
         ("train.momentum", -5, r"train\.momentum: expected a number from 0 to below 1, found -5"),
+        ("train.capture", True, r"train\.capture: true needs train\.compile: true, found false; set one of them"),
         ("train.momentum", 0, r"train\.nesterov: true needs a train\.momentum above 0, found 0"),
         ("train.erasing_area", [5, 0.5], r"train\.erasing_area\[0\]: expected a number above 0, at most 1, found 5"),
         (

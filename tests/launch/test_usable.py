@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from msclnet.core.errors import ConfigError
+from msclnet.launch import usable
 from msclnet.launch.gpu_lease import LEASED
 from msclnet.launch.gpu_list import DeviceError
 from msclnet.launch.usable import require_compiler, require_usable
@@ -50,15 +51,32 @@ def test_an_old_driver_is_said_with_what_is_needed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(torch.cuda, "init", init)
     monkeypatch.setattr(torch.version, "cuda", "13.2")
     require_usable()  # a job that has leased no GPU
+    monkeypatch.setattr(usable, "driver", lambda: "470.82.01")
     monkeypatch.setenv(LEASED, "GPU-1")
     said = (
-        r"the GPUs GPU-1 are this job's, and torch sees none: .*too old \(found version 11040\).*driver for CUDA 13.2"
+        r"the GPUs GPU-1 are this job's, and torch sees none: .*too old \(found version 11040\).*built for CUDA 13\.2, "
+        r"which needs a driver of 580 or later, and found 470\.82\.01"
     )
     with pytest.raises(DeviceError, match=said):
         require_usable()
     monkeypatch.setattr(torch.version, "cuda", None)
     with pytest.raises(DeviceError, match="is built without CUDA"):
         require_usable()
+
+
+def test_fewer_gpus_than_are_leased_end_the_job(card: pytest.MonkeyPatch) -> None:
+    """Of processes one each, the second would find none, minutes later."""
+    card.setenv(LEASED, "GPU-1")
+    require_usable()
+    card.setenv(LEASED, "GPU-1,GPU-2")
+    said = "the GPUs GPU-1,GPU-2 are this job's, and torch sees 1 of 2; .*nvidia-smi -L"
+    with pytest.raises(DeviceError, match=said):
+        require_usable()
+
+
+def test_the_driver_that_the_locked_torch_needs_is_known() -> None:
+    built = torch.version.cuda
+    assert built is None or built.partition(".")[0] in usable.DRIVERS
 
 
 @pytest.mark.parametrize(

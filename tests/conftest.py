@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,16 @@ def real_lists() -> Path:
     if not LISTS:
         pytest.skip("MSCLNET_REAL_LISTS names no folder with the real sets' lists")
     return Path(LISTS)
+
+
+@pytest.fixture
+def tf32() -> Iterator[Callable[[], tuple[bool, bool]]]:
+    """Allowed for products and convolutions, in the test; what is called says whether it is."""
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    products.allow_tf32 = convolutions.allow_tf32 = True
+    yield lambda: (products.allow_tf32, convolutions.allow_tf32)
+    products.allow_tf32, convolutions.allow_tf32 = before
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from msclnet.data import augmentation
 from msclnet.training import learner as learners
 from msclnet.training.learner import Learner, build_network
 from msclnet.training.process_group import Processes
+from msclnet.training.trainer import recipe
 
 GPU = torch.device("cuda", 0)
 META = torch.library.Library("aten", "IMPL", "Meta")  # torch knows the shapes of all operations of a step but this
@@ -160,8 +161,10 @@ def learner(job: TrainJob, identities: int, device: torch.device = GPU) -> Itera
 def batch_of(job: TrainJob, device: torch.device = GPU) -> Batch:
     """A batch of a job: uint8 images, augmented on the device as the loader does."""
     pairs = job.train.identities * job.train.images
-    images = torch.zeros(2, pairs, job.height, job.width, 3, dtype=torch.uint8, device=device)
-    draws = torch.zeros(2, 8, pairs, dtype=torch.int64, device=device)
-    visible, infrared = (augmentation.augment(i, d, job.train.padding) for i, d in zip(images, draws, strict=True))
+    images = torch.zeros(pairs, job.height, job.width, 3, dtype=torch.uint8, device=device)
+    draws = torch.zeros(8, pairs, dtype=torch.int64, device=device)
+    visible, infrared, *second = (
+        augmentation.augment(images, draws, job.train.padding, channels) for _, channels in recipe(job).streams
+    )
     labels = torch.zeros(pairs, dtype=torch.int64, device=device)
-    return Batch(visible, infrared, labels, labels + 1, labels + 2)
+    return Batch(visible, infrared, labels, labels + 1, labels + 2, *second)

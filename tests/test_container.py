@@ -6,6 +6,7 @@ import re
 
 import yaml
 
+from msclnet.launch.usable import COMPILERS
 from tests.conftest import ROOT, git
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -35,6 +36,13 @@ def test_it_installs_what_make_run_installs() -> None:
     ours = [set(words.split()) - OF_AN_IMAGE for words in re.findall(r"uv pip install (.*)", DOCKERFILE)]
     assert ours == theirs
     assert "--require-hashes" in ours[0]
+
+
+def test_it_has_what_a_compiled_training_asks_for() -> None:
+    (installed,) = re.findall(r"apt-get install .*--no-install-recommends (.*?) &&", DOCKERFILE)
+    assert "g++" in installed.split(), "which brings gcc"
+    assert {names[0] for _, names, _ in COMPILERS.values()} == {"gcc", "g++"}
+    assert re.search("^FROM python:", DOCKERFILE, re.MULTILINE), "which has Python's headers"
 
 
 def test_it_runs_snakemake_as_an_ordinary_user() -> None:

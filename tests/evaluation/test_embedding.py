@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from msclnet.data.images import decode
 from msclnet.data.pack import Pack, write_pack
 from msclnet.datasets.regdb import RegDB
 from msclnet.evaluation.embedding import extract
+from msclnet.inference.gallery import Gallery
+from msclnet.model.msclnet import MSCLNet
 from msclnet.report.explain.activation import activation_maps
 from tests.inference.conftest import folder as folder
 from tests.inference.conftest import job as job
@@ -44,6 +47,27 @@ def test_a_network_in_training_is_put_into_evaluation(folder: Path, model: Path)
     images = np.zeros((2, 48, 24, 3), np.uint8)
     expected = msclnet.embed(network, images, "visible")
     assert np.array_equal(msclnet.embed(network.train(), images, "visible"), expected)
+
+
+def test_no_feature_is_computed_with_tf32(
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tf32: Callable[[], tuple[bool, bool]]
+) -> None:
+    """From Python, of a pack and in a search; what the caller's own process has set comes back."""
+    asked, plain = [], MSCLNet.embed
+
+    def watched(network: MSCLNet, *arguments: object) -> object:
+        asked.append(tf32())
+        return plain(network, *arguments)
+
+    monkeypatch.setattr(MSCLNet, "embed", watched)
+    write_pack(RegDB().survey(folder, (1,), real=False).require(), folder, tmp_path / "pack", 48, 24, 1)
+    network = msclnet.load_model(model)
+    msclnet.embed(network, sorted((folder / "Thermal").rglob("*.bmp"))[:2], "infrared")
+    extract(network, Pack.open(tmp_path / "pack"), 1, 64, torch.device("cpu"))
+    Gallery(folder, model, cache=tmp_path / "cache")
+    assert len(asked) >= 5
+    assert set(asked) == {(False, False)}
+    assert tf32() == (True, True)
 
 
 def test_mistakes_are_named(model: Path, tmp_path: Path) -> None:

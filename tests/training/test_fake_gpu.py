@@ -15,6 +15,8 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from msclnet.config import Config, TrainJob, replace, train_job
 from msclnet.core.types import Modality
+from msclnet.data import augmentation
+from msclnet.evaluation import embedding
 from msclnet.evaluation.distance import cosine
 from msclnet.evaluation.embedding import embed_pixels
 from msclnet.losses import cascade, inputs, objective
@@ -143,10 +145,14 @@ def kernels(job: TrainJob) -> tuple[int, int]:
 
 def test_a_step_starts_as_few_kernels_as_are_recorded(paper: Config) -> None:
     """docs/benchmarks/train_step.md. With more a GPU waits for its host: find out why, or record them."""
-    _, half = second_step(job_of(paper, precision="bfloat16"), measured=False)
+    (_, other), (_, half) = (
+        second_step(job_of(paper, method, precision="bfloat16"), measured=False) for method in ("agw", "msclnet")
+    )
+    print(f"in bfloat16, with the optimiser: {other.count} {half.count} (agw, msclnet)")
     assert half.count <= 1200
+    assert other.count <= 640
     agw, msclnet = (kernels(job_of(paper, method)) for method in ("agw", "msclnet"))
-    print(agw, msclnet)
+    print(f"network and losses {agw[0]} {msclnet[0]}, a whole step {agw[1]} {msclnet[1]} (agw, msclnet)")
     assert msclnet[0] <= 720
     assert msclnet[1] <= 1960
     assert msclnet[0] / agw[0] < 2.2
@@ -260,3 +266,82 @@ def test_faults_on_purpose_are_caught(default: Config) -> None:
                 train_step(made, batch)
         with Watched():
             train_step(made, batch)
+
+
+def moved(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The function, whose result is on the CPU."""
+    return lambda *args: torch.zeros(function(*args).shape)
+
+
+def chosen_by_value(images: Tensor) -> Tensor:
+    return images.float()[images.amax((1, 2, 3)) > 0].permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "error"),
+    [
+        ("normalise", moved(augmentation.normalise), MixedDevices),
+        ("exchanged", moved(augmentation.exchanged), MixedDevices),
+        ("normalise", chosen_by_value, Wait),
+        ("normalise", lambda images: images.double().permute(0, 3, 1, 2), DoublePrecision),
+    ],
+)
+def test_faults_in_the_augmentation_are_caught(
+    default: Config, name: str, fault: Callable, error: type[AssertionError]
+) -> None:
+    """That the statistics lie on the CPU was one, of a copy a batch."""
+    job = train_job(default, "sysu", "msclnet_ca", 1)
+    with fake():
+        with Watched():
+            batch_of(job)
+        with mock.patch.object(augmentation, name, fault), Watched(), pytest.raises(error):
+            batch_of(job)
+
+
+def test_faults_in_the_optimiser_are_caught(default: Config) -> None:
+    """A rate, or a momentum, that lies on the CPU."""
+    job = train_job(default, "sysu", "base", 1)
+    with fake(), learner(job, IDENTITIES) as made:
+        batch = batch_of(job)
+        group = made.optimiser.param_groups[0]
+        state = made.optimiser.state[group["params"][0]]
+        train_step(made, batch)
+        for place, key in ((group, "lr"), (state, "momentum_buffer")):
+            right = place[key]
+            place[key] = torch.zeros(right.shape)
+            with Watched(), pytest.raises(MixedDevices):
+                train_step(made, batch)
+            place[key] = right
+        with Watched():
+            train_step(made, batch)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "fault", "error"),
+    [
+        (embedding, "normalise", moved(augmentation.normalise), MixedDevices),
+        (msclnet, "embedding", lambda maps, p, neck: (neck(maps.mean((2, 3)).cpu()),) * 2, MixedDevices),
+        (msclnet, "embedding", lambda maps, p, neck: (maps[maps > 0], maps), Wait),
+    ],
+)
+def test_faults_in_the_features_are_caught(
+    default: Config, place: object, name: str, fault: Callable, error: type[AssertionError]
+) -> None:
+    with fake():
+        network = network_on(GPU, train_job(default, "sysu", "msclnet", 1), IDENTITIES)
+        images = np.zeros((4, default.data.height, default.data.width, 3), np.uint8)
+        with mock.patch.object(place, name, fault), Watched(copies=True), pytest.raises(error):
+            embed_pixels(network, images, Modality.INFRARED)
+
+
+def test_faults_in_the_distances_are_caught() -> None:
+    with fake():
+        query, gallery = torch.zeros(9, 4, device=GPU), torch.zeros(5, 4, device=GPU)
+        rows = torch.arange(3, device=GPU)
+        for distances, error in (
+            (cosine(query, torch.zeros(5, 4)), MixedDevices),
+            (lambda rows: query[rows.sum().item() :] @ gallery.T, Wait),
+            (cosine(query.double(), gallery.double()), DoublePrecision),
+        ):
+            with Watched(), pytest.raises(error):
+                distances(rows)

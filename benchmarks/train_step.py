@@ -3,9 +3,9 @@
 python benchmarks/train_step.py                                          # the default configuration
 python benchmarks/train_step.py --config config/paper.yaml --steps 1     # the paper's; a minute a step on a CPU
 
-The literal loop is what the field's scripts do: float32, contiguous tensors, per-sample transforms in loader workers,
-a plain optimiser, every loss read out at every step. Variants take turns, an epoch of ``--steps`` steps each, in an
-order that is reversed every round; a ratio is of two epochs of one round. The images are drawn into a temporary folder.
+The literal loop is that of ``msclnet.doctor.literal``: what the field's scripts do. Variants take turns, an epoch of
+``--steps`` steps each, in an order that is reversed every round; a ratio is of two epochs of one round. The images are
+drawn into a temporary folder.
 Prints Markdown: wall clock, and CPU time (all threads and loader workers; Linux), which other load disturbs less.
 """
 
@@ -27,25 +27,21 @@ from typing import Any
 from unittest import mock
 
 import torch
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
+from torch.utils.data import DataLoader
 
 from msclnet import config as settings
 from msclnet.config import TrainJob, replace
 from msclnet.core.errors import UserError
-from msclnet.core.precision import allow_tf32, repeat
-from msclnet.core.types import Batch, Modality
+from msclnet.core.precision import repeat
 from msclnet.data import loader as dataset
-from msclnet.data.augmentation import IMAGENET_MEAN, IMAGENET_STD
 from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack, write_pack
-from msclnet.data.sampling import epoch_pairs
 from msclnet.datasets.regdb import RegDB
+from msclnet.doctor.literal import literal
 from msclnet.doctor.speed import training
 from msclnet.losses import objective
 from msclnet.model.msclnet import MSCLNet
 from msclnet.training import trainer
-from msclnet.training.learner import build_network
 from msclnet.training.process_group import Processes, processes
 
 ROOT = Path(__file__).parents[1]
@@ -58,47 +54,6 @@ PHASES: dict[str, tuple[Any, str]] = {  # where a step's parts are called, ours 
     "optimiser": (torch.optim.SGD, "step"),
 }
 Epoch = Callable[[], None]  # runs the next epoch
-
-
-class LiteralImages(Dataset):
-    """Pairs of images, each transformed on its own by torchvision, as the field's scripts do."""
-
-    def __init__(self, images: TrainingImages, job: TrainJob) -> None:
-        self.images = images
-        self.transform = transforms.Compose(
-            [
-                transforms.ToPILImage(),
-                transforms.Pad(job.train.padding),
-                transforms.RandomCrop((job.height, job.width)),
-                transforms.RandomHorizontalFlip(job.train.flip),
-                transforms.ToTensor(),
-                transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
-                transforms.RandomErasing(job.method.erasing, job.train.erasing_area),
-            ]
-        )
-
-    def __getitem__(self, pair: tuple[int, int]) -> tuple[Any, ...]:
-        pack, rows = self.images.pack, self.images.rows
-        chosen = {m: rows[m][position] for m, position in zip(Modality, pair, strict=True)}
-        pictures = [self.transform(pack.images[m][row]) for m, row in chosen.items()]
-        label = self.images.labels[Modality.VISIBLE][pair[0]]
-        return (*pictures, label, *(pack.cameras[m][row] for m, row in chosen.items()))
-
-
-class EpochBatches:
-    """The batches of our own sampler, an epoch an iteration, as lists of pairs."""
-
-    def __init__(self, images: TrainingImages) -> None:
-        self.images, self.epoch = images, 0
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        self.epoch += 1
-        labels, recipe = self.images.labels, self.images.recipe
-        seeds = (recipe.seed, recipe.split, self.epoch)
-        for visible, infrared in epoch_pairs(
-            labels[Modality.VISIBLE], labels[Modality.INFRARED], recipe.identities, recipe.images, seeds
-        ):
-            yield list(zip(visible.tolist(), infrared.tolist(), strict=True))
 
 
 class Stopwatch:
@@ -140,41 +95,6 @@ class Stopwatch:
                 mock.patch.object(DataLoader, "__iter__", lambda loader: self.iterate("loader", batches(loader)))
             )
             yield
-
-
-def literal(images: TrainingImages, job: TrainJob, process: Processes, workers: int) -> Epoch:
-    """The plain loop, on the network and the losses of ``job``."""
-    device = process.device
-    network = build_network(job, len(images.identities)).to(device)
-    recipe = job.train
-    rest, quick = (list(group.values()) for group in network.parameter_groups())
-    optimiser = torch.optim.SGD(
-        [{"params": rest, "lr": recipe.backbone_factor * recipe.rate}, {"params": quick, "lr": recipe.rate}],
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        nesterov=recipe.nesterov,
-    )
-    loader = DataLoader(
-        LiteralImages(images, job),
-        batch_sampler=EpochBatches(images),  # type: ignore[arg-type]
-        num_workers=workers,
-        persistent_workers=workers > 0,
-    )
-
-    def epoch() -> None:
-        network.train()
-        sums: dict[str, float] = {}
-        for read in loader:
-            batch = Batch(*(values.to(device) for values in read))
-            terms = objective.terms(network(batch), job.method.losses, job.objective)
-            loss = objective.total(terms, job.method.losses)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + value.item()
-
-    return epoch
 
 
 def ours(images: TrainingImages, job: TrainJob, process: Processes, folder: Path) -> Epoch:
@@ -272,7 +192,6 @@ def main() -> None:
         help="'METHOD precision' or 'METHOD precision compiled'; the literal loop runs the first one's method",
     )
     args = parser.parse_args()
-    allow_tf32(False)  # float32 means float32
     repeat(False)  # cuDNN chooses as in a training
     files = [str(ROOT / "config/config.yaml"), *([str(args.config)] if args.config else [])]
     jobs = variants(settings.load(*files), args.variants, args.threads)

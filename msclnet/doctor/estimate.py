@@ -19,20 +19,27 @@ def estimates(config: Config, speeds: Mapping[str, float], gpus: int) -> Iterato
     Args:
         config: the recipe.
         speeds: images a second, by method; one that was not measured is taken to be as fast as the slowest.
-        gpus: how many trainings run at once; 0: one, on the CPU.
+        gpus: how many there are; 0: one training at a time, on the CPU. Several that one training shares are taken to
+            be as many times as fast; several trainings that share one, as fast together as one alone.
     """
+    wanted = config.run.gpus_per_training
+    each_has = wanted if isinstance(wanted, int) and 0 < wanted <= gpus else 1
+    at_once = max(1, gpus // each_has)
+    shared = config.run.trainings_per_gpu if gpus and each_has == 1 else 1
     for name in config.run.sets:
         data_set = SETS.get(name)
         if data_set.training_images is None:
             continue
         trainings = len(splits(config, name))
         images = trainings * config.data.of(name).epochs * seen(data_set.training_images, config)
-        rounds = -(-trainings // max(1, gpus)) / trainings  # of the trainings that follow one another
+        rounds = -(-trainings // at_once) / trainings / each_has  # of the trainings that follow one another
         slowest = min(speeds.values())
         each = {method: rounds * images / speeds.get(method, slowest) for method in config.run.methods}
         times = f" x {trainings}" if trainings > 1 else ""
         said = f"{', '.join(f'{method} {duration(seconds)}' for method, seconds in each.items())}"
         where = f"on {gpus} GPUs" if gpus > 1 else f"on one {'GPU' if gpus else 'CPU'}"
+        where += f", {each_has} a training" if each_has > 1 else ""
+        where += f", or less, as {shared} share a GPU" if shared > 1 and trainings > at_once else ""
         values = {"seconds": each, "images": images, "trainings": trainings}
         check = f"to train {data_set.title}{times}"
         if max(each.values()) > MONTH:

@@ -18,7 +18,9 @@ from msclnet.core.precision import allow_tf32, repeat
 from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.doctor.line import Line, passed, warned
+from msclnet.doctor.literal import literal
 from msclnet.doctor.place import ALL, BATCH, Place, job_of
+from msclnet.launch.usable import can_compile
 from msclnet.training.checkpoint import Checkpointer
 from msclnet.training.learner import Learner
 from msclnet.training.machine import gpu_busy, hardware, peak_memory
@@ -32,7 +34,13 @@ LOADER = "loader alone"
 SECONDS = {"CPU": 4.0, "GPU": 8.0}  # of each measurement, at least
 SAMPLE = 0.2  # seconds between two looks at how busy a GPU is
 IDLE = 80.0  # percent: a GPU that is less busy waits for something
+CARDS: tuple[tuple[str, dict[str, bool]], ...] = (  # what a recipe in float32 may gain on a current card
+    ("bfloat16", {}),
+    ("bfloat16, compiled", {"compile": True}),
+    ("bfloat16, captured", {"compile": True, "capture": True}),
+)
 BATCHES = 4  # of the loader, between two looks at the clock
+WORKERS = 2  # of the plain loop's loader
 FOREVER = 10**6  # epochs: a checkpoint is written after the last
 
 
@@ -53,8 +61,41 @@ def recipes_speed(place: Place) -> Iterator[Line]:
             yield trained(place, config, place.name, job_of(config, method, ALL if place.gpus else BATCH), process)
         if place.gpus and config.train.precision == "float32" and torch.cuda.is_bf16_supported():
             job = job_of(config, methods[-1])
-            job = replace(job, train=replace(job.train, precision="bfloat16"))
-            yield trained(place, config, f"{place.name}, bfloat16", job, process)
+            for words, keys in CARDS:
+                if keys.get("compile") and not can_compile(process.device.type):
+                    break
+                train = replace(job.train, precision="bfloat16", **keys)
+                yield trained(place, config, f"{place.name}, {words}", replace(job, train=train), process)
+
+
+def literal_speed(place: Place) -> Iterator[Line]:
+    """The default configuration's last method beside the field's plain loop; on a GPU the recipe's, too."""
+    configs = {"default": place.default()} | ({place.name: place.timed()} if place.gpus else {})
+    with place.at_work(place.default().train.threads) as process:
+        for name, config in configs.items():
+            job = job_of(config, config.run.methods[-1])
+            images = TrainingImages(Pack.open(place.pack(config)), recipe(job))
+            count, workers = 2 * images.pairs * images.steps, min(WORKERS, place.cores)
+            state_precision(job)
+            folder = place.folder / f"literal-{name}"
+            rates = [
+                per_second(epoch, count, SECONDS[place.device], process.device)
+                for epoch in (
+                    literal(images, job, process, workers),
+                    training(images, job, process, folder).train_epoch,
+                )
+            ]
+            yield beside(f"speed, {name}: {job.method_name} beside the field's plain loop", *rates)
+
+
+def beside(check: str, plain: float, ours: float) -> Line:
+    """Whether a training is faster than the plain loop, both in images a second."""
+    said = f"{ours / plain:.2f} times: {ours:,.0f} images a second, and {plain:,.0f}"
+    values = {"ratio": ours / plain, "images_per_second": ours, "plain_images_per_second": plain}
+    if ours < plain:
+        remedy = "time it alone; where it stays so, profile a step: it should never be"
+        return warned(check, said, remedy, **values)
+    return passed(check, said, **values)
 
 
 def loader_speed(place: Place) -> Iterator[Line]:
@@ -78,8 +119,7 @@ def trained(place: Place, config: Config, name: str, job: TrainJob, process: Pro
     """The speed of a training by ``job``, once it is warm; of a batch's split the first step's."""
     once = job.split == BATCH
     images = TrainingImages(Pack.open(place.pack(config)), recipe(job))
-    allow_tf32(job.train.tf32)
-    repeat(job.train.deterministic)
+    state_precision(job)
     work = training(images, job, process, place.folder / f"speed-{name}-{job.method_name}")
     if process.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(process.device)
@@ -103,6 +143,12 @@ def trained(place: Place, config: Config, name: str, job: TrainJob, process: Pro
         remedy = "it waits for its host: train.compile: true, or several trainings on it (run.trainings_per_gpu)"
         return warned(check, ", ".join(words), remedy, **values)
     return passed(check, ", ".join(words), **values)
+
+
+def state_precision(job: TrainJob) -> None:
+    """As a training does before its first step."""
+    allow_tf32(job.train.tf32)
+    repeat(job.train.deterministic)
 
 
 def training(images: TrainingImages, job: TrainJob, process: Processes, folder: Path) -> Trainer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.doctor.line import Line, failed, passed
 from msclnet.doctor.place import BATCH, Place, job_of
+from msclnet.launch.usable import can_compile
 from msclnet.training.learner import Learner, build_optimiser
 from msclnet.training.process_group import Processes
 from msclnet.training.trainer import recipe, train_step
 
 CPU = torch.device("cpu")
 IDENTITIES, IMAGES = 4, 2  # of a batch: float64 is slow
+REPEATED = 3  # steps before one that repeats what was captured
 SKIPPED = 20  # steps that float16 may skip, until its scale is small enough
 
 
@@ -58,10 +61,12 @@ def steps(place: Place) -> Iterator[Line]:
 
 
 def recipes_steps(place: Place) -> Iterator[Line]:
-    """The same of the recipe's network, with its last method."""
+    """The same of the recipe's network, with its last method; then its step compiled, and captured."""
     with place.at_work(place.cores) as process:
         config = place.timed()
-        yield from of_method(place, config, config.run.methods[-1], process.device, f"{place.name}, ")
+        method = config.run.methods[-1]
+        yield from of_method(place, config, method, process.device, f"{place.name}, ")
+        yield from compiled(place, config, method, process.device, f"{place.name}, ")
 
 
 def of_method(
@@ -73,15 +78,28 @@ def of_method(
     tolerances: Mapping[str, Tolerance] = TOLERANCES,
 ) -> Iterator[Line]:
     """A line for each precision that the device has."""
-    whole = job_of(config, method, BATCH)
-    job = replace(whole, train=replace(whole.train, identities=IDENTITIES, images=IMAGES, compile=False))
-    images = TrainingImages(Pack.open(place.pack(config)), recipe(job))
-    batch = next(images.epoch(1, CPU))
-    identities = len(images.identities)
+    job, batch, identities = _small(place, config, method)
     exact = step(job, batch, identities, CPU, torch.float64)
     for precision in precisions(device):
         found = step(_in(job, precision), batch, identities, device)
         yield compared(f"{prefix}{method}, a step in {precision}", found, exact, tolerances[precision])
+
+
+def compiled(place: Place, config: Config, method: str, device: torch.device, prefix: str = "") -> Iterator[Line]:
+    """A line each for a step that is compiled, and that is captured, too; none where there is no compiler.
+
+    In the shortest precision that the device has, as ``config/gpu.yaml`` says it. A captured step is repeated before it
+    is looked at: the first ones are those that are captured.
+    """
+    if not can_compile(device.type):
+        return
+    job, batch, identities = _small(place, config, method)
+    exact = step(job, batch, identities, CPU, torch.float64)
+    precision = precisions(device)[-1]
+    for kind, capture in (("compiled", False), ("captured", True)):
+        train = replace(_in(job, precision).train, compile=True, capture=capture)
+        found = step(replace(job, train=train), batch, identities, device, before=REPEATED if capture else 0)
+        yield compared(f"{prefix}{method}, a {kind} step in {precision}", found, exact, TOLERANCES[precision])
 
 
 def precisions(device: torch.device) -> tuple[str, ...]:
@@ -94,9 +112,17 @@ def precisions(device: torch.device) -> tuple[str, ...]:
 
 
 def step(
-    job: TrainJob, batch: Batch, identities: int, device: torch.device, kind: torch.dtype = torch.float32
+    job: TrainJob,
+    batch: Batch,
+    identities: int,
+    device: torch.device,
+    kind: torch.dtype = torch.float32,
+    before: int = 0,
 ) -> Taken:
-    """A training's first step, as the trainer takes it, on a batch that lies on the CPU."""
+    """A training's first step, as the trainer takes it, on a batch that lies on the CPU.
+
+    ``before``: how often it is taken and undone first.
+    """
     allow_tf32(job.train.tf32)
     learner = Learner.of(job, identities, Processes(0, 1, device))
     if kind != torch.float32:
@@ -105,14 +131,18 @@ def step(
     learner.model.train()
     learner.set_rate(1)
     given = {name: _to(value, device, kind) for name, value in vars(batch).items() if value is not None}
-    before = {name: value.detach().clone() for name, value in learner.network.named_parameters()}
+    for _ in range(before):
+        state = copy.deepcopy(learner.state())
+        train_step(learner, Batch(**given))
+        learner.load(state)
+    start = {name: value.detach().clone() for name, value in learner.network.named_parameters()}
     for _ in range(SKIPPED):
         taken = train_step(learner, Batch(**given))
         if not taken.terms.get("skipped"):
             break
     terms = {name: _exact(value) for name, value in taken.terms.items() if name not in ("scale", "skipped")}
     after = learner.network.named_parameters()
-    return Taken(terms, {name: _exact(value) - _exact(before[name]) for name, value in after})
+    return Taken(terms, {name: _exact(value) - _exact(start[name]) for name, value in after})
 
 
 def compared(check: str, found: Taken, exact: Taken, tolerance: Tolerance) -> Line:
@@ -135,6 +165,15 @@ def compared(check: str, found: Taken, exact: Taken, tolerance: Tolerance) -> Li
 def distance(found: Tensor, exact: Tensor) -> float:
     """Of two scalars, relative to the exact one or, where that is less, to 1."""
     return float((found - exact).abs() / exact.abs().clamp(min=1))
+
+
+def _small(place: Place, config: Config, method: str) -> tuple[TrainJob, Batch, int]:
+    """A training of so few images that float64 takes seconds, its first batch, and how many identities there are."""
+    whole = job_of(config, method, BATCH)
+    few = replace(whole.train, identities=IDENTITIES, images=IMAGES, compile=False, capture=False)
+    job = replace(whole, train=few)
+    images = TrainingImages(Pack.open(place.pack(config)), recipe(job))
+    return job, next(images.epoch(1, CPU)), len(images.identities)
 
 
 def _in(job: TrainJob, precision: str) -> TrainJob:

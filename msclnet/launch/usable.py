@@ -72,6 +72,15 @@ def require_compiler(device: str) -> None:
         )
 
 
+def can_compile(device: str) -> bool:
+    """Whether ``require_compiler`` finds what it looks for on ``device``."""
+    try:
+        require_compiler(device)
+    except ConfigError:
+        return False
+    return True
+
+
 def _why() -> str:
     """Why torch sees no GPU."""
     if torch.version.cuda is None and torch.version.hip is None:

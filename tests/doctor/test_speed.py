@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 import torch
 
-from msclnet.config import Config
+from msclnet import config as settings
+from msclnet.config import Config, TrainJob
 from msclnet.doctor import speed
 from msclnet.doctor.estimate import duration, estimates, kept_up, seen
 from msclnet.doctor.line import Line, passed
 from msclnet.doctor.place import Place
-from msclnet.doctor.speed import busy, loader_speed, per_second, recipes_speed
+from msclnet.doctor.speed import beside, busy, literal_speed, loader_speed, per_second, recipes_speed
+from msclnet.training.process_group import Processes
 from tests.patience import until
 
 CPU = torch.device("cpu")
@@ -35,6 +39,42 @@ def test_a_step_of_the_recipe_is_timed_with_what_it_takes(drawn: Place) -> None:
 def test_the_loader_alone_is_faster_than_a_training(drawn: Place) -> None:
     (training,), (loader,) = recipes_speed(drawn), loader_speed(drawn)
     assert kept_up(loader, training).status == "pass"
+
+
+def test_the_plain_loop_is_timed_beside_ours(drawn: Place) -> None:
+    (line,) = literal_speed(drawn)
+    assert line.check == "speed, default: msclnet beside the field's plain loop"
+    ours, plain = line.values["images_per_second"], line.values["plain_images_per_second"]
+    assert line.found == f"{ours / plain:.2f} times: {ours:,.0f} images a second, and {plain:,.0f}"
+
+
+@pytest.mark.parametrize(("ours", "status"), [(150.0, "pass"), (90.0, "warn")])
+def test_a_training_must_be_faster_than_the_plain_loop(ours: float, status: str) -> None:
+    line = beside("a", 100.0, ours)
+    assert (line.status, line.values["ratio"], bool(line.remedy)) == (status, ours / 100, status == "warn")
+
+
+def test_a_gpu_is_timed_as_it_may_be_used(drawn: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipe's methods, and in bfloat16 the last one's three ways; without a compiler one."""
+    asked = []
+
+    def noted(place: Place, config: Config, name: str, job: TrainJob, process: object) -> Line:
+        asked.append((name, job.train.precision, job.train.compile, job.train.capture))
+        return passed(name, "")
+
+    gpu = replace(drawn, gpus=1)
+    monkeypatch.setattr(Place, "at_work", lambda place, threads: nullcontext(Processes(0, 1, CPU)))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(speed, "trained", noted)
+    for compiler, ways in ((True, 3), (False, 1)):
+        monkeypatch.setattr(speed, "can_compile", lambda device, there=compiler: there)
+        assert len(list(recipes_speed(gpu))) == 2 + ways
+    assert asked[:5] == [
+        *[("given", "float32", False, False)] * 2,
+        ("given, bfloat16", "bfloat16", False, False),
+        ("given, bfloat16, compiled", "bfloat16", True, False),
+        ("given, bfloat16, captured", "bfloat16", True, True),
+    ]
 
 
 @pytest.mark.parametrize(("rate", "status"), [(1000.0, "pass"), (150.0, "warn")])
@@ -80,6 +120,14 @@ def test_the_papers_runs_take_as_long_as_their_images_do(paper: Config) -> None:
     assert eight.values["seconds"]["msclnet"] == pytest.approx(16384 * 2 / 10), "two rounds of ten"
     assert eight.values["seconds"]["agw"] == eight.values["seconds"]["msclnet"], "not measured: as fast"
     assert eight.status == "pass"
+    run = settings.replace(paper.run, gpus_per_training=4)
+    four = by_title(settings.replace(paper, run=run), {"msclnet": 500.0}, 8)["to train RegDB x 10"]
+    assert four.values["seconds"]["msclnet"] == pytest.approx(16384 * 5 / 10 / 4), "five rounds, four times as fast"
+    assert four.found.endswith("on 8 GPUs, 4 a training")
+    run = settings.replace(paper.run, trainings_per_gpu=3)
+    three = by_title(settings.replace(paper, run=run), {"agw": 1000.0, "msclnet": 500.0}, 1)
+    assert three["to train RegDB x 10"].found == "agw 2.3 h, msclnet 4.6 h on one GPU, or less, as 3 share a GPU"
+    assert three["to train SYSU-MM01"].found.endswith("on one GPU"), "there is one to train"
     slow = by_title(paper, {"msclnet": 1.0}, 0)["to train SYSU-MM01"]
     assert (slow.status, slow.found) == ("warn", "agw 103 days, msclnet 103 days on one CPU")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -13,10 +15,37 @@ CPU = torch.device("cpu")
 
 
 def test_each_precision_of_the_cpu_is_near_float64(drawn: Place) -> None:
-    found = list(recipes_steps(drawn))
+    found = list(of_method(drawn, drawn.timed(), "msclnet", CPU, "given, "))
     assert [line.check for line in found] == ["given, msclnet, a step in float32", "given, msclnet, a step in bfloat16"]
     assert [line.status for line in found] == ["pass", "pass"]
     assert 0 < found[0].values["weights"] < found[1].values["weights"]
+
+
+def test_the_recipes_step_is_looked_at_compiled_and_captured(drawn: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the code generator, which takes a minute; a captured step is repeated before it counts."""
+    asked, calls = [], 0
+
+    def compile(function: Callable, *, fullgraph: bool, mode: str | None) -> Callable:
+        asked.append(mode)
+
+        def counted(*arguments: object) -> object:
+            nonlocal calls
+            calls += 1
+            return function(*arguments)
+
+        return counted
+
+    monkeypatch.setattr(torch, "compile", compile)
+    monkeypatch.setattr(steps, "can_compile", lambda device: True)
+    found = [line for line in recipes_steps(drawn) if "a step in" not in line.check]
+    assert [line.check for line in found] == [
+        f"given, msclnet, a {kind} step in bfloat16" for kind in ("compiled", "captured")
+    ]
+    assert [line.status for line in found] == ["pass", "pass"]
+    assert found[0].values == found[1].values, "what was taken before it was undone"
+    assert (asked, calls) == ([None, "reduce-overhead"], 1 + 4)
+    monkeypatch.setattr(steps, "can_compile", lambda device: False)
+    assert not list(steps.compiled(drawn, drawn.timed(), "msclnet", CPU)), "the compiler has a line of its own"
 
 
 def test_half_precision_is_not_taken_for_float32(drawn: Place) -> None:

@@ -37,6 +37,7 @@ TIERS = {
         "tests/launch/test_gpu_lease.py::test_ranks_that_outlive_a_killed_torchrun_keep_their_devices",
         "tests/launch/test_gpu_lease.py::test_a_leased_gpu_that_torch_does_not_see_ends_the_job",
         "tests/launch/test_gpu_lease.py::test_a_mutex_that_somebody_holds_is_not_waited_for_without_a_word",
+        "tests/launch/test_elastic.py",
         "tests/launch/test_watchdog.py",
         "tests/losses/test_plugin.py",
         "tests/model/test_model.py::test_the_papers_configuration_steps_once_with_the_papers_shapes",

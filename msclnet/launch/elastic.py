@@ -22,6 +22,7 @@ from typing import Any
 
 from torch.distributed import PrefixStore, TCPStore
 from torch.distributed.elastic.agent.server.api import SignalException
+from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous import (
     RendezvousClosedError,
@@ -86,6 +87,7 @@ def run(group: Group, script: Callable[..., Any] | str, *args: Any, **options: A
         run_id=os.environ.get("SLURM_JOB_ID") or uuid.uuid4().hex,
         local_addr=LOOPBACK if group.nodes == 1 else None,  # by number: not every machine finds itself by its name
         monitor_interval=POLL,
+        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # else each agent leaves an empty folder in /tmp
         **options,
     )
     elastic_launch(config, script)(*args)

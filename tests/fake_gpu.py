@@ -37,6 +37,8 @@ NO_KERNEL = {
     "empty",
     "empty_like",
     "empty_strided",
+    "new_empty",
+    "new_empty_strided",
     "_unsafe_view",
     "promote_types",
     "lift_fresh",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
@@ -13,7 +14,7 @@ from msclnet.core.errors import ConfigError
 from msclnet.doctor.line import Line, failed, passed, warned
 from msclnet.doctor.place import Place
 from msclnet.launch.gpu_lease import LEASED
-from msclnet.launch.gpu_list import DECLARED, DeviceError, driver, obstacle, real, visible
+from msclnet.launch.gpu_list import DECLARED, PART, DeviceError, driver, obstacle, real, visible
 from msclnet.launch.usable import require_compiler, require_usable
 from msclnet.training.machine import gpu_busy
 
@@ -49,7 +50,8 @@ def _usable(wanted: int) -> tuple[Line, int]:
         instead = "all that follows is on the CPU; if there is a GPU, see that nvidia-smi runs and lists it"
         line = warned if wanted < 0 else failed
         return line(GPUS, "there is no sign of one", instead, usable=0), 0
-    with _leased(listed):
+    together = [name for name in listed if not name.startswith(PART)] or listed[:1]  # a process sees one part
+    with _leased(listed[:1]):
         try:
             require_usable()
         except DeviceError as error:
@@ -59,24 +61,21 @@ def _usable(wanted: int) -> tuple[Line, int]:
         declared = f"{DECLARED} declares {len(listed)}, and torch sees none"
         return failed(GPUS, declared, f"unset {DECLARED}; all that follows is on the CPU", usable=0), 0
     usable = min(seen, len(listed))
-    if usable < wanted:
-        less = f"{wanted} wanted, {len(listed)} listed and {seen} seen by torch"
+    if usable < (len(together) if wanted < 0 else wanted):
+        less = f"{'all' if wanted < 0 else wanted} wanted, {len(listed)} listed and {seen} seen by torch"
         return failed(GPUS, less, "make more visible, or state a lower --gpus", usable=usable), usable
     count = usable if wanted < 0 else wanted
     return passed(GPUS, f"{count} of {len(listed)} to be used, and torch can use them", usable=count), count
 
 
-class _leased:
-    """In it these GPUs are this process's, as those of a job are: torch must then see them."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = ",".join(names)
-
-    def __enter__(self) -> None:
-        if real():
-            os.environ[LEASED] = self.names
-
-    def __exit__(self, *_: object) -> None:
+@contextmanager
+def _leased(names: Sequence[str]) -> Iterator[None]:
+    """In it these GPUs are this process's, as those of a job are: torch must then see as many."""
+    if real():
+        os.environ[LEASED] = ",".join(names)
+    try:
+        yield
+    finally:
         os.environ.pop(LEASED, None)
 
 

@@ -72,7 +72,7 @@ def test_gpus_that_torch_does_not_see_fail(bare: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(torch.cuda, "init", init)
     line = look(bare)[GPUS]
     assert (line.status, line.values["usable"]) == ("fail", 0)
-    assert "the GPUs GPU-aaaa,GPU-bbbb are this job's, and torch sees none: " in line.found
+    assert "the GPUs GPU-aaaa are this job's, and torch sees none: " in line.found
     assert "too old (found version 11040)" in line.found
     assert gpu_lease.LEASED not in gpu_lease.os.environ
 
@@ -118,6 +118,25 @@ def test_cards_that_can_be_used_are_told_one_by_one(seen: pytest.MonkeyPatch, ba
     assert look(bare, gpus=1)[GPUS].values["usable"] == 1
     three = look(bare, gpus=3)[GPUS]
     assert (three.status, three.values["usable"]) == ("fail", 2)
+
+
+def test_one_that_torch_does_not_see_fails_and_the_others_are_used(seen: pytest.MonkeyPatch, bare: Path) -> None:
+    seen.setattr(torch.cuda, "device_count", lambda: 1)
+    line = look(bare)[GPUS]
+    assert (line.status, line.found, line.values["usable"]) == ("fail", "all wanted, 2 listed and 1 seen by torch", 1)
+    assert look(bare, gpus=1)[GPUS].status == "pass"
+
+
+def test_of_a_divided_gpu_one_part_at_a_time_is_seen(seen: pytest.MonkeyPatch, bare: Path) -> None:
+    parts = "echo '  MIG 1g.10gb Device 0: (UUID: MIG-a)'; echo '  MIG 1g.10gb Device 1: (UUID: MIG-b)'"
+    smi(
+        bare,
+        "#!/bin/sh\ncase \"$1\" in *driver_version*) echo 595.10;; -L) echo 'GPU 0: Card (UUID: GPU-a)'; "
+        f"{parts};; *) echo 'GPU-a, Enabled';; esac\n",
+    )
+    seen.setattr(torch.cuda, "device_count", lambda: 1)
+    line = look(bare)[GPUS]
+    assert (line.status, line.found, line.values["usable"]) == ("pass", "1 of 2 to be used, and torch can use them", 1)
 
 
 def test_what_is_wrong_with_one_is_said(seen: pytest.MonkeyPatch, bare: Path) -> None:

@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader
 
 from msclnet import config as settings
 from msclnet.config import TrainJob, replace
-from msclnet.core.errors import UserError
+from msclnet.core.errors import ConfigError, UserError
 from msclnet.core.precision import repeat
 from msclnet.data import loader as dataset
 from msclnet.data.loader import TrainingImages
@@ -129,12 +129,15 @@ def draw_pack(job: TrainJob, steps: int, folder: Path, workers: int) -> Path:
 
 
 def variants(config: settings.Config, names: list[str], threads: int) -> dict[str, TrainJob]:
-    """``METHOD precision [compiled]`` -> its job; the literal loop's is that of the first."""
+    """``METHOD precision [compiled|captured]`` -> its job; the literal loop's is that of the first."""
     jobs = {}
     for name in names:
-        method, precision, *compiled = name.split()
+        method, precision, *kind = name.split()
+        if kind not in ([], ["compiled"], ["captured"]):
+            raise ConfigError(f"--variants {name!r}: expected 'METHOD precision', and then 'compiled' or 'captured'")
         job = settings.train_job(config, "regdb", method, 1)
-        recipe = {**settings.plain(job.train), "precision": precision, "compile": bool(compiled), "threads": threads}
+        recipe = {**settings.plain(job.train), "precision": precision, "threads": threads}
+        recipe |= {"compile": bool(kind), "capture": kind == ["captured"]}
         model = replace(job.model, weights="none")
         jobs[name] = replace(job, model=model, train=settings.build(settings.Train, recipe, "train"))
     return jobs
@@ -189,7 +192,7 @@ def main() -> None:
         "--variants",
         nargs="+",
         default=["msclnet float32", "msclnet bfloat16", "agw float32"],
-        help="'METHOD precision' or 'METHOD precision compiled'; the literal loop runs the first one's method",
+        help="'METHOD precision', then 'compiled', 'captured' or nothing; the literal loop runs the first's method",
     )
     args = parser.parse_args()
     repeat(False)  # cuDNN chooses as in a training
@@ -206,7 +209,7 @@ def main() -> None:
         seconds = measure(epochs, args.rounds)
         parts: dict[str, dict[str, float]] = {}
         for name in epochs:
-            if "compiled" not in name:
+            if name == "literal" or not jobs[name].train.compile:
                 watch = Stopwatch()
                 with watch.running():
                     epochs[name]()

@@ -364,9 +364,9 @@ class Train(Section):
     )
     capture: bool = Field(
         False,
-        description="whether the compiled step of a training on one GPU is captured as CUDA graphs, which the host "
-        "starts at once in the place of each kernel; needs `compile`. Several processes, remembered centres and the "
-        "CPU have none",
+        description="whether network and losses of a training on one GPU, forward and backward, are captured as CUDA "
+        "graphs, which the host starts at once in the place of each kernel; needs `compile`. What cannot be captured "
+        "ends the training with torch's reason. Several processes, remembered centres and the CPU have none",
     )
     sync_batchnorm: bool = Field(
         description="batch normalisation over all processes; else each normalises its own share, of two pairs at least"

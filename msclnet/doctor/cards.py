@@ -63,7 +63,9 @@ def _usable(wanted: int) -> tuple[Line, int]:
     usable = min(seen, len(listed))
     if usable < (len(together) if wanted < 0 else wanted):
         less = f"{'all' if wanted < 0 else wanted} wanted, {len(listed)} listed and {seen} seen by torch"
-        return failed(GPUS, less, "make more visible, or state a lower --gpus", usable=usable), usable
+        part = "a process sees one part of a divided GPU: state --gpus 1"
+        remedy = part if len(together) < len(listed) else "make more visible, or state a lower --gpus"
+        return failed(GPUS, less, remedy, usable=usable), usable
     count = usable if wanted < 0 else wanted
     return passed(GPUS, f"{count} of {len(listed)} to be used, and torch can use them", usable=count), count
 

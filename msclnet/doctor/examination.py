@@ -105,12 +105,12 @@ def examine(folder: Path, options: Options) -> Iterator[Line]:
         yield failed(RANKS.title, few, "state --processes as many as GPUs, or --gpus 0")
     elif place.processes > 1:
         yield from run(RANKS, place, options.patience)
-    elif place.gpus:  # what processes share is the same code by gloo; NCCL needs a second GPU
+    elif place.gpus == 1 and options.processes is None:  # the same code by gloo; NCCL needs a second GPU
         yield from run(RANKS, replace(place, gpus=0, processes=2), options.patience)
     yield from run(RESUME, place, options.patience)
     yield from run(DEFAULT_SPEED, place, options.patience)
-    yield from run(LITERAL_SPEED, place, options.patience)
     timed = yield from _seen(run(RECIPES_SPEED, place, options.patience))
+    yield from run(LITERAL_SPEED, place, options.patience)
     yield from _loader(run(LOADER, place, options.patience), timed)
     speeds = {
         line.values["method"]: line.values["images_per_second"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import statistics
 import threading
 import time
@@ -20,7 +21,8 @@ from msclnet.data.pack import Pack
 from msclnet.doctor.line import Line, passed, warned
 from msclnet.doctor.literal import literal
 from msclnet.doctor.place import ALL, BATCH, Place, job_of
-from msclnet.launch.usable import can_compile
+from msclnet.launch.usable import can_compile, has_bfloat16
+from msclnet.losses.needs import remembers
 from msclnet.training.checkpoint import Checkpointer
 from msclnet.training.learner import Learner
 from msclnet.training.machine import gpu_busy, hardware, peak_memory
@@ -34,13 +36,15 @@ LOADER = "loader alone"
 SECONDS = {"CPU": 4.0, "GPU": 8.0}  # of each measurement, at least
 SAMPLE = 0.2  # seconds between two looks at how busy a GPU is
 IDLE = 80.0  # percent: a GPU that is less busy waits for something
-CARDS: tuple[tuple[str, dict[str, bool]], ...] = (  # what a recipe in float32 may gain on a current card
-    ("bfloat16", {}),
-    ("bfloat16, compiled", {"compile": True}),
-    ("bfloat16, captured", {"compile": True, "capture": True}),
-)
+WAYS = {  # what a recipe in float32 may gain on a current card: whether compiled, and captured
+    "bfloat16": (False, False),
+    "bfloat16, compiled": (True, False),
+    "bfloat16, captured": (True, True),
+}
 BATCHES = 4  # of the loader, between two looks at the clock
-WORKERS = 2  # of the plain loop's loader
+WORKERS = 4  # of the plain loop's loader
+SHARED = Path("/dev/shm")  # through which they hand over their batches
+AHEAD = 3  # of each worker: two that are read ahead, and one that is taken
 FOREVER = 10**6  # epochs: a checkpoint is written after the last
 
 
@@ -53,47 +57,72 @@ def default_speed(place: Place) -> Iterator[Line]:
 
 
 def recipes_speed(place: Place) -> Iterator[Line]:
-    """The same of the recipe's; on the CPU one step of its last method, the first."""
+    """The same of the recipe's; on the CPU one step of its last method, the first.
+
+    On a GPU a recipe in float32 is timed in bfloat16, too, with its last method: as it is, compiled, and captured.
+    """
     config = place.timed()
     with place.at_work(config.train.threads) as process:
         methods = config.run.methods if place.gpus else config.run.methods[-1:]
         for method in methods:
             yield trained(place, config, place.name, job_of(config, method, ALL if place.gpus else BATCH), process)
-        if place.gpus and config.train.precision == "float32" and torch.cuda.is_bf16_supported():
+        if place.gpus and config.train.precision == "float32" and has_bfloat16():
             job = job_of(config, methods[-1])
-            for words, keys in CARDS:
-                if keys.get("compile") and not can_compile(process.device.type):
+            for words, (compiled, captured) in WAYS.items():
+                if compiled and not can_compile(process.device.type):
                     break
-                train = replace(job.train, precision="bfloat16", **keys)
+                if captured and remembers(job.method.losses, job.objective):
+                    break  # what is remembered lies outside a graph
+                train = replace(job.train, precision="bfloat16", compile=compiled, capture=captured)
                 yield trained(place, config, f"{place.name}, {words}", replace(job, train=train), process)
 
 
 def literal_speed(place: Place) -> Iterator[Line]:
-    """The default configuration's last method beside the field's plain loop; on a GPU the recipe's, too."""
+    """The default configuration's last method beside the field's plain loop; on a GPU the recipe's, too.
+
+    The same arithmetic in both: float32 without TF32, not compiled. A method whose visible images are seen twice is
+    passed over, as the plain loop shows them once.
+    """
     configs = {"default": place.default()} | ({place.name: place.timed()} if place.gpus else {})
+    workers = min(WORKERS, place.cores)
     with place.at_work(place.default().train.threads) as process:
         for name, config in configs.items():
-            job = job_of(config, config.run.methods[-1])
+            methods = [method for method in config.run.methods if config.methods[method].channels != "joint"]
+            if not methods:
+                continue
+            job = job_of(config, methods[-1])
+            plain = replace(
+                job.train, precision="float32", tf32=False, compile=False, capture=False, deterministic=False
+            )
+            job = replace(job, train=plain)
+            check = f"speed, {name}: {job.method_name} beside the field's plain loop"
             images = TrainingImages(Pack.open(place.pack(config)), recipe(job))
-            count, workers = 2 * images.pairs * images.steps, min(WORKERS, place.cores)
+            free = shutil.disk_usage(SHARED).free if SHARED.is_dir() else 0
+            if free < (wanted := workers * AHEAD * 2 * images.pairs * 3 * job.height * job.width * 4):
+                remedy = "in a container give it the host's: docker run --ipc host"
+                said = f"not timed: its loader needs {wanted / 1e6:.0f} MB of {SHARED}, which has {free / 1e6:.0f}"
+                yield warned(check, said, remedy)
+                continue
             state_precision(job)
-            folder = place.folder / f"literal-{name}"
-            rates = [
-                per_second(epoch, count, SECONDS[place.device], process.device)
-                for epoch in (
-                    literal(images, job, process, workers),
-                    training(images, job, process, folder).train_epoch,
-                )
-            ]
-            yield beside(f"speed, {name}: {job.method_name} beside the field's plain loop", *rates)
+            ours = training(images, job, process, place.folder / f"literal-{name}").train_epoch
+            yield beside(check, images, literal(images, job, process, workers), ours, place, process.device)
 
 
-def beside(check: str, plain: float, ours: float) -> Line:
-    """Whether a training is faster than the plain loop, both in images a second."""
-    said = f"{ours / plain:.2f} times: {ours:,.0f} images a second, and {plain:,.0f}"
-    values = {"ratio": ours / plain, "images_per_second": ours, "plain_images_per_second": plain}
-    if ours < plain:
-        remedy = "time it alone; where it stays so, profile a step: it should never be"
+def beside(
+    check: str,
+    images: TrainingImages,
+    plain: Callable[[], object],
+    ours: Callable[[], object],
+    place: Place,
+    device: torch.device,
+) -> Line:
+    """Whether our epoch is faster than the plain loop's, of the same images."""
+    count = 2 * images.pairs * images.steps
+    theirs, rate = (per_second(epoch, count, SECONDS[place.device], device) for epoch in (plain, ours))
+    said = f"{rate / theirs:.2f} times: {rate:,.0f} images a second, and {theirs:,.0f}; both in float32 without TF32"
+    values = {"ratio": rate / theirs, "images_per_second": rate, "plain_images_per_second": theirs}
+    if rate < theirs:
+        remedy = "see which part of a step takes so long: python benchmarks/train_step.py, in the repository"
         return warned(check, said, remedy, **values)
     return passed(check, said, **values)
 
@@ -123,10 +152,12 @@ def trained(place: Place, config: Config, name: str, job: TrainJob, process: Pro
     work = training(images, job, process, place.folder / f"speed-{name}-{job.method_name}")
     if process.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(process.device)
+    if not once:
+        work.train_epoch()  # compiles, and tries ways of convolving
     with busy(process.device) as shares:
         count = 2 * images.pairs * images.steps
         seconds = 0.0 if once else SECONDS[place.device]
-        rate = per_second(work.train_epoch, count, seconds, process.device, warm=not once)
+        rate = per_second(work.train_epoch, count, seconds, process.device, warm=False)
     held = peak_memory(process.device)
     share = statistics.mean(shares) if shares else None
     memory = held.get("gpu_memory_peak_megabytes")
@@ -140,7 +171,9 @@ def trained(place: Place, config: Config, name: str, job: TrainJob, process: Pro
     values |= {"method": job.method_name, "recipe": name, "hardware": hardware(process.device)}
     check = f"speed, {name}: {job.method_name}"
     if share is not None and share < IDLE and name != "default":
-        remedy = "it waits for its host: train.compile: true, or several trainings on it (run.trainings_per_gpu)"
+        next_key = "" if job.train.capture else "capture" if job.train.compile else "compile"
+        faster = f"train.{next_key}: true, or " if next_key else ""
+        remedy = f"it waits for its host: {faster}several trainings on it (run.trainings_per_gpu)"
         return warned(check, ", ".join(words), remedy, **values)
     return passed(check, ", ".join(words), **values)
 

@@ -17,7 +17,8 @@ from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.doctor.line import Line, failed, passed
 from msclnet.doctor.place import BATCH, Place, job_of
-from msclnet.launch.usable import can_compile
+from msclnet.launch.usable import can_compile, has_bfloat16
+from msclnet.losses.needs import remembers
 from msclnet.training.learner import Learner, build_optimiser
 from msclnet.training.process_group import Processes
 from msclnet.training.trainer import recipe, train_step
@@ -91,9 +92,9 @@ def compiled(place: Place, config: Config, method: str, device: torch.device, pr
     In the shortest precision that the device has, as ``config/gpu.yaml`` says it. A captured step is repeated before it
     is looked at: the first ones are those that are captured.
     """
-    if not can_compile(device.type):
-        return
     job, batch, identities = _small(place, config, method)
+    if not can_compile(device.type) or remembers(job.method.losses, job.objective):
+        return  # what is remembered lies outside a graph
     exact = step(job, batch, identities, CPU, torch.float64)
     precision = precisions(device)[-1]
     for kind, capture in (("compiled", False), ("captured", True)):
@@ -106,7 +107,7 @@ def precisions(device: torch.device) -> tuple[str, ...]:
     """Those that are of use on a device."""
     if device.type == "cpu":
         return ("float32", "bfloat16")
-    bfloat16 = ("bfloat16",) if torch.cuda.is_bf16_supported(including_emulation=False) else ()
+    bfloat16 = ("bfloat16",) if has_bfloat16() else ()
     tf32 = ("tf32",) if torch.cuda.get_device_capability(device) >= (8, 0) else ()
     return ("float32", *tf32, "float16", *bfloat16)
 

@@ -12,7 +12,7 @@ import torch
 
 from msclnet.core.errors import ConfigError
 from msclnet.launch.gpu_lease import LEASED
-from msclnet.launch.gpu_list import DeviceError, driver
+from msclnet.launch.gpu_list import VISIBLE, DeviceError, driver
 
 INSTEAD = "mend that, or set run.gpus_per_training: 0 to train on the CPU"
 DRIVERS = {"11": "450", "12": "525", "13": "580"}  # the oldest of NVIDIA's for each CUDA, by its release notes
@@ -33,8 +33,9 @@ def require_usable() -> None:
     seen, wanted = torch.cuda.device_count(), len(leased.split(",")) if leased else 0
     if seen < wanted:
         raise DeviceError(
-            f"the GPUs {leased} are this job's, and torch sees {seen} of {wanted}; see that nvidia-smi -L lists every "
-            f"one, then {INSTEAD}"
+            f"the GPUs {leased} are this job's, and torch sees {seen} of {wanted}: CUDA cannot open one. Try each "
+            f"alone ({VISIBLE}=NAME msclnet doctor), leave the one that fails out of {VISIBLE}, or lower "
+            "run.gpus_per_training"
         )
     for index in range(seen):
         major, minor = torch.cuda.get_device_capability(index)
@@ -47,6 +48,28 @@ def require_usable() -> None:
 
 
 COMPILERS = {"cuda": ("CC", ("gcc", "clang"), "C"), "cpu": ("CXX", ("g++", "clang++"), "C++")}  # Triton's; Inductor's
+
+
+def has_bfloat16() -> bool:
+    """Whether the GPU at work computes in bfloat16 itself; torch goes through the motions on any."""
+    return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def require_precision(device: str, precision: str) -> None:
+    """Ends a training in bfloat16 on a GPU without it: slow there, and compiled not at all, without a word.
+
+    Args:
+        device: ``cuda`` or ``cpu``.
+        precision: ``train.precision``.
+
+    Raises:
+        ConfigError: the GPU has none.
+    """
+    if device == "cuda" and precision == "bfloat16" and not has_bfloat16():
+        raise ConfigError(
+            f"train.precision: bfloat16, and {torch.cuda.get_device_name()} has none (compute capability 8.0 and up "
+            "have); set train.precision: float16"
+        )
 
 
 def require_compiler(device: str) -> None:

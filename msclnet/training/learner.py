@@ -22,6 +22,7 @@ from msclnet.training.process_group import Processes
 from msclnet.training.schedule import rate
 
 Function = TypeVar("Function", bound=Callable)
+CAPTURED: dict[str, Any] = {"triton.cudagraphs": True, "triton.cudagraph_or_error": True}  # for torch.compile
 Cameras = tuple[np.ndarray, np.ndarray]  # of a training's visible and infrared images, int64, each once
 
 
@@ -58,15 +59,15 @@ class Learner:
     def whole(self, function: Function) -> Function:
         """A function of the network and the losses as one graph, where that is configured and can be; else itself.
 
-        Where ``train.capture`` says so, a GPU repeats it as CUDA graphs: what it returned is overwritten by the next
-        call, so what is to be kept must be copied.
+        Where ``train.capture`` says so, a GPU repeats it, and its backward, as CUDA graphs: what it returned is
+        overwritten by the next call, so what is to be kept must be copied. What cannot be captured is torch's error.
         """
         if not self.job.train.compile or self.model is not self.network or self.memory is not None:
             return function
         if function not in self.graphs:
             objective.load(self.job.method.losses)
-            mode = "reduce-overhead" if self.job.train.capture else None
-            self.graphs[function] = torch.compile(function, fullgraph=True, mode=mode)
+            options = CAPTURED if self.job.train.capture and self.device.type == "cuda" else None
+            self.graphs[function] = torch.compile(function, fullgraph=True, options=options)
         return cast(Function, self.graphs[function])
 
     def set_rate(self, epoch: int) -> float:
@@ -126,7 +127,7 @@ def build_optimiser(network: MSCLNet, job: TrainJob) -> torch.optim.SGD:
         for parameters, factor in zip(network.parameter_groups(), (recipe.backbone_factor, 1.0), strict=True)
     ]
     device = next(network.parameters()).device
-    # On a GPU the rate is a tensor: a step that is captured as a CUDA graph then reads that of its epoch.
+    # On a GPU the rate is a tensor, so that a whole step can be repeated as a CUDA graph: it reads that of its epoch.
     for group in groups if device.type == "cuda" else ():
         group["lr"] = torch.full((), recipe.rate, device=device)
     optimiser = torch.optim.SGD(

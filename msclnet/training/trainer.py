@@ -26,7 +26,7 @@ from msclnet.core.precision import allow_tf32, repeat
 from msclnet.core.types import Batch, Outputs
 from msclnet.data.loader import Recipe, TrainingImages
 from msclnet.data.pack import Pack
-from msclnet.launch.usable import require_compiler
+from msclnet.launch.usable import require_compiler, require_precision
 from msclnet.launch.watchdog import Heartbeat
 from msclnet.losses import objective
 from msclnet.model.files import save_model
@@ -75,7 +75,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
     Raises:
         DataError: what lies there is of another configuration, or the pack is corrupt or of another size.
         ConfigError: the batch, or what is held out, does not fit the data; or the batch not the processes; or there is
-            no compiler for ``train.compile``.
+            no compiler for ``train.compile``, or no bfloat16 on the GPU.
         NonFiniteLoss: a term of the objective is not a finite number.
         NotFinite: a weight, or what is kept of its gradients, is not a finite number.
         OutOfMemory: a process has less memory than the training takes.
@@ -94,6 +94,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
     ):
         allow_tf32(job.train.tf32)
         repeat(job.train.deterministic)
+        require_precision(process.device.type, job.train.precision)
         if job.train.compile:
             require_compiler(process.device.type)
         pack = Pack.open(pack_folder)

@@ -137,6 +137,7 @@ def test_of_a_divided_gpu_one_part_at_a_time_is_seen(seen: pytest.MonkeyPatch, b
     seen.setattr(torch.cuda, "device_count", lambda: 1)
     line = look(bare)[GPUS]
     assert (line.status, line.found, line.values["usable"]) == ("pass", "1 of 2 to be used, and torch can use them", 1)
+    assert look(bare, gpus=2)[GPUS].remedy == "a process sees one part of a divided GPU: state --gpus 1"
 
 
 def test_what_is_wrong_with_one_is_said(seen: pytest.MonkeyPatch, bare: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,9 +16,11 @@ from msclnet.config import Config, TrainJob
 from msclnet.doctor import speed
 from msclnet.doctor.estimate import duration, estimates, kept_up, seen
 from msclnet.doctor.line import Line, passed
-from msclnet.doctor.place import Place
-from msclnet.doctor.speed import beside, busy, literal_speed, loader_speed, per_second, recipes_speed
+from msclnet.doctor.literal import literal
+from msclnet.doctor.place import Place, job_of
+from msclnet.doctor.speed import busy, literal_speed, loader_speed, per_second, recipes_speed
 from msclnet.training.process_group import Processes
+from msclnet.training.trainer import Trainer
 from tests.patience import until
 
 CPU = torch.device("cpu")
@@ -41,17 +45,62 @@ def test_the_loader_alone_is_faster_than_a_training(drawn: Place) -> None:
     assert kept_up(loader, training).status == "pass"
 
 
-def test_the_plain_loop_is_timed_beside_ours(drawn: Place) -> None:
+def test_the_plain_loop_is_timed_beside_ours(drawn: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each by itself; in the same arithmetic, whatever is configured."""
+    asked = []
+
+    def rate(run: Callable, count: int, seconds: float, device: torch.device) -> float:
+        run()
+        return 150.0 if getattr(run, "__name__", "") == "train_epoch" else 100.0
+
+    def noted(images: object, job: TrainJob, process: object, workers: int) -> Callable[[], None]:
+        asked.append((job.train.precision, job.train.compile, job.train.deterministic, workers))
+        return literal(images, job, process, workers)
+
+    monkeypatch.setattr(speed, "per_second", rate)
+    monkeypatch.setattr(speed, "literal", noted)
+    whole = drawn.default()
+    train = settings.replace(whole.train, precision="bfloat16", compile=True, deterministic=True)
+    run = settings.replace(whole.run, methods=("agw", "msclnet_ca"))
+    monkeypatch.setattr(Place, "default", lambda place: settings.replace(whole, train=train, run=run))
     (line,) = literal_speed(drawn)
-    assert line.check == "speed, default: msclnet beside the field's plain loop"
-    ours, plain = line.values["images_per_second"], line.values["plain_images_per_second"]
-    assert line.found == f"{ours / plain:.2f} times: {ours:,.0f} images a second, and {plain:,.0f}"
+    assert asked == [("float32", False, False, 1)]
+    assert (line.check, line.status) == ("speed, default: agw beside the field's plain loop", "pass")
+    assert line.found == "1.50 times: 150 images a second, and 100; both in float32 without TF32"
+    assert line.values == {"ratio": 1.5, "images_per_second": 150.0, "plain_images_per_second": 100.0}
+    monkeypatch.setattr(speed, "per_second", lambda run, *_: 300.0 - rate(run, *_))
+    (line,) = literal_speed(drawn)
+    assert (line.status, line.values["ratio"]) == ("warn", 0.75)
+    assert "python benchmarks/train_step.py" in line.remedy
+    monkeypatch.setattr(speed, "SHARED", Path("/no/such/folder"))
+    (line,) = literal_speed(drawn)
+    assert line.status == "warn"
+    assert line.found == "not timed: its loader needs 6 MB of /no/such/folder, which has 0"
 
 
-@pytest.mark.parametrize(("ours", "status"), [(150.0, "pass"), (90.0, "warn")])
-def test_a_training_must_be_faster_than_the_plain_loop(ours: float, status: str) -> None:
-    line = beside("a", 100.0, ours)
-    assert (line.status, line.values["ratio"], bool(line.remedy)) == (status, ours / 100, status == "warn")
+def test_a_gpu_is_busy_once_it_is_warm(drawn: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compiled, or tried out, before is not counted."""
+    monkeypatch.setattr(speed, "SAMPLE", 0.001)
+    epochs = []
+    trainer = Trainer.train_epoch
+    monkeypatch.setattr(Trainer, "train_epoch", lambda work: (epochs.append(1), trainer(work)))
+    monkeypatch.setattr(speed, "gpu_busy", lambda device: 100.0 if epochs else 0.0)
+    monkeypatch.setattr(speed, "busy", noting_the_start := Noting(busy, epochs))
+    config = drawn.timed()
+    line = speed.trained(drawn, config, "given", job_of(config, "agw"), Processes(0, 1, CPU))
+    assert noting_the_start.epochs == [1]
+    assert line.values["gpu_busy_percent"] == 100.0
+
+
+class Noting:
+    """A function that notes how many epochs there were when it was called."""
+
+    def __init__(self, function: Callable, epochs: list[int]) -> None:
+        self.function, self.seen, self.epochs = function, epochs, []
+
+    def __call__(self, *arguments: object) -> object:
+        self.epochs.append(len(self.seen))
+        return self.function(*arguments)
 
 
 def test_a_gpu_is_timed_as_it_may_be_used(drawn: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +113,7 @@ def test_a_gpu_is_timed_as_it_may_be_used(drawn: Place, monkeypatch: pytest.Monk
 
     gpu = replace(drawn, gpus=1)
     monkeypatch.setattr(Place, "at_work", lambda place, threads: nullcontext(Processes(0, 1, CPU)))
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(speed, "has_bfloat16", lambda: True)
     monkeypatch.setattr(speed, "trained", noted)
     for compiler, ways in ((True, 3), (False, 1)):
         monkeypatch.setattr(speed, "can_compile", lambda device, there=compiler: there)

@@ -12,7 +12,7 @@ from msclnet.core.errors import ConfigError
 from msclnet.launch import usable
 from msclnet.launch.gpu_lease import LEASED
 from msclnet.launch.gpu_list import DeviceError
-from msclnet.launch.usable import require_compiler, require_usable
+from msclnet.launch.usable import require_compiler, require_precision, require_usable
 
 BUILT = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_120", "compute_120"]
 
@@ -69,9 +69,20 @@ def test_fewer_gpus_than_are_leased_end_the_job(card: pytest.MonkeyPatch) -> Non
     card.setenv(LEASED, "GPU-1")
     require_usable()
     card.setenv(LEASED, "GPU-1,GPU-2")
-    said = "the GPUs GPU-1,GPU-2 are this job's, and torch sees 1 of 2; .*nvidia-smi -L"
+    said = "the GPUs GPU-1,GPU-2 are this job's, and torch sees 1 of 2: .*Try each alone"
     with pytest.raises(DeviceError, match=said):
         require_usable()
+
+
+def test_bfloat16_on_a_card_without_it_ends_the_training(card: pytest.MonkeyPatch) -> None:
+    for there in (True, False):
+        card.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, there=there: there)
+        for device, precision in (("cpu", "bfloat16"), ("cuda", "float16"), ("cuda", "float32")):
+            require_precision(device, precision)
+        if there:
+            require_precision("cuda", "bfloat16")
+    with pytest.raises(ConfigError, match=r"bfloat16, and Tesla P100 has none .*; set train\.precision: float16"):
+        require_precision("cuda", "bfloat16")
 
 
 def test_the_driver_that_the_locked_torch_needs_is_known() -> None:

@@ -101,6 +101,24 @@ def test_a_captured_step_would_read_the_rate_of_its_epoch(default: Config) -> No
         assert all(group["lr"] is rate for group, rate in zip(made.optimiser.param_groups, rates, strict=True))
 
 
+@pytest.mark.parametrize("capture", [False, True])
+def test_a_captured_step_is_captured_or_an_error(
+    default: Config, monkeypatch: pytest.MonkeyPatch, capture: bool
+) -> None:
+    """Else torch goes on without a word where it cannot."""
+    asked: list[dict] = []
+    monkeypatch.setattr(torch, "compile", lambda function, **options: asked.append(options) or function)
+    job = train_job(default, "sysu", "base", 1)
+    job = replace(job, train=replace(job.train, compile=True, capture=capture))
+    with fake(), learner(job, IDENTITIES) as made:
+        step = train_step(made, batch_of(job))
+    assert step.terms["total"].device == GPU
+    graphs = {"triton.cudagraphs": True, "triton.cudagraph_or_error": True}
+    assert asked == [{"fullgraph": True, "options": graphs if capture else None}]
+    known = torch._inductor.list_options()
+    assert graphs.keys() <= set(known), "torch knows them by these names"
+
+
 def test_a_batch_is_augmented_on_the_gpu_without_a_wait(paper: Config) -> None:
     job = job_of(paper)
     with fake(), Watched():

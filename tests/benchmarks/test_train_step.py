@@ -9,6 +9,7 @@ import torch
 
 from benchmarks import train_step as benchmark
 from msclnet.config import Config, replace
+from msclnet.core.errors import ConfigError
 from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.losses import objective
@@ -49,3 +50,12 @@ def test_the_literal_loop_takes_the_same_steps(
         assert set(watch.seconds) == {"loader", *benchmark.PHASES} - ours_alone
     assert len(values["ours"]) == STEPS * 10
     assert values["ours"] == pytest.approx(values["literal"], rel=1e-3, abs=1e-4)
+
+
+def test_a_variant_is_compiled_and_captured_as_its_words_say(default: Config) -> None:
+    captured = replace(default, train=replace(default.train, compile=True, capture=True))
+    names = ["agw float32", "agw bfloat16 compiled", "agw bfloat16 captured"]
+    recipes = [job.train for job in benchmark.variants(captured, names, threads=1).values()]
+    assert [(recipe.compile, recipe.capture) for recipe in recipes] == [(False, False), (True, False), (True, True)]
+    with pytest.raises(ConfigError, match="--variants 'agw float32 fast': expected 'METHOD precision', and then"):
+        benchmark.variants(default, ["agw float32 fast"], threads=1)

@@ -95,7 +95,7 @@ def literal_speed(place: Place) -> Iterator[Line]:
                 job.train, precision="float32", tf32=False, compile=False, capture=False, deterministic=False
             )
             job = replace(job, train=plain)
-            check = f"speed, {name}: {job.method_name} beside the field's plain loop"
+            check = f"plain loop, {name}: {job.method_name}"
             images = TrainingImages(Pack.open(place.pack(config)), recipe(job))
             free = shutil.disk_usage(SHARED).free if SHARED.is_dir() else 0
             if free < (wanted := workers * AHEAD * 2 * images.pairs * 3 * job.height * job.width * 4):
@@ -119,7 +119,8 @@ def beside(
     """Whether our epoch is faster than the plain loop's, of the same images."""
     count = 2 * images.pairs * images.steps
     theirs, rate = (per_second(epoch, count, SECONDS[place.device], device) for epoch in (plain, ours))
-    said = f"{rate / theirs:.2f} times: {rate:,.0f} images a second, and {theirs:,.0f}; both in float32 without TF32"
+    said = f"ours is {rate / theirs:.2f} times as fast: {rate:,.0f} images a second, and {theirs:,.0f}"
+    said += "; both in float32 without TF32"
     values = {"ratio": rate / theirs, "images_per_second": rate, "plain_images_per_second": theirs}
     if rate < theirs:
         remedy = "see which part of a step takes so long: python benchmarks/train_step.py, in the repository"

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 
 from msclnet.config import Config, TrainJob, replace
-from msclnet.core.precision import allow_tf32, repeat
 from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack
 from msclnet.doctor.line import Line, passed, warned
 from msclnet.doctor.literal import literal
 from msclnet.doctor.place import ALL, BATCH, Place, job_of
+from msclnet.doctor.room import SHARED
 from msclnet.launch.usable import can_compile, has_bfloat16
 from msclnet.losses.needs import remembers
 from msclnet.training.checkpoint import Checkpointer
@@ -30,7 +30,7 @@ from msclnet.training.metrics_log import MetricsLog
 from msclnet.training.process_group import Processes
 from msclnet.training.progress import Progress
 from msclnet.training.stop_requests import StopRequests
-from msclnet.training.trainer import Trainer, recipe
+from msclnet.training.trainer import Trainer, recipe, state_precision
 
 LOADER = "loader alone"
 SECONDS = {"CPU": 4.0, "GPU": 8.0}  # of each measurement, at least
@@ -43,8 +43,7 @@ WAYS = {  # what a recipe in float32 may gain on a current card: whether compile
 }
 BATCHES = 4  # of the loader, between two looks at the clock
 WORKERS = 4  # of the plain loop's loader
-SHARED = Path("/dev/shm")  # through which they hand over their batches
-AHEAD = 3  # of each worker: two that are read ahead, and one that is taken
+AHEAD = 3  # batches of each worker in shared memory: two that are read ahead, and one that is taken
 FOREVER = 10**6  # epochs: a checkpoint is written after the last
 
 
@@ -177,12 +176,6 @@ def trained(place: Place, config: Config, name: str, job: TrainJob, process: Pro
         remedy = f"it waits for its host: {faster}several trainings on it (run.trainings_per_gpu)"
         return warned(check, ", ".join(words), remedy, **values)
     return passed(check, ", ".join(words), **values)
-
-
-def state_precision(job: TrainJob) -> None:
-    """As a training does before its first step."""
-    allow_tf32(job.train.tf32)
-    repeat(job.train.deterministic)
 
 
 def training(images: TrainingImages, job: TrainJob, process: Processes, folder: Path) -> Trainer:

@@ -47,9 +47,6 @@ def require_usable() -> None:
             )
 
 
-COMPILERS = {"cuda": ("CC", ("gcc", "clang"), "C"), "cpu": ("CXX", ("g++", "clang++"), "C++")}  # Triton's; Inductor's
-
-
 def has_bfloat16() -> bool:
     """Whether the GPU at work computes in bfloat16 itself; torch goes through the motions on any."""
     return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -70,6 +67,9 @@ def require_precision(device: str, precision: str) -> None:
             f"train.precision: bfloat16, and {torch.cuda.get_device_name()} has none (compute capability 8.0 and up "
             "have); set train.precision: float16"
         )
+
+
+COMPILERS = {"cuda": ("CC", ("gcc", "clang"), "C"), "cpu": ("CXX", ("g++", "clang++"), "C++")}  # Triton's; Inductor's
 
 
 def require_compiler(device: str) -> None:

@@ -92,8 +92,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
         StopRequests(process, options.launcher) as stop,
         exclusive_lock(work, options.timeout / 2) if process.first else nullcontext(),
     ):
-        allow_tf32(job.train.tf32)
-        repeat(job.train.deterministic)
+        state_precision(job)
         require_precision(process.device.type, job.train.precision)
         if job.train.compile:
             require_compiler(process.device.type)
@@ -131,6 +130,12 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
                 validation.leave(learner.network)
             save_model(work / MODEL, learner.network, plain(job), kept)
             outputs.finish()
+
+
+def state_precision(job: TrainJob) -> None:
+    """States for this process how precisely a GPU computes for a training, and whether twice the same."""
+    allow_tf32(job.train.tf32)
+    repeat(job.train.deterministic)
 
 
 def _weights(job: TrainJob) -> dict[str, str]:

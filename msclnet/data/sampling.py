@@ -51,8 +51,10 @@ def steps_per_epoch(visible: int, infrared: int, pairs: int) -> int:
 
 
 def share(pairs: int, rank: int, world: int, least: int = 1) -> slice:
-    """The pairs of a global batch that ``rank`` of ``world`` processes takes, ``least`` or more.
+    """The pairs of a global batch that ``rank`` of ``world`` processes takes, ``least`` or more: every ``world``-th.
 
+    A batch lists its identities one after the other. So each process has as many of them as it can: what it normalises
+    by, where it does so by its own share, would else be one identity's mean, and its features all be alike.
     Raises ConfigError naming the numbers of processes that so divide the batch when ``world`` does not.
     """
     fitting = process_counts(pairs, least)
@@ -62,5 +64,4 @@ def share(pairs: int, rank: int, world: int, least: int = 1) -> slice:
             f"processes: {world} processes cannot share {pairs} pairs (train.identities x train.images) evenly{alone}; "
             f"use {', '.join(map(str, fitting)) or 'a larger batch'}"
         )
-    size = pairs // world
-    return slice(rank * size, (rank + 1) * size)
+    return slice(rank, pairs, world)

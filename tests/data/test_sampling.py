@@ -45,7 +45,19 @@ def test_the_same_seed_gives_the_same_batches_and_another_epoch_others() -> None
 @pytest.mark.parametrize("world", [1, 2, 3, 4])
 def test_the_shares_of_all_ranks_are_the_batch(world: int) -> None:
     pairs = np.arange(12)
-    assert np.array_equal(np.concatenate([pairs[share(12, rank, world)] for rank in range(world)]), pairs)
+    shares = [pairs[share(12, rank, world)] for rank in range(world)]
+    assert {len(part) for part in shares} == {12 // world}
+    assert np.array_equal(np.sort(np.concatenate(shares)), pairs)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4, 8, 16])
+def test_a_share_holds_as_many_identities_as_it_can(world: int) -> None:
+    """Batch normalisation over one identity's images alone takes away what tells it from others."""
+    identities, images = 8, 4
+    of_pairs = np.arange(identities).repeat(images)
+    for rank in range(world):
+        mine = of_pairs[share(identities * images, rank, world)]
+        assert len(set(mine)) == min(identities, len(mine))
 
 
 def test_too_small_a_share_names_the_numbers_that_fit_and_the_way_out() -> None:

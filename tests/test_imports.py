@@ -30,7 +30,7 @@ EXAMPLES = "msclnet/examples.py"  # lines that a person types: no choices
 PAPERS_OWN = {"msclnet/results/studies.py": "SYSU-MM01"}  # where its Table 1 was measured: a fact, and no choice
 CORE = {"annotated_types", "numpy", "PIL", "pydantic", "pydantic_core", "yaml", "torch", "torchvision", "msclnet"}
 STDLIB_AND_CORE = {*CORE, *sys.stdlib_module_names}
-HEAVY = {"datasets": {"scipy"}, "results": {"scipy"}, "tracking": {"mlflow", "sqlalchemy", "uvicorn"}}
+HEAVY = {"datasets": {"scipy"}, "results": {"scipy"}, "tracking": {"mlflow", "uvicorn"}}
 HEAVY["report"] = {"matplotlib", "sklearn"}
 HEAVY["model"] = {"timm"}
 HEAVY["inference"] = {"faiss", "onnx", "onnxruntime", "onnxscript", "safetensors", "starlette", "tqdm", "uvicorn"}
@@ -71,11 +71,17 @@ def test_imports_point_down(name: str, tree: ast.Module) -> None:
             assert other == room or layer(other) > layer(room), f"{name} imports {target}"
 
 
+def test_the_map_of_the_code_has_every_folder_of_the_package() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    folders = {name.split("/")[0] for name, _ in modules() if "/" in name}
+    assert {folder for folder in folders if f"`msclnet/{folder}/`" not in page} == set()
+
+
 def test_heavy_libraries_are_imported_late() -> None:
     """Importing any module of msclnet loads no MLflow, nor (figures aside) what draws, nor what ``use`` needs."""
     names = [name.replace("/", ".").removesuffix(".__init__") for name, _ in modules()]
     wanted = [f"msclnet.{n}" if n != "__init__" else "msclnet" for n in names if not n.startswith("report.figures")]
-    late = set().union(*HEAVY.values()) - {"sqlalchemy", "tqdm"}  # torch.hub imports the last where it is installed
+    late = set().union(*HEAVY.values()) - {"tqdm"}  # torch.hub imports it where it is installed
     code = (
         f"import sys, importlib; [importlib.import_module(n) for n in {wanted!r}]; print({late!r} & set(sys.modules))"
     )
@@ -85,11 +91,10 @@ def test_heavy_libraries_are_imported_late() -> None:
 
 def test_planning_needs_neither_torch_nor_images_nor_mlflow() -> None:
     """What the Snakefile reads: its seconds are spent before every run."""
-    read = ("config", "datasets.table", "losses.table", "launch", "results.layout")
-    code = (
-        f"import sys, importlib; [importlib.import_module('msclnet.' + n) for n in {read!r}]; "
-        "print(sorted({'torch', 'PIL', 'scipy', 'mlflow'} & set(sys.modules)))"
-    )
+    rules = [ROOT / "Snakefile", *sorted((ROOT / "workflow/rules").glob("*.smk"))]
+    lines = [line for rule in rules for line in rule.read_text().splitlines() if line.startswith("from msclnet")]
+    assert len(lines) > 10
+    code = "\n".join(("import sys", *lines, "print(sorted({'torch', 'PIL', 'scipy', 'mlflow'} & set(sys.modules)))"))
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

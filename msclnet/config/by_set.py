@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
-from msclnet.config.problems import Problem, merged, nearest
-from msclnet.core.errors import ConfigError
+from msclnet.config.problems import Problem, merged
+from msclnet.core.errors import ConfigError, nearest
 from msclnet.core.section import Section
 from msclnet.datasets.dataset import DataSet
 from msclnet.datasets.table import SETS

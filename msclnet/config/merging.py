@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from msclnet.config.problems import Problem, merged, nearest, show
+from msclnet.config.problems import Problem, merged, show
+from msclnet.core.errors import nearest
 
 LIKE = "like"
 

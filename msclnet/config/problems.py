@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails
 
-from msclnet.core.errors import ConfigError
+from msclnet.core.errors import ConfigError, nearest
 from msclnet.core.section import Section, Words
 
 SHOWN = 60  # characters of a value in a message
@@ -26,8 +25,8 @@ def summed(lines: Sequence[str]) -> ConfigError:
 
 
 def lines(cls: type[Section], error: ValidationError, where: str = "") -> list[str]:
-    """The problems of values that are no ``cls``, in the order of the keys; ``where`` is what ``cls`` itself is "
-    "called."""
+    """The problems of values that are no ``cls``, in the order of the keys; ``where`` is what ``cls`` itself is
+    called."""
     found: dict[str, str] = {}
     for item in error.errors(include_url=False):
         loc, kind = item["loc"], item["type"]
@@ -37,13 +36,6 @@ def lines(cls: type[Section], error: ValidationError, where: str = "") -> list[s
         if not any(other.startswith(f"{key}[") for other in found):  # a list whose wrong entries are named already
             found.setdefault(key, f"{key or 'configuration'}: {_words(kind, item, allowed, known)}")
     return list(found.values())
-
-
-def nearest(name: object, known: Iterable[str]) -> str:
-    """``did you mean ...?``: the names that ``name`` is near to, or all."""
-    names = list(known)
-    near = get_close_matches(str(name), names, n=3, cutoff=0.5) or names
-    return f"did you mean {' or '.join(map(repr, near))}?"
 
 
 class Problem(NamedTuple):

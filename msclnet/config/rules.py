@@ -13,8 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msclnet.config.problems import nearest
-from msclnet.core.errors import ConfigError
+from msclnet.core.errors import ConfigError, nearest
 from msclnet.datasets.dataset import LEAST_HELD, STAND_IN, held
 from msclnet.datasets.table import SETS
 from msclnet.losses.needs import needed, wanted
@@ -287,7 +286,7 @@ def studies_have_their_terms(studies: Mapping[str, Study], methods: Mapping[str,
 def sets_agree_with_themselves(run: Run, data: Data, evaluate: Evaluate) -> Iterator[str]:
     for name in run.sets:
         if data.has(name) and (name not in evaluate.parts() or evaluate.has(name)):
-            yield from SETS.get(name).disagreements(data.of(name), evaluate.of(name))
+            yield from SETS.get(name).disagreements(data, evaluate.of(name))
 
 
 def _used(run: Run, studies: Mapping[str, Study]) -> list[str]:

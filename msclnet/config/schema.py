@@ -26,6 +26,7 @@ from msclnet.config import problems, rules
 from msclnet.config.by_set import BySet
 from msclnet.config.merging import resolve
 from msclnet.core.address import masked
+from msclnet.core.errors import nearest
 from msclnet.core.registry import load_plugins
 from msclnet.core.section import Home, Section, Words, each_once, options
 from msclnet.datasets.dataset import DataSet, SetOptions, StandInOptions
@@ -35,8 +36,6 @@ from msclnet.losses.table import MODULES, TERMS
 
 UNTRAINED = "untrained"  # reserved method name: the last method's network before its first step
 BEST, BY_TEST = "best", "chosen-by-test"  # reserved, too: aliases of a registered model, by what it was chosen by
-NONE, IMAGENET = "none", "imagenet"  # model.weights that are no file
-SMALL = "small"  # the backbone without published weights
 COLOURS = 7  # that a figure can tell apart
 SEEDS = 2**32 - 1  # the largest that NumPy and torch both take
 VARIED = ("data", "stand_in", "model", "objective", "methods", "train", "evaluate")  # sections that decide a score
@@ -46,13 +45,13 @@ ADDRESS = re.compile(r"(https?|postgresql(\+\w+)?|mysql(\+\w+)?|mssql(\+\w+)?):/
 
 def _set(name: str) -> str:
     if name not in SETS.names():
-        raise ValueError(f"{name!r} is no data set ({', '.join(SETS.names())}); {problems.nearest(name, SETS.names())}")
+        raise ValueError(f"{name!r} is no data set ({', '.join(SETS.names())}); {nearest(name, SETS.names())}")
     return name
 
 
 def _term(name: str) -> str:
     if name not in TERMS.names():
-        raise ValueError(f"unknown key; {problems.nearest(name, TERMS.names())}")
+        raise ValueError(f"unknown key; {nearest(name, TERMS.names())}")
     return name
 
 
@@ -97,7 +96,7 @@ def _study_name(name: str) -> str:
 def _part(name: str) -> str:
     known = (*TERMS.names(), *MODULES)
     if name not in known:
-        raise ValueError(f"{name!r} is no term of a loss; {problems.nearest(name, known)}")
+        raise ValueError(f"{name!r} is no term of a loss; {nearest(name, known)}")
     return name
 
 
@@ -127,8 +126,7 @@ def _key(key: str) -> str:
         if isinstance(hint, type) and issubclass(hint, Section):
             if part not in hint.key_names():
                 raise ValueError(
-                    f"{key}: {way or 'the configuration'} has no key {part!r}; "
-                    f"{problems.nearest(part, hint.key_names())}"
+                    f"{key}: {way or 'the configuration'} has no key {part!r}; {nearest(part, hint.key_names())}"
                 )
             hint, _ = hint.declared(part)
         elif get_origin(hint) is dict:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 # How NumPy and torch say that a file holds Python objects: they then tell how to run them.
@@ -19,6 +21,13 @@ def printable(text: str) -> str:
         The same, with ``\\x1b`` and the like for whatever is not to be seen, line feeds and tabs excepted.
     """
     return "".join(sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text)
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """``did you mean ...?``: the names that ``name`` is near to, or all."""
+    names = list(known)
+    near = get_close_matches(str(name), names, n=3, cutoff=0.5) or names
+    return f"did you mean {' or '.join(map(repr, near))}?"
 
 
 class UserError(Exception):

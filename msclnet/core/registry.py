@@ -7,11 +7,10 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from msclnet.core.errors import ConfigError
+from msclnet.core.errors import ConfigError, nearest
 
 PLUGINS = "MSCLNET_PLUGINS"  # files of Python, separated as PATH is: what the workflow hands on to its jobs
 
@@ -71,8 +70,7 @@ class Table(Generic[T]):
         """
         load_plugins()
         if name not in self._entries:
-            near = get_close_matches(name, self._entries, n=3, cutoff=0.5) or list(self._entries)
-            raise ConfigError(f"{name!r} is no {self.kind}; did you mean {' or '.join(map(repr, near))}?")
+            raise ConfigError(f"{name!r} is no {self.kind}; {nearest(name, self._entries)}")
         return self._entries[name]
 
     def names(self) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""Data sets: readers that check them, the drawn stand-in, packing, and the batches of a training."""
+"""Packs of a data set's images, and the batches that a training takes from them."""

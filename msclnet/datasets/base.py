@@ -12,7 +12,6 @@ from msclnet.core.files import open_regular
 from msclnet.core.types import ImageRecord
 
 SHOWN = 20  # problems printed before "and N more"
-STRAY = {"thumbs.db", ".ds_store", "desktop.ini"}  # what file managers leave behind
 IDENTITY = re.compile(r"[0-9]{1,9}")
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp"}
 
@@ -130,9 +129,7 @@ def images_in(folder: Path, problems: Problems) -> list[str]:
     if not folder.is_dir():
         return []
     names = sorted(
-        path.name
-        for path in folder.iterdir()
-        if path.suffix.lower() in EXTENSIONS and path.name.lower() not in STRAY and not path.name.startswith("._")
+        path.name for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS and not path.name.startswith("._")
     )
     for name in names:
         if not _is_text(name):

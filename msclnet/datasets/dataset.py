@@ -160,8 +160,8 @@ class DataSet(ABC):
             )
         return tuple(numbers)
 
-    def disagreements(self, options: Any, evaluation: Any) -> Iterator[str]:
-        """What in ``Options`` and ``Evaluation`` does not go together: a line each, beginning with its dotted key."""
+    def disagreements(self, data: Any, evaluation: Any) -> Iterator[str]:
+        """What in the section ``data`` and in ``Evaluation`` does not go together: lines that each begin with a key."""
         yield from ()
 
     def held_out(
@@ -184,12 +184,10 @@ class DataSet(ABC):
         return np.sort(chosen)
 
     @abstractmethod
-    def survey(
-        self, root: Path, splits: tuple[int, ...] = (), *, real: bool, evaluation: Section | None = None
-    ) -> Survey:
+    def survey(self, root: Path, splits: tuple[int, ...] = (), *, real: bool) -> Survey:
         """What is found in the set's folder; ``real`` also holds the counts against the real set's.
 
-        ``splits`` empty: all there are. With ``evaluation``, an ``Evaluation``, also what that needs of the folder.
+        ``splits`` empty: all there are. What a protocol of the set reads beside the images is held against them, too.
         Raises DataError where ``root`` has not the set's layout.
         """
 

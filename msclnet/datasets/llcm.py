@@ -81,9 +81,7 @@ class LLCM(DataSet):
     headline = ({"direction": VISIBLE_TO_INFRARED}, {"direction": INFRARED_TO_VISIBLE})
     listed: ClassVar[Mapping[str, Any]] = {"draws": 1}
 
-    def survey(
-        self, root: Path, splits: tuple[int, ...] = (), *, real: bool, evaluation: Section | None = None
-    ) -> Survey:
+    def survey(self, root: Path, splits: tuple[int, ...] = (), *, real: bool) -> Survey:
         """The one split, called 1, in the order of the index files."""
         require_layout(root, FOLDERS, ROOT_KEY)
         problems = Problems()

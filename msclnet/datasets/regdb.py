@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from msclnet.core.section import Section, each_once
+from msclnet.core.section import each_once
 from msclnet.core.types import ImageRecord, Images, Modality
 from msclnet.datasets.base import Problems, Split, Survey, compare, read_lines, require_layout
 from msclnet.datasets.dataset import (
@@ -117,9 +117,7 @@ class RegDB(DataSet):
         assert isinstance(options, self.Options)
         return options.splits
 
-    def survey(
-        self, root: Path, splits: tuple[int, ...] = (), *, real: bool, evaluation: Section | None = None
-    ) -> Survey:
+    def survey(self, root: Path, splits: tuple[int, ...] = (), *, real: bool) -> Survey:
         require_layout(root, FOLDERS, ROOT_KEY)
         problems = Problems()
         files: dict[str, int] = {}

@@ -149,18 +149,23 @@ class SYSU(DataSet):
     validation_list = "exp/val_id.txt"
     listed: ClassVar[Mapping[str, Any]] = {"modes": ["all"], "shots": [1], "protocol": "community", "draws": 1}
 
-    def disagreements(self, options: Any, evaluation: Any) -> Iterator[str]:
-        root = Path(options.root)
+    def disagreements(self, data: Any, evaluation: Any) -> Iterator[str]:
+        if evaluation.protocol != "official":
+            return
+        root = Path(data.of(self.name).root)
         file = root / PERMUTATIONS
-        if evaluation.protocol == "official" and root.is_dir() and not file.is_file():
+        if root.is_dir() and not file.is_file():
             yield (
                 f"evaluate.{self.name}.protocol: official reads {file}, which is not there; put the set's own file "
                 "there, or use community"
             )
+        if data.on_bad_image == "skip":
+            yield (
+                f"evaluate.{self.name}.protocol: official counts on every image of the set, and data.on_bad_image: "
+                "skip leaves some out; use stop, or the community protocol"
+            )
 
-    def survey(
-        self, root: Path, splits: tuple[int, ...] = (), *, real: bool, evaluation: Section | None = None
-    ) -> Survey:
+    def survey(self, root: Path, splits: tuple[int, ...] = (), *, real: bool) -> Survey:
         """The one split, called 1: train + val identities, and the test identities, in every camera.
 
         Sorted by identity, camera, file.
@@ -186,7 +191,7 @@ class SYSU(DataSet):
                     )
         split = Split(train, test, tuple(record for record in train if record.identity in lists["val"]))
         counts = _counts(split)
-        if getattr(evaluation, "protocol", "") == "official":
+        if (root / PERMUTATIONS).is_file():
             _check_permutations(root, split, problems)
         if real:
             compare(counts, EXPECTED, root, problems)
@@ -309,13 +314,12 @@ def official_gallery(
                 f"rand_perm_cam.mat: has nothing for camera {camera}, identity {identity}, of which there are "
                 f"{len(rows)} images; expected the file and the images of one set: copy both from its archive"
             )
-        numbers = drawn[draw, :shots]
-        if numbers.max() > len(rows):
+        if drawn.shape[1] != len(rows):
             raise DataError(
-                f"rand_perm_cam.mat: draws image {numbers.max()} of camera {camera}, identity {identity}, of which "
-                f"there are {len(rows)} images; expected the whole set: copy its images again"
+                f"rand_perm_cam.mat: draws from {drawn.shape[1]} images of camera {camera}, identity {identity}, of "
+                f"which there are {len(rows)}; expected the whole set: copy its images again"
             )
-        gallery += [rows[number - 1] for number in numbers.tolist()]
+        gallery += [rows[number - 1] for number in drawn[draw, :shots].tolist()]
     return np.array(gallery, dtype=np.int64)
 
 
@@ -365,7 +369,7 @@ def save_permutations(path: Path, counts: Mapping[int, Mapping[int, int]], rng: 
 
 
 def _check_permutations(root: Path, split: Split, problems: Problems) -> None:
-    """Whether the official galleries can be drawn from the test images; asked before anything is trained."""
+    """Whether the official galleries can be drawn from the test images: an image too few, or too many, is found so."""
     try:
         permutations = load_permutations(root)
     except DataError as error:

@@ -1,4 +1,4 @@
-"""The files around an evaluation: features.npz before it, scores.json after it. Written whole or not at all."""
+"""``features.npz``, what an evaluation reads: written whole or not at all."""
 
 from __future__ import annotations
 

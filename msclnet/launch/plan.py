@@ -1,6 +1,6 @@
 """What each training and each embedding asks of the machine, or of the cluster: processes, GPUs, nodes, cores.
 
-Snakemake counts what is asked; torchrun.py chooses the GPUs, and locks them against whoever else uses this machine.
+Snakemake counts what is asked; gpu_lease.py chooses the GPUs, and locks them against whoever else uses this machine.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from torch import Tensor
 from msclnet.losses.centers import averages, same_group
 from msclnet.losses.memory import CentreMemory
 
-SYNERGY_CAMERA = 0  # f^s takes a camera of its own in Eq. 10 and 11; the sets count theirs from 1
+SYNERGY_CAMERA = -(1 << 63)  # f^s takes a camera of its own in Eq. 10 and 11, which no set's can be
 SHORT = 1e-6  # a part that is silent has no length to measure by
 PAIR = 1 << 16  # more than any camera's number: makes one number of two
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from difflib import get_close_matches
 
-from msclnet.core.errors import ConfigError
+from msclnet.core.errors import ConfigError, nearest
 from msclnet.core.types import Outputs
 from msclnet.losses.readings import Readings
 from msclnet.losses.table import INPUTS, MEMORY, OPTIONAL, TERMS, Made, Term
@@ -52,8 +51,7 @@ def _collect(made: Made, term: Term, readings: Readings, found: set[str]) -> Non
             _collect(INPUTS.get(name), term, readings, found)
         elif name not in OUTPUTS and name != MEMORY and name not in Readings.model_fields:
             known = sorted({*OUTPUTS, *inputs, *Readings.model_fields, MEMORY})
-            near = get_close_matches(name, known, n=3, cutoff=0.5) or known
             raise ConfigError(
-                f"losses.{term.name}: {made.name!r} reads {name!r}, which there is not; did you mean "
-                f"{' or '.join(map(repr, near))}? Correct its row in {made.origin}"
+                f"losses.{term.name}: {made.name!r} reads {name!r}, which there is not; {nearest(name, known)} "
+                f"Correct its row in {made.origin}"
             )

@@ -223,14 +223,15 @@ def terms_of(parts: Iterable[str]) -> set[str]:
     return {term for part in parts for term in MODULES.get(part, (part,))}
 
 
-_TRIPLETS = ("triplet", "wrt", "squared_difference")
+TRIPLETS = ("triplet", "wrt", "squared_difference")
+BASELINE = ("identity", *TRIPLETS)  # of a method's terms those that a baseline has
 _BOTH = ("both", "both_labels")
 
 MEASURES: Table[Measure] = Table(
     "measure",
     (
-        Measure("positive_distance", "msclnet.losses.measures:positive_distance", _BOTH, _TRIPLETS),
-        Measure("negative_distance", "msclnet.losses.measures:negative_distance", _BOTH, _TRIPLETS),
+        Measure("positive_distance", "msclnet.losses.measures:positive_distance", _BOTH, TRIPLETS),
+        Measure("negative_distance", "msclnet.losses.measures:negative_distance", _BOTH, TRIPLETS),
         Measure("own_cosine", "msclnet.losses.measures:own_cosine", ("visible_parts", "synergy_parts"), ("local",)),
         Measure(
             "other_cosine",

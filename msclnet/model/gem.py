@@ -20,17 +20,11 @@ def gem(maps: Tensor, p: float) -> Tensor:
     return (means + EPS).pow(1 / p)
 
 
-def gem_parts(maps: Tensor, p: float, parts: int) -> Tensor:
-    """GeM of ``parts`` equal horizontal stripes, top to bottom: ``[B, C, H, W] -> [B, parts, C]``.
-
-    Raises ValueError when H is not a multiple of ``parts``.
-    """
-    _, stripes = gem_and_parts(maps, p, parts)
-    return stripes
-
-
 def gem_and_parts(maps: Tensor, p: float, parts: int) -> tuple[Tensor, Tensor]:
-    """``gem`` and ``gem_parts`` from one pass over the maps: ``[B, C]`` and ``[B, parts, C]``."""
+    """GeM of whole maps and of their stripes, from one pass: ``[B, C, H, W] -> [B, C]`` and ``[B, parts, C]``.
+
+    The stripes are ``parts`` equal horizontal ones, top to bottom. Raises ValueError when H is not a multiple of them.
+    """
     batch, channels, height, width = maps.shape
     if height % parts:
         raise ValueError(

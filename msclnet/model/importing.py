@@ -77,7 +77,10 @@ def import_checkpoint(
             raise ConfigError(f"{option}: {pixels}; expected pixels of an image, 1 to {LARGEST}")
     content = _read(file)
     origin, found = _recognised(file, content)
-    reading = origin.read(found)
+    try:
+        reading = origin.read(found)
+    except ValueError as error:
+        raise DataError(f"{file}: has the marks of a checkpoint of {origin.title}, but {error}") from error
     if pooling is not None:
         reading = dataclasses.replace(reading, architecture=dataclasses.replace(reading.architecture, pooling=pooling))
     identities = _identities(file, found, reading)

@@ -34,8 +34,8 @@ class Embedding(NamedTuple):
 class MSCLNet(nn.Module):
     """One network for every method: what none of the outputs asked of it needs is not built.
 
-    So each parameter takes part in every training step, and DDP runs without ``find_unused_parameters``. At test
-    only theta is used (``embed``); the modules of MS and MC take no part.
+    So each parameter takes part in every training step, and DDP need look for none that does not. At test only theta is
+    used (``embed``); the modules of MS and MC take no part.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ class PartMasks(nn.Module):
             nn.init.zeros_(self.convolution.bias)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return torch.sigmoid(self.convolution(maps)).flatten(2)
+        return torch.sigmoid(self.convolution(maps).to(maps.dtype)).flatten(2)
 
 
 def shares(masks: Tensor) -> Tensor:
@@ -39,6 +39,8 @@ def shares(masks: Tensor) -> Tensor:
 def masked_parts(maps: Tensor, share: Tensor) -> Tensor:
     """The parts that masks cut out of maps: the mean of a map over its positions, weighted by a mask.
 
+    In the maps' own precision, as all pooling, also where products are else taken in half.
+
     Args:
         maps: ``[B, C, h, w]``.
         share: ``[B, n, h w]``, of the positions, as ``shares`` gives them.
@@ -47,4 +49,5 @@ def masked_parts(maps: Tensor, share: Tensor) -> Tensor:
         ``[B, n, C]``.
     """
     positions = maps.permute(0, 2, 3, 1).flatten(1, 2)  # [B, h w, C], as channels-last maps lie in memory
-    return share @ positions
+    with torch.autocast(maps.device.type, enabled=False):
+        return share @ positions

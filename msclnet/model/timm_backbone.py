@@ -14,9 +14,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from msclnet.config.problems import nearest
 from msclnet.config.rules import TIMM
-from msclnet.core.errors import ConfigError
+from msclnet.core.errors import ConfigError, nearest
 from msclnet.core.optional import extra
 from msclnet.core.types import Modality
 from msclnet.model.pretrained import load_backbone

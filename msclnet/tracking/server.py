@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sqlite3
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msclnet.core.address import masked, without_secrets
 from msclnet.core.errors import UserError
-from msclnet.core.files import exclusive_lock
+from msclnet.core.files import FORBIDDEN, exclusive_lock
 from msclnet.tracking.naming import Measurement
 from msclnet.tracking.relocation import relocate
 
@@ -42,7 +41,6 @@ REFUSED = re.compile(
     "error code (401|403)|not authenticated|(?-i:PERMISSION_DENIED)|password authentication failed|no password",
     re.IGNORECASE,
 )
-FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 DRIVERS = {"psycopg2": "psycopg2-binary", "psycopg": "psycopg[binary]", "pymysql": "pymysql", "MySQLdb": "mysqlclient"}
 
 

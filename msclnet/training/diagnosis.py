@@ -11,10 +11,9 @@ from torch import Tensor
 from msclnet.config import TrainJob
 from msclnet.data.loader import TrainingImages
 from msclnet.losses import objective
+from msclnet.losses.table import BASELINE
 from msclnet.model.msclnet import MSCLNet
 from msclnet.training.pull import gradient_of
-
-BASELINE = ("identity", "triplet", "wrt")
 
 
 class Pull(NamedTuple):
@@ -25,7 +24,7 @@ class Pull(NamedTuple):
     weight: float
     norm: float  # of the weighted term's gradient
     share: float  # of it in the sum of all terms' norms
-    cosine: float  # with the gradient of the baseline's terms together
+    cosine: float  # with the gradient of the baseline's terms together; NaN where the method has none
 
 
 class Geometry(NamedTuple):
@@ -56,7 +55,8 @@ def diagnose(
         outputs = network(batch)
         terms = objective.terms(outputs, weights, job.objective)
         gradients = {name: gradient_of(weights[name] * value, theta) for name, value in terms.items()}
-        baseline = torch.stack([g for name, g in gradients.items() if name in BASELINE]).sum(0)
+        found = [gradient for name, gradient in gradients.items() if name in BASELINE]
+        baseline = torch.stack(found).sum(0) if found else torch.tensor(torch.nan)
         for name, gradient in gradients.items():
             values.setdefault(name, []).append(float(terms[name].detach()))
             norms.setdefault(name, []).append(float(gradient.norm()))

@@ -193,6 +193,10 @@ def test_the_official_draws_must_lie_in_a_real_folder(values: dict[str, Any], tm
     (tmp_path / PERMUTATIONS).parent.mkdir()
     (tmp_path / PERMUTATIONS).touch()
     assert problems(values, wanted) == []
+    assert problems(values, {**wanted, "data": {**wanted["data"], "on_bad_image": "skip"}}) == [
+        "evaluate.sysu.protocol: official counts on every image of the set, and data.on_bad_image: skip leaves some "
+        "out; use stop, or the community protocol"
+    ]
 
 
 def test_weights_in_a_file_are_let_through(values: dict[str, Any], tmp_path: Path) -> None:

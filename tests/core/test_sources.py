@@ -46,14 +46,14 @@ def test_the_closure_has_what_is_imported_early_late_and_by_a_word(tree: Path) -
 
 
 def test_what_the_code_says_counts_and_nothing_else(tree: Path) -> None:
-    before = digest(tree)
+    before, without = digest(tree), digest(tree, without=["msclnet.room.early"])
     early = tree / "msclnet/room/early.py"
     early.write_text('"""Says more."""\n\nVALUE = 1  # a comment\n')
     (tree / "msclnet/unused.py").write_text("VALUE = 2\n")
     assert digest(tree) == before
     early.write_text("VALUE = 2\n")
     assert digest(tree) != before
-    assert digest(tree, without=["msclnet.room.early"]) == digest(tree, without=["msclnet.room.early"])
+    assert digest(tree, without=["msclnet.room.early"]) == without
 
 
 def test_a_file_beside_counts(tree: Path) -> None:

@@ -251,7 +251,8 @@ def test_permutations_of_another_set_are_refused() -> None:
     orders = np.array([[1, 2]] * 10)
     with pytest.raises(DataError, match="has nothing for camera 1, identity 2, of which there are 1 images"):
         official_gallery(features, (1,), 1, 0, {(1, 1): orders})
-    with pytest.raises(DataError, match="draws image 2 of camera 1, identity 2, of which there are 1 images"):
-        official_gallery(features, (1,), 10, 0, {(1, 1): orders, (1, 2): orders})
+    for shots in (1, 10):
+        with pytest.raises(DataError, match="draws from 2 images of camera 1, identity 2, of which there are 1"):
+            official_gallery(features, (1,), shots, 0, {(1, 1): orders, (1, 2): orders})
     with pytest.raises(ConfigError, match=r"draws: .*10.*found 11"):
         list(sysu_comparisons(features, ["all"], [1], "official", 11, {(1, 1): orders}))

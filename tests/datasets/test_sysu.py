@@ -9,7 +9,7 @@ import pytest
 
 from msclnet.core.errors import DataError
 from msclnet.core.types import Modality
-from msclnet.datasets.sysu import SYSU
+from msclnet.datasets.sysu import SYSU, load_permutations
 from tests.datasets import trees
 
 
@@ -82,22 +82,23 @@ def test_the_real_sets_counts_are_asked_for(root: Path) -> None:
     assert "query images, expected 3803" in message
 
 
-def official(root: Path) -> list[str]:
-    return SYSU().survey(root, real=False, evaluation=SYSU.Evaluation(protocol="official")).problems
+def problems(root: Path) -> list[str]:
+    return SYSU().survey(root, real=False).problems
 
 
 def test_what_the_official_protocol_needs_is_checked_with_the_set(root: Path) -> None:
-    """Before anything is trained: the file is there, whole, and draws from exactly the images that are."""
-    assert official(root) == []
+    """Before anything is trained: the file is whole, and draws from exactly the images that are."""
+    assert problems(root) == []
     folder = next(path for path in sorted(root.glob("cam[1245]/000[567]")) if len(list(path.iterdir())) == 2)
     (folder / "0002.jpg").unlink()
     camera, identity = int(folder.parent.name[3]), int(folder.name)
-    assert official(root) == [
+    assert problems(root) == [
         f"{root / 'exp/rand_perm_cam.mat'}: camera {camera}, identity {identity}: draws from 2 images, expected the 1 "
         "that are there; copy the file and the images from one archive"
     ]
     (root / "exp/rand_perm_cam.mat").write_bytes(b"MATLAB")
-    assert "not a readable rand_perm_cam" in official(root)[0]
+    assert "not a readable rand_perm_cam" in problems(root)[0]
     (root / "exp/rand_perm_cam.mat").unlink()
-    assert "no such file; the official protocol draws its galleries from it" in official(root)[0]
-    assert SYSU().survey(root, real=False, evaluation=SYSU.Evaluation()).problems == []
+    assert problems(root) == [], "a set without it is compared by the community's protocol"
+    with pytest.raises(DataError, match="no such file; the official protocol draws its galleries from it"):
+        load_permutations(root)

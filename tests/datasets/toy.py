@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from msclnet.core.section import Section
 from msclnet.core.types import ImageRecord, Images, Modality
 from msclnet.datasets.base import Problems, Split, Survey, compare, images_in, read_identities, require_layout
 from msclnet.datasets.dataset import INFRARED_TO_VISIBLE, VISIBLE_TO_INFRARED, DataSet, StandInOptions
@@ -45,9 +44,7 @@ class Toy(DataSet):
     trial: ClassVar[Literal["split", "draw"]] = "split"
     headline = ({"direction": VISIBLE_TO_INFRARED}, {"direction": INFRARED_TO_VISIBLE})
 
-    def survey(
-        self, root: Path, splits: tuple[int, ...] = (), *, real: bool, evaluation: Section | None = None
-    ) -> Survey:
+    def survey(self, root: Path, splits: tuple[int, ...] = (), *, real: bool) -> Survey:
         require_layout(root, tuple(FOLDERS), "data.toy.root")
         problems = Problems()
         tested = read_identities(root / "test.txt", problems)

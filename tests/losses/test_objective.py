@@ -41,7 +41,7 @@ def network_of(default: Config, losses: dict[str, float], **readings: object):
 
 @pytest.mark.parametrize("row", TABLE_1, ids=lambda row: "+".join(row) or "B")
 def test_every_parameter_takes_part_in_every_row_of_table_1(default: Config, row: dict[str, float]) -> None:
-    """So DDP runs without find_unused_parameters."""
+    """So DDP need look for none that takes no part in a step."""
     losses = BASE | row
     network, reading = network_of(default, losses)
     terms = objective.terms(network(batch()), losses, reading)
@@ -161,13 +161,16 @@ def test_the_features_of_ca_by_hand() -> None:
     unit = inputs.cascade_features("normalised", visible, blocks)
     torch.testing.assert_close(unit, torch.tensor([[0.6, 0.8], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]]))
     on = ("synergy", "visible")  # in whatever order the configuration names them
+    own = inputs.SYNERGY_CAMERA
     assert inputs.cascade_identities(torch.tensor([5, 6]), on).tolist() == [5, 6, 5, 6]
-    assert inputs.cascade_cameras(torch.tensor([1, 2]), torch.tensor([3, 6]), on).tolist() == [1, 2, 0, 0]
+    assert inputs.cascade_cameras(torch.tensor([1, 2]), torch.tensor([3, 6]), on).tolist() == [1, 2, own, own]
+    counted_from_0 = inputs.cascade_cameras(torch.tensor([0, -1]), torch.tensor([2, 3]), ("visible", "infrared", *on))
+    assert len(set(counted_from_0.tolist())) == 5, "no camera of a set's is that of f^s"
     alone = inputs.cascade_cameras(torch.tensor([1, 2, 2]), torch.tensor([3, 6, 6]), ("synergy",)).tolist()
     assert alone[0] != alone[1] == alone[2], "alone, f^s has the pair of its images' cameras"
     every = inputs.every_camera(torch.tensor([1, 2]), torch.tensor([3, 6]), ("synergy",)).tolist()
     assert (len(every), set(alone) <= set(every)) == (4, True)
-    assert inputs.every_camera(torch.tensor([1, 2]), torch.tensor([3, 6]), on).tolist() == [0, 1, 2]
+    assert inputs.every_camera(torch.tensor([1, 2]), torch.tensor([3, 6]), on).tolist() == [own, 1, 2]
     with pytest.raises(ValueError, match="expected 'neck', 'normalised' or 'raw', found 'sphere'"):
         inputs.centred(visible, "sphere")
 

@@ -6,10 +6,12 @@ that network, and those of ADCA and DART are it.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import pickle
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from msclnet.core.errors import ConfigError, DataError
 from msclnet.inference.info import info
 from msclnet.model.files import open_model
 from msclnet.model.importing import import_checkpoint
+from msclnet.model.origins.origin import Reading
 from msclnet.model.origins.table import ORIGINS
 from msclnet.model.origins.two_stream import UNUSED
 from tests.conftest import ROOT
@@ -407,3 +410,15 @@ def test_the_page_on_another_code_is_enough(
     with torch.no_grad():
         ours = msclnet.load_model(tmp_path / "m.pt").embed(IMAGES, "infrared")
     torch.testing.assert_close(ours.bn, public_features(whole, IMAGES, "infrared", "gem")[1], rtol=0, atol=1e-5)
+
+
+def test_what_a_reader_says_of_a_file_that_is_not_its_codes_is_an_error_with_its_name(
+    whole: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuses(state: Mapping[str, Tensor]) -> Reading:
+        raise ValueError("its fc has 7 outputs; expected 395")
+
+    (agw,) = (origin for origin in ORIGINS if origin.name == "agw")
+    monkeypatch.setattr(ORIGINS, "_entries", {"agw": dataclasses.replace(agw, read=refuses)})
+    said = refused(checkpoint_of(whole), tmp_path, capsys)
+    assert f"{tmp_path / 'x.t'}: has the marks of a checkpoint of {agw.title}, but its fc has 7 outputs" in said

@@ -15,7 +15,7 @@ from msclnet.core.types import Batch, Modality, Outputs
 from msclnet.losses import objective
 from msclnet.model.architecture import Architecture
 from msclnet.model.backbone import Backbone
-from msclnet.model.gem import gem, gem_parts
+from msclnet.model.gem import gem, gem_and_parts
 from msclnet.model.instance_norm import ModalityInstanceNorm
 from msclnet.model.mogrifier import Cells, Mogrifier, MogrifierCell
 from msclnet.model.msclnet import MSCLNet
@@ -34,12 +34,12 @@ def test_gem_is_the_mean_at_one_and_nears_the_maximum() -> None:
 
 
 def test_parts_are_stripes_from_top_to_bottom() -> None:
-    parts = gem_parts(MAPS, 3.0, 3)
+    _, parts = gem_and_parts(MAPS, 3.0, 3)
     assert parts.shape == (2, 3, 5)
     for j in range(3):
         torch.testing.assert_close(parts[:, j], gem(MAPS[:, :, 2 * j : 2 * j + 2], 3.0))
     with pytest.raises(ValueError, match=r"model\.parts: the feature map has 6 rows, which 4 parts do not divide"):
-        gem_parts(MAPS, 3.0, 4)
+        gem_and_parts(MAPS, 3.0, 4)
 
 
 def test_the_spatial_mean_after_eq_1_is_the_same_for_every_image_and_gem_is_not() -> None:
@@ -183,6 +183,17 @@ def test_masked_parts_against_a_loop_and_the_masks_are_sigmoids() -> None:
             weighed = (m * maps[b, :, y, x] for m, (y, x) in zip(heights, np.ndindex(4, 2), strict=True))
             of_map = sum(weighed) / sum(heights)
             torch.testing.assert_close(parts[b, n], of_map)
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_parts_are_pooled_in_full_precision(half: torch.dtype) -> None:
+    """Half precision is for the network's products: pooling is none of them."""
+    masks, maps = PartMasks(5, 3), torch.randn(2, 5, 4, 2)
+    with torch.autocast("cpu", half):
+        found = masks(maps)
+        parts = masked_parts(maps, shares(found))
+    assert found.dtype == parts.dtype == torch.float32
+    assert torch.equal(parts, masked_parts(maps, shares(found)))
 
 
 @pytest.mark.parametrize("encoder", ["columns", "crossed"])

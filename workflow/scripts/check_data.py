@@ -1,13 +1,11 @@
 """Holds a data set against its contract: counts, missing files, labels. Lists what is wrong; exits 1 if anything is.
 
 python workflow/scripts/check_data.py --set regdb --root /data/RegDB --real --out check.json
-python workflow/scripts/check_data.py --set sysu --root /data/SYSU-MM01 --real --options '{protocol: official}'
 """
 
 import argparse
 import json
 
-from msclnet.config.evaluation import evaluation
 from msclnet.core.command import output, run, source, whole
 from msclnet.core.errors import printable
 from msclnet.core.files import write_text
@@ -22,16 +20,12 @@ def main() -> None:
     parser.add_argument(
         "--splits", type=whole(1), nargs="+", default=[], help="of a set that has several (default: all)"
     )
-    parser.add_argument(
-        "--options", help="`evaluate.<set>`, whose needs are checked, too: a YAML file, or {...} inline"
-    )
     parser.add_argument("--on-bad-image", choices=("stop", "skip"), default="stop", help="(default: stop)")
     parser.add_argument("--real", action="store_true", help="hold the counts against the real set's")
     parser.add_argument("--out", type=output, help="a JSON file for the counts")
     args = parser.parse_args()
     data_set = SETS.get(args.set)
-    asked = evaluation(data_set, args.options) if args.options else None
-    found = data_set.survey(args.root, data_set.require_splits(args.splits), real=args.real, evaluation=asked)
+    found = data_set.survey(args.root, data_set.require_splits(args.splits), real=args.real)
     found = with_files(found, args.root, skip=args.on_bad_image == "skip")
     print(printable(str(found)))
     found.require()

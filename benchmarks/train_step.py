@@ -89,7 +89,7 @@ class Stopwatch:
                 stack.enter_context(mock.patch.object(place, attribute, timed))
             ahead, batches = dataset._one_ahead, DataLoader.__iter__
             stack.enter_context(
-                mock.patch.object(dataset, "_one_ahead", lambda items: self.iterate("loader", ahead(items)))
+                mock.patch.object(dataset, "_one_ahead", lambda *given: self.iterate("loader", ahead(*given)))
             )
             stack.enter_context(
                 mock.patch.object(DataLoader, "__iter__", lambda loader: self.iterate("loader", batches(loader)))

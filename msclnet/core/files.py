@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import hashlib
 import math
 import os
@@ -97,8 +98,8 @@ def write_text(path: Path, text: str) -> None:
 def exclusive_lock(path: Path, seconds: float = math.inf) -> Iterator[None]:
     """Holds a file, or a folder, against every other process that asks to be alone there.
 
-    A folder is made when it is absent. A file is held under all its names. The other process may be the end of a killed
-    run, so it is waited for.
+    A folder is made when it is absent. A file is held under all its names, on a network file system against other
+    machines, too, where that locks. The other process may be the end of a killed run, so it is waited for.
 
     Args:
         path: the file or folder.
@@ -107,7 +108,10 @@ def exclusive_lock(path: Path, seconds: float = math.inf) -> Iterator[None]:
     Raises:
         DataError: the other process is still there after ``seconds``.
     """
-    descriptor = _wait(path, os.O_RDONLY if path.is_file() else os.O_DIRECTORY, seconds)
+    flags = os.O_DIRECTORY
+    if path.is_file():  # NFS locks no file that is open to be read alone
+        flags = os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY
+    descriptor = _wait(path, flags, seconds)
     try:
         yield
     finally:
@@ -309,10 +313,20 @@ def _locked(path: Path, flags: int) -> int | None:
             return descriptor
     except (BlockingIOError, FileNotFoundError):
         pass
-    except OSError:  # some network file systems lock nothing
+    except OSError as error:  # some network file systems lock nothing
+        _warn_of(path.parent, error.strerror)
         return descriptor
     os.close(descriptor)
     return None
+
+
+@functools.cache
+def _warn_of(folder: Path, said: str) -> None:
+    print(
+        f"warning: {folder}: its file system locks no files ({said}): two runs in it at once would spoil each other's",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _sync(folder: Path) -> None:

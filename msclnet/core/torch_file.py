@@ -82,15 +82,19 @@ def content(path: Path) -> dict[str, Any]:
 
     Raises:
         Damaged: the content is not what was written.
+        OSError: it cannot be read now, which says nothing of the content.
+        MemoryError: there is no room for it now.
     """
+    found = memoryview(path.read_bytes())
     try:
-        found = memoryview(path.read_bytes())
         if bytes(found[-DIGEST - 2 : -DIGEST]) != DIGEST.to_bytes(2, "little"):
             raise ValueError("no sha256 at its end: it was cut off, or not written by this project")
         if _sha256(found[: -DIGEST - 2]) != bytes(found[-DIGEST:]):
             raise ValueError("its sha256 is not the one it was written with")
         require_plausible(io.BytesIO(found), len(found))
         return torch.load(io.BytesIO(found), map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception as error:  # torch names a damaged file by a dozen exception types
         raise Damaged(reason(error)) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ class TrainingImages:
         )
         copies = Copies(device)
         raw = (copies.of(self._read(step, chosen, epoch)) for step, chosen in islice(enumerate(pairs), taken, None))
-        for sent in _one_ahead(raw):
+        for sent in _one_ahead(raw, device):
             images_v, images_r, labels, cameras_v, cameras_r, *draws = copies.take(sent)
             images = {Modality.VISIBLE: images_v, Modality.INFRARED: images_r}
             visible, infrared, *second = (
@@ -148,9 +149,13 @@ class Copies:
         return copies
 
 
-def _one_ahead(items: Iterator[T]) -> Iterator[T]:
-    """``items``, each made by a thread while the one before it is in use."""
-    with ThreadPoolExecutor(1) as thread:
+def _one_ahead(items: Iterator[T], device: torch.device) -> Iterator[T]:
+    """``items``, each made by a thread while the one before it is in use.
+
+    A thread begins on the first GPU, where each process would so take memory: it is told of ``device``.
+    """
+    begin = functools.partial(torch.cuda.set_device, device) if device.type == "cuda" else None
+    with ThreadPoolExecutor(1, initializer=begin) as thread:
         end = object()
         ahead = thread.submit(next, items, end)
         while (item := ahead.result()) is not end:

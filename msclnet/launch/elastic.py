@@ -84,7 +84,7 @@ def run(group: Group, script: Callable[..., Any] | str, *args: Any, **options: A
         rdzv_backend=BACKEND,
         rdzv_endpoint=f"{group.host}:{group.port}",
         rdzv_configs={"rank": group.node, "timeout": group.timeout},
-        run_id=os.environ.get("SLURM_JOB_ID") or uuid.uuid4().hex,
+        run_id=(group.nodes > 1 and os.environ.get("SLURM_JOB_ID")) or uuid.uuid4().hex,  # the same on all nodes
         local_addr=LOOPBACK if group.nodes == 1 else None,  # by number: not every machine finds itself by its name
         monitor_interval=POLL,
         logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # else each agent leaves an empty folder in /tmp

@@ -47,6 +47,7 @@ def lease(count: int, share: int = 1) -> tuple[str, ...]:
     Raises:
         DeviceError: there are not as many, taken or not; or the folder of leases cannot be used.
     """
+    _open_standard_input()
     devices = visible()
     if count > 1:  # processes on parts of one GPU cannot exchange gradients by NCCL
         share = 1
@@ -82,6 +83,14 @@ def lease(count: int, share: int = 1) -> tuple[str, ...]:
             )
             waiting = True
         time.sleep(POLL)
+
+
+def _open_standard_input() -> None:
+    """Opens it where it is closed (``<&-``): else the mutex would be it, and the lease be closed in its place."""
+    try:
+        os.fstat(STANDARD_INPUT)
+    except OSError:
+        os.open(os.devnull, os.O_RDONLY)
 
 
 @contextmanager

@@ -29,13 +29,13 @@ class Checkpointer:
     """Writes a training's checkpoints: in the first process alone, whose state is every process's."""
 
     def __init__(
-        self, folder: Path, every: float, origin: dict[str, Any], process: Processes, stop: StopRequests
+        self, folder: Path, every: float, origin: dict[str, Any], process: Processes, stop: StopRequests, code: str = ""
     ) -> None:
         """One is due every ``every`` seconds (0: after every step) and when the training is to stop.
 
-        ``origin``: plain values that decide the training's bits.
+        ``origin``: plain values that decide the training's bits. ``code``: any name of the code that does, or empty.
         """
-        self.folder, self.every, self.origin = folder, every, origin
+        self.folder, self.every, self.origin, self.code = folder, every, origin, code
         self.process, self.stop = process, stop
         self.last = time.monotonic()
         self.stopping = ""
@@ -55,7 +55,7 @@ class Checkpointer:
             return
         self.last = time.monotonic()
         try:
-            state = {"origin": self.origin, **contents()}
+            state = {"origin": self.origin, "code": self.code, **contents()}
             if name := not_finite(state):
                 raise NotFinite(
                     f"{name} has a value that is not finite after step {state['step']}, of which no checkpoint is "
@@ -78,10 +78,11 @@ class Checkpointer:
             )
 
 
-def newest(folder: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
+def newest(folder: Path, origin: dict[str, Any], code: str = "") -> dict[str, Any] | None:
     """The newest checkpoint of a training that is whole, None where there is none; damaged ones are reported, and go.
 
-    Raises DataError naming the keys in which its ``origin`` is another.
+    So do those that other ``code`` has written, where both are known: no training is of two codes. Raises DataError
+    naming the keys in which its ``origin`` is another, and OSError or MemoryError where one cannot be read now.
     """
     for partial in folder.glob("*.partial"):  # of a kill in the midst of writing
         partial.unlink()
@@ -101,6 +102,14 @@ def newest(folder: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
                 f"{path}: a checkpoint of another configuration:\n  " + "\n  ".join(lines) + "\n"
                 f"Restore these values to continue it, or delete {folder} to train from the beginning"
             )
+        if code and state.get("code") and code != state["code"]:
+            print(
+                f"{path}: of step {state['step']}, by code that has been changed since: training from the beginning",
+                file=sys.stderr,
+                flush=True,
+            )
+            drop(folder)
+            return None
         return state
     return None
 

@@ -30,6 +30,9 @@ class LiveMirror:
         if busy or time.monotonic() - self.last < self.every:
             return
         self.last = time.monotonic()
-        self.process = subprocess.Popen(
-            self.command, env=self.environment, stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        try:
+            self.process = subprocess.Popen(
+                self.command, env=self.environment, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        except OSError as error:
+            print(f"warning: no live curves for now: {error}", file=sys.stderr, flush=True)

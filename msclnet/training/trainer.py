@@ -37,7 +37,7 @@ from msclnet.training.gather import gather
 from msclnet.training.learner import Learner
 from msclnet.training.live_mirror import LiveMirror
 from msclnet.training.metrics_log import MetricsLog
-from msclnet.training.outputs import OutputFiles, begin_anew
+from msclnet.training.outputs import OutputFiles, begin_anew, lock_of
 from msclnet.training.process_group import processes
 from msclnet.training.progress import Progress
 from msclnet.training.pull import pull
@@ -86,11 +86,10 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
     work = folder / WORK
     forget(work)
     with (
-        Heartbeat() as heart,
         processes(job.train.threads, options.timeout) as process,
         final(work),
         StopRequests(process, options.launcher) as stop,
-        exclusive_lock(work, options.timeout / 2) if process.first else nullcontext(),
+        exclusive_lock(lock_of(work), options.timeout / 2) if process.first else nullcontext(),
     ):
         state_precision(job)
         require_precision(process.device.type, job.train.precision)
@@ -108,7 +107,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
         images = TrainingImages(pack, recipe(job, people), process.rank, process.world)
         validation = Validation(job, pack, people, process) if people and job.epochs else None
         learner = Learner.of(job, len(images.identities), process, images.cameras)
-        state = process.shared(newest(work, origin) if process.first else None)
+        state = process.shared(newest(work, origin, options.code) if process.first else None)
         if state:
             learner.load(state)
             if validation:
@@ -118,10 +117,11 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
             write_text(work / CONFIG, yaml_text.write(plain(job)))
             outputs.place(CONFIG)  # the live mirror reads it
             print(learner.rates(), file=sys.stderr, flush=True)
-        checkpoints = Checkpointer(work, options.checkpoint_every, origin, process, stop)
+        checkpoints = Checkpointer(work, options.checkpoint_every, origin, process, stop, options.code)
         mirror = options.mirror if process.first else None
-        trainer = Trainer(learner, images, log, checkpoints, mirror, validation, heart)
-        trainer.run(state)
+        with Heartbeat() as heart:  # what was before is no step: a pack's disk may be slow
+            trainer = Trainer(learner, images, log, checkpoints, mirror, validation, heart)
+            trainer.run(state)
         kept = validation.kept if validation else {}
         log.end(**({"kept_epoch": kept["epoch"]} if kept else {}))
         if process.first:

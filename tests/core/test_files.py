@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import multiprocessing
+import os
 import re
 import signal
 import time
@@ -90,3 +92,32 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
         rf"{tmp_path}/x: cannot be written .*\d MiB are free on its disk", str(storage(caught.value, Path()))
     )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("refused", [errno.EBADF, errno.ENOLCK])
+def test_a_file_is_locked_as_network_file_systems_want_it_or_not_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], refused: int
+) -> None:
+    """NFS 4 answers EBADF for a file that is open to be read alone; some lock nothing."""
+    flock = fcntl.flock
+
+    def of_nfs(descriptor: int, operation: int) -> None:
+        reading = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+        if reading or refused == errno.ENOLCK:
+            raise OSError(refused, os.strerror(refused))
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", of_nfs)
+    lock = tmp_path / "lock"
+    lock.touch()
+    with exclusive_lock(lock, 0):
+        pass
+    with exclusive_lock(lock, 0):
+        said = capsys.readouterr().err
+    if refused == errno.EBADF:
+        assert said == ""
+        with exclusive_lock(lock, 0), pytest.raises(DataError, match="another process"), exclusive_lock(lock, 0):
+            pass
+    else:
+        assert said.startswith(f"warning: {tmp_path}: its file system locks no files (No locks available): two runs")
+        assert said.count("warning") == 1

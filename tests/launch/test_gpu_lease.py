@@ -177,6 +177,20 @@ def test_ranks_that_outlive_a_killed_torchrun_keep_their_devices(machine: Machin
     assert waiting.wait(PATIENCE) == 0
 
 
+def test_a_job_whose_standard_input_is_closed_keeps_its_device(machine: Machine) -> None:
+    """As ``snakemake <&-`` over ssh closes it: the lease takes its place."""
+    job = ["--device", "gpu", str(machine.folder / "job.py"), str(machine.folder), str(LONG)]
+    closed = ["sh", "-c", 'exec "$@" <&-', "sh", *LAUNCH, *job]
+    environment = machine.environment | {"MSCLNET_GPUS": "1"}
+    machine.started += [subprocess.Popen(closed, env=environment, stderr=subprocess.PIPE, text=True)]
+    (first,) = machine.wait_for(1)
+    second = machine.start("--device", "gpu", MSCLNET_GPUS="1")
+    assert "waiting for 1 of 1 GPUs, held by the jobs" in heard(second, "waiting for")
+    machine.end(first)
+    first, second = machine.wait_for(2)
+    assert second["began"] >= first["ended"]
+
+
 def test_leases_are_every_users_to_read_whatever_the_umask(machine: Machine) -> None:
     before = os.umask(0o077)
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -52,10 +54,18 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
         torch_file.load(tmp_path / "c.pt")
 
 
-def write(folder: Path, step: int) -> None:
+def write(folder: Path, step: int, code: str = "") -> None:
     """A checkpoint of a training whose whole state is its step."""
     process = Processes(0, 1, torch.device("cpu"))
-    checkpoint.Checkpointer(folder, 0, {"seed": 0}, process, StopRequests(process)).write(lambda: {"step": step})
+    checkpoint.Checkpointer(folder, 0, {"seed": 0}, process, StopRequests(process), code).write(lambda: {"step": step})
+
+
+def steps(folder: Path, **of: str) -> int | None:
+    """The step of the newest checkpoint, of which there is nothing else to know."""
+    state = checkpoint.newest(folder, {"seed": 0}, **of)
+    assert state is None or state.keys() == {"origin", "code", "step"}
+    assert state is None or state["origin"] == {"seed": 0}
+    return state and state["step"]
 
 
 def test_the_last_two_are_kept_and_the_newest_whole_one_is_taken(
@@ -65,9 +75,9 @@ def test_the_last_two_are_kept_and_the_newest_whole_one_is_taken(
         write(tmp_path, step)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-10.pt", "checkpoint-9.pt"]
     (tmp_path / "checkpoint-11.pt.partial").write_bytes(b"PK")
-    assert checkpoint.newest(tmp_path, {"seed": 0}) == {"origin": {"seed": 0}, "step": 10}
+    assert steps(tmp_path) == 10
     (tmp_path / "checkpoint-10.pt").write_bytes((tmp_path / "checkpoint-10.pt").read_bytes()[:-1])
-    assert checkpoint.newest(tmp_path, {"seed": 0}) == {"origin": {"seed": 0}, "step": 9}
+    assert steps(tmp_path) == 9
     warning = capsys.readouterr().err
     assert f"warning: {tmp_path}/checkpoint-10.pt: damaged (no sha256 at its end: it was cut off" in warning
     assert "going on from checkpoint-9.pt" in warning
@@ -88,7 +98,42 @@ def test_a_disk_that_is_full_for_a_while_stops_nothing(tmp_path: Path, capsys: p
     assert "cannot be written (No space left on device): " in warning
     assert "MiB are free on its disk; free some there" in warning
     write(tmp_path, 3)
-    assert checkpoint.newest(tmp_path, {"seed": 0}) == {"origin": {"seed": 0}, "step": 3}
+    assert steps(tmp_path) == 3
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "error"),
+    [
+        (Path, "read_bytes", OSError(errno.ESTALE, "Stale file handle")),
+        (Path, "read_bytes", MemoryError()),
+        (torch, "load", MemoryError()),
+    ],
+)
+def test_what_cannot_be_read_now_is_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: object, name: str, error: Exception
+) -> None:
+    """A network file system's bad minute, or a machine short of memory, costs no checkpoint."""
+    write(tmp_path, 1)
+    write(tmp_path, 2)
+    with monkeypatch.context() as bad:
+        bad.setattr(place, name, mock.Mock(side_effect=error))
+        with pytest.raises(type(error)):
+            checkpoint.newest(tmp_path, {"seed": 0})
+    assert steps(tmp_path) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-1.pt", "checkpoint-2.pt"]
+
+
+def test_a_training_of_changed_code_begins_at_its_first_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its result is recorded as the new code's: no step of it is the old one's."""
+    write(tmp_path, 7, "old")
+    assert [steps(tmp_path), steps(tmp_path, code="old")] == [7, 7], "code that is not known is not held against it"
+    assert steps(tmp_path, code="new") is None
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/checkpoint-7.pt: of step 7, by code that has been changed since: training from the beginning\n"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 class Planted:

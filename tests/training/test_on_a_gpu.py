@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from msclnet.config import Config, TrainJob, replace, train_job
-from msclnet.data.loader import Copies
+from msclnet.data.loader import Copies, _one_ahead
 from msclnet.training.learner import parallel
 from msclnet.training.machine import peak_memory
 from msclnet.training.process_group import Processes, processes
@@ -93,6 +94,19 @@ def test_batches_are_copied_beside_the_work_and_waited_for_by_it_alone(monkeypat
     notes.clear()
     assert [values.tolist() for values in copies.take(sent)] == [[0, 0], [1, 1]]
     assert notes == ["work waits for arrived", "read by work", "read by work"]
+
+
+def test_the_thread_that_reads_ahead_is_on_the_processs_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread begins on the first GPU, where every process would take memory."""
+    told: list[tuple[torch.device, int]] = []
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: told.append((device, threading.get_ident())))
+    device = torch.device("cuda", 3)
+    threads = set(_one_ahead((threading.get_ident() for _ in range(3)), device))
+    assert told == [(device, thread) for thread in threads]
+    assert threading.get_ident() not in threads
+    told.clear()
+    assert len(list(_one_ahead(iter("abc"), CPU))) == 3
+    assert told == []
 
 
 def test_on_the_cpu_nothing_is_copied() -> None:

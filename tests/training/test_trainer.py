@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
 import re
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -26,6 +29,7 @@ from msclnet.data.loader import TrainingImages
 from msclnet.data.pack import Pack, write_pack
 from msclnet.datasets.base import Split
 from msclnet.evaluation.embedding import extract
+from msclnet.launch.watchdog import Heartbeat
 from msclnet.losses import objective
 from msclnet.losses.table import MEASURES
 from msclnet.model.files import load_model
@@ -481,6 +485,29 @@ def test_a_tracking_server_that_does_not_answer_stops_no_training(
         assert (tmp_path / "out/model.pt").exists()
         mirror.process.kill()
         mirror.process.wait()
+
+
+def test_a_mirror_that_cannot_be_started_stops_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a user may have no more processes, say."""
+    refusal = BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+    monkeypatch.setattr(subprocess, "Popen", mock.Mock(side_effect=refusal))
+    mirror = LiveMirror(tmp_path, "sqlite:///mlflow.db", 1e-6, "other")
+    mirror.upload()
+    assert "warning: no live curves for now: [Errno 11] Resource temporarily" in capsys.readouterr().err
+
+
+def test_a_pack_that_takes_long_to_read_is_no_step_that_takes_long(
+    job: TrainJob, pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The launcher kills a process that counts its steps and stands still: it counts none yet."""
+    order: list[str] = []
+    verify, begin = Pack.verify, Heartbeat.__enter__
+    monkeypatch.setattr(Pack, "verify", lambda pack: order.append("the pack is read") or verify(pack))
+    monkeypatch.setattr(Heartbeat, "__enter__", lambda heart: order.append("steps are counted") or begin(heart))
+    train(replace(job, epochs=1), pack, tmp_path)
+    assert order == ["the pack is read", "steps are counted"]
 
 
 def test_a_full_disk_costs_no_line_of_the_record(

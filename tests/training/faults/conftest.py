@@ -69,6 +69,7 @@ class Left:
     def by(cls, folder: Path, steps: int = 12, ended: bool = True) -> Left:
         state = torch_file.load(folder.with_suffix(".kept") / f"checkpoint-{steps}.pt")
         state["record"] = {key: state["record"][key] for key in ("step", "count", "sums")}
+        del state["code"]  # a name, of which nothing is computed
         lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
         kept = [
             {k: v for k, v in line.items() if k not in CLOCK}

@@ -30,6 +30,7 @@ STUDIES = "studies"  # the folder of what studies score
 DEFAULT = "default"  # the experiment whose results lie in results/ itself
 TRAININGS = "results/trainings"
 MODEL, METRICS, CONFIG, FEATURES, SCORES = "model.pt", "metrics.jsonl", "config.yaml", "features.npz", "scores.json"
+DATA = "data.json"  # of a data set: of which images, and by which files of configuration, its results are
 WORK = "work"  # of a training: what it is resumed from; not an output, which Snakemake deletes before a job
 
 
@@ -51,6 +52,29 @@ class Layout:
     @property
     def root(self) -> str:
         return "results" if self.experiment == DEFAULT else f"results/experiments/{self.experiment}"
+
+    def others(self, sets: Iterable[str], files: Sequence[str]) -> str:
+        """What to say where results that lie here are by other files of the same names; empty where they are not.
+
+        Args:
+            sets: names of data sets.
+            files: those laid over the default configuration, as paths from the working directory.
+
+        Returns:
+            The words, which name both.
+        """
+        for name in sets:
+            try:
+                before = json.loads(Path(self.root, name, DATA).read_bytes())["configuration"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # there are none, or they do not say
+            if isinstance(before, list) and before != list(files):
+                old, new = (" ".join(map(str, by)) or "the default alone" for by in (before, files))
+                return (
+                    f"{self.root}: its tables and figures are by {old}, and this run, by {new}, writes over them: the "
+                    "names are the same. To keep both, give one another: run.name"
+                )
+        return ""
 
     def training(self, name: str, method: object, split: object) -> str:
         """The folder of a method on a split of the data set ``name``; both may be wildcards."""

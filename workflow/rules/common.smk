@@ -24,8 +24,10 @@ from msclnet.launch import gpu_list
 from msclnet.launch.plan import Plan
 from msclnet.results import captions, layout, shared, studies
 
-if not config["run"].get("name"):
-    config["run"]["name"] = layout.experiment(workflow.overwrite_configfiles or [])
+LAID_OVER = [os.path.relpath(file) for file in workflow.overwrite_configfiles or []]
+named = bool(config["run"].get("name"))
+if not named:
+    config["run"]["name"] = layout.experiment(LAID_OVER)
 try:
     # Of --config Snakemake hands over words alone.
     told = yaml_text.untyped(workflow.config_settings.config)
@@ -57,6 +59,8 @@ if not CLUSTER and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", PLAN.places)  # without a limit Snakemake would not count them
 if not workflow.remote_exec:
     for warning in PLAN.warnings({name: CONFIG.data.of(name).processes for name in CONFIG.run.sets}):
+        logger.warning(warning)
+    if not named and (warning := HERE.others(CONFIG.run.sets, LAID_OVER)):
         logger.warning(warning)
 
 
@@ -218,7 +222,7 @@ def wanted_of(name):
     """All that a run leaves of a data set: what is missing of it is made again."""
     models = [f"{folder}/{layout.MODEL}" for folder in folders(name, CONFIG.run.methods)]
     return [
-        f"{OUT}/{name}/data.json",
+        f"{OUT}/{name}/{layout.DATA}",
         *models,
         f"{OUT}/{name}/{settings.UNTRAINED}/{layout.MODEL}",
         *(f"{folder}/{file}" for folder in folders(name, METHODS) for file in (layout.FEATURES, layout.SCORES)),

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from importlib import metadata
 from typing import Any, NoReturn
 
-from msclnet.core.command import output, output_folder, source, status, whole
+from msclnet.core.command import BlackToWhite, output, output_folder, source, status, whole
 from msclnet.core.errors import printable
 from msclnet.examples import EXAMPLES
 
@@ -436,7 +436,8 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 def _deep_range(parser: argparse.ArgumentParser) -> None:
     what = "the values that become 0 and 255 in grey images of more than 8 bits (default: they are refused)"
-    parser.add_argument("--deep-range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help=what)
+    how: dict[str, Any] = {"type": float, "nargs": 2, "action": BlackToWhite, "metavar": ("BLACK", "WHITE")}
+    parser.add_argument("--deep-range", **how, help=what)
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -71,7 +71,9 @@ def read_yaml(text_or_path: str) -> Any:
         return yaml_text.read(text_or_path if inline else Path(text_or_path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{text_or_path}: no such configuration file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{text_or_path}: {error.strerror}; expected YAML that this user may read") from None
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{text_or_path}: not readable as a text of UTF-8 ({error}); expected YAML") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{text_or_path}: not valid YAML: {error}") from None

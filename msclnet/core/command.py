@@ -7,9 +7,11 @@ import errno
 import math
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from msclnet.core.errors import SpoiledError, UserError
 from msclnet.core.files import FORBIDDEN, FULL, require_file, require_folder, storage
@@ -17,6 +19,7 @@ from msclnet.core.files import FORBIDDEN, FULL, require_file, require_folder, st
 # What a path on a command line may lead to, and that no longer fits when it is used.
 PLACES = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO)
 REMADE = "MSCLNET_REMADE"  # in the environment where what is missing is made again: of the workflow's jobs
+INTERRUPTED = 128 + signal.SIGINT  # the exit status, as a shell gives it
 SHORT = re.compile(r"\d+ requested and \d+ written")  # how NumPy says that a disk is full
 
 
@@ -55,6 +58,17 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+class BlackToWhite(argparse.Action):
+    """The ``action`` of an argument of argparse that is two numbers: what is black, and what is white above it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: object) -> None:
+        """Keeps the numbers; ends the program with a message for any others."""
+        black, white = values
+        if not -math.inf < black < white < math.inf:
+            raise argparse.ArgumentError(self, f"found {black:g} {white:g}, expected finite numbers, black below white")
+        setattr(namespace, self.dest, (black, white))
 
 
 def output(text: str) -> Path:
@@ -114,7 +128,7 @@ def status(main: Callable[[], int | None]) -> int:
         main: the command; it returns its exit status, or None for 0.
 
     Returns:
-        What it returns, or 1.
+        What it returns, or 1; 130 where Ctrl-C ended it.
     """
     ended = _ended(main)
     if isinstance(ended, int):
@@ -137,6 +151,9 @@ def _ended(main: Callable[[], int | None]) -> int | str:
     except BrokenPipeError:  # whoever reads, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's own last flush fails
         return 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     except OSError as error:
         return f"error: {_named(error)}"
 

@@ -73,7 +73,7 @@ def reason(error: BaseException) -> str:
         The first line of its message, or its kind where it says nothing.
     """
     text = str(error)
-    if foreign := re.search(r"(?:GLOBAL|[Gg]lobal:?) ([\w.]+)", text):
+    if foreign := re.search(r"GLOBAL ([\w.]+)", text) or re.search(r"[Gg]lobal:? ([\w.]+)", text):
         return f"it holds an object of {foreign[1]}, which could run a program when it is read"
     if "Weights only" in text or "WeightsUnpickler" in text:
         return "no tensors as torch saves them"

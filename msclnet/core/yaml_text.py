@@ -14,7 +14,20 @@ FLOAT = re.compile(rf"(?=.*[.eE])(?:{NUMBER.pattern})$")
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's, which reads every float of YAML 1.2 as one."""
+    """PyYAML's, which reads every float of YAML 1.2 as one, and takes no key twice: the first would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if before := lines.get((key.tag, key.value)):
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} stands twice, first in line {before}: join the two",
+                    problem_mark=key.start_mark,
+                )
+            lines[key.tag, key.value] = key.start_mark.line + 1
+        return super().construct_mapping(node, deep)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -67,6 +67,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except FileNotFoundError:
         raise DataError(f"{path}: no such image; see that the name is right, or copy it there again") from None
+    except PermissionError as error:
+        raise DataError(f"{path}: {error.strerror}; make it readable for this user") from None
     except UnidentifiedImageError:
         expected = ", ".join(FORMATS)
         raise DataError(

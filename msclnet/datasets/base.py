@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -119,6 +120,19 @@ def require_layout(root: Path, folders: tuple[str, ...], key: str) -> None:
             else f"check {key}, or unpack the set again"
         )
         raise DataError(f"{root}: has no {', '.join(missing)}; expected {', '.join(folders)}; {hint}")
+
+
+def amiss(path: Path) -> str:
+    """Why a listed image cannot be read, and what to do; empty where it is a file."""
+    if os.path.isfile(path):  # False, where Path.is_file raises, for a name no file can have
+        return ""
+    try:
+        os.stat(path)
+    except PermissionError as error:
+        return f"{path}: {error.strerror}; make it readable for this user"
+    except (OSError, ValueError):
+        pass
+    return f"{path} does not exist; copy it from the set's archive"
 
 
 def images_in(folder: Path, problems: Problems) -> list[str]:

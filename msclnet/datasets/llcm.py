@@ -10,7 +10,6 @@ and 4 to 9.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -23,7 +22,7 @@ from pydantic import Field
 from msclnet.core.errors import ConfigError
 from msclnet.core.section import Section
 from msclnet.core.types import ImageRecord, Images, Modality
-from msclnet.datasets.base import Problems, Split, Survey, compare, read_identities, read_lines, require_layout
+from msclnet.datasets.base import Problems, Split, Survey, amiss, compare, read_identities, read_lines, require_layout
 from msclnet.datasets.dataset import INFRARED_TO_VISIBLE, VISIBLE_TO_INFRARED, DataSet, StandInOptions
 from msclnet.datasets.protocol import DIRECTIONS, Comparison, Permutations, Rule, Setting, community_gallery
 
@@ -195,8 +194,8 @@ def _read_index(root: Path, half: str, modality: Modality, problems: Problems) -
             )
             continue
         path = image_path(half, match[1], int(match[5]))
-        if not os.path.isfile(root / path):  # False, where Path.is_file raises, for a name no file can have
-            problems.add(f"{index}, line {number}: {root / path} does not exist; copy it from the set's archive")
+        if said := amiss(root / path):
+            problems.add(f"{index}, line {number}: {said}")
         records.append(ImageRecord(path, int(match[3]), int(match[5]), modality))
     if twice := sorted(path for path, count in Counter(record.path for record in records).items() if count > 1):
         problems.add(f"{index}: lists {twice[0]} twice; expected each image once: restore the file")

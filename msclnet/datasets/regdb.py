@@ -8,7 +8,6 @@ file has 2,060 lines. The ten splits are ten trainings: in each, half of the ide
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ from pydantic import AfterValidator, Field
 
 from msclnet.core.section import each_once
 from msclnet.core.types import ImageRecord, Images, Modality
-from msclnet.datasets.base import Problems, Split, Survey, compare, read_lines, require_layout
+from msclnet.datasets.base import Problems, Split, Survey, amiss, compare, read_lines, require_layout
 from msclnet.datasets.dataset import (
     AGW,
     CAJ,
@@ -208,8 +207,8 @@ def _read_index(root: Path, name: str, modality: Modality, problems: Problems) -
                 f"'{folder}/<identity>/<name>_<identity>.bmp <label>': correct the line or restore the file"
             )
             continue
-        if not os.path.isfile(root / match[1]):  # False, where Path.is_file raises, for a name no file can have
-            problems.add(f"{path}, line {number}: {root / match[1]} does not exist; copy it from the set's archive")
+        if said := amiss(root / match[1]):
+            problems.add(f"{path}, line {number}: {said}")
         records.append(ImageRecord(match[1], int(match[2]), CAMERAS[modality], modality))
         identity_of[match[4]].add(int(match[2]))
     labels_of = Counter(identity for identities in identity_of.values() for identity in identities)

@@ -158,7 +158,7 @@ def evaluate(
     options = None
     if data_set.Evaluation:
         options = build(data_set.Evaluation, {name: given[name] for name in _single(data_set) if name in given})
-    _require_cameras(data_set, images)
+    require_cameras(data_set, images)
     comparisons = _of_one_setting(data_set, given, list(data_set.comparisons(images, options, permutations)))
     setting = {key: value for key, value in comparisons[0].setting.items() if key != "draw"}
     rows = [
@@ -256,7 +256,7 @@ def _unit(features: np.ndarray, images: Images) -> np.ndarray:
     return features / lengths
 
 
-def _require_cameras(data_set: DataSet, images: Images) -> None:
+def require_cameras(data_set: DataSet, images: Images) -> None:
     """Raises DataError where an image is of a camera that its modality has not: a protocol would pass it over."""
     for modality, cameras in data_set.cameras.items():
         mine = images.modality == modality

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, NoReturn
 
 import numpy as np
 import torch
@@ -250,12 +250,19 @@ def images_under(folder: Path) -> tuple[dict[str, os.stat_result], dict[str, int
             passed over, the most first; hidden ones are not counted.
 
     Raises:
-        DataError: there is no folder, or no image in it.
+        DataError: there is no folder, or no image in it; or it, or one in it, cannot be read, in which a person might
+            be missed.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected one with images in it, at any depth")
+
+    def unreadable(error: OSError) -> NoReturn:
+        raise DataError(
+            f"{error.filename}: {error.strerror}; a person in it would be missed: make the folder readable, or move it"
+        ) from error
+
     found, others = {}, Counter[str]()
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             path = Path(place, name)

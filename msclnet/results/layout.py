@@ -7,7 +7,7 @@
         <set>/<method>/split<N>/                model.pt metrics.jsonl config.yaml (links), features.npz scores.json
         <study>.csv  figures/<study>.{svg,png}
         <set>/studies/<study>/<variant>/seed<n>/split<N>/    features.npz scores.json
-        tracking/  logs/  benchmarks/  report.html
+        tracking/  logs/  benchmarks/  report.html  configuration.json
     results/trainings/<set>-<method>-split<N>-<digest>/   one training, whoever asked for it, and its work/
 
 A training's digest is of all that decides its result, so that two experiments share those that are the same and none is
@@ -25,12 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from msclnet.core.errors import DataError
+from msclnet.core.files import write_text
 
 STUDIES = "studies"  # the folder of what studies score
 DEFAULT = "default"  # the experiment whose results lie in results/ itself
 TRAININGS = "results/trainings"
 MODEL, METRICS, CONFIG, FEATURES, SCORES = "model.pt", "metrics.jsonl", "config.yaml", "features.npz", "scores.json"
-DATA = "data.json"  # of a data set: of which images, and by which files of configuration, its results are
+CONFIGURATION = "configuration.json"  # of an experiment: the files that were laid over the default configuration
 WORK = "work"  # of a training: what it is resumed from; not an output, which Snakemake deletes before a job
 
 
@@ -53,28 +54,30 @@ class Layout:
     def root(self) -> str:
         return "results" if self.experiment == DEFAULT else f"results/experiments/{self.experiment}"
 
-    def others(self, sets: Iterable[str], files: Sequence[str]) -> str:
-        """What to say where results that lie here are by other files of the same names; empty where they are not.
+    def note(self, files: Sequence[str]) -> None:
+        """Notes by which files of configuration a run of this experiment is, as paths from the working directory."""
+        write_text(Path(self.root, CONFIGURATION), json.dumps(list(files)) + "\n")
+
+    def others(self, files: Sequence[str]) -> str:
+        """What to say where the results here are by other files of the same names; empty where they are not.
 
         Args:
-            sets: names of data sets.
-            files: those laid over the default configuration, as paths from the working directory.
+            files: as in ``note``, of a run to come.
 
         Returns:
             The words, which name both.
         """
-        for name in sets:
-            try:
-                before = json.loads(Path(self.root, name, DATA).read_bytes())["configuration"]
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # there are none, or they do not say
-            if isinstance(before, list) and before != list(files):
-                old, new = (" ".join(map(str, by)) or "the default alone" for by in (before, files))
-                return (
-                    f"{self.root}: its tables and figures are by {old}, and this run, by {new}, writes over them: the "
-                    "names are the same. To keep both, give one another: run.name"
-                )
-        return ""
+        try:
+            before = json.loads(Path(self.root, CONFIGURATION).read_bytes())
+        except (OSError, ValueError):
+            return ""  # there are none, or they do not say
+        if not isinstance(before, list) or before == list(files):
+            return ""
+        old, new = (" ".join(map(str, by)) or "the default alone" for by in (before, files))
+        return (
+            f"{self.root}: its tables and figures are by {old}, and this run, by {new}, writes over them: the names "
+            "are the same. To keep both, give one another: run.name"
+        )
 
     def training(self, name: str, method: object, split: object) -> str:
         """The folder of a method on a split of the data set ``name``; both may be wildcards."""

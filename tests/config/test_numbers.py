@@ -124,3 +124,23 @@ def test_one_reader_reads_all_yaml() -> None:
     assert own in files
     readers = re.compile(r"yaml\.(safe_load|load|full_load|safe_dump|dump)\b")
     assert [str(file) for file in files if readers.search(file.read_text()) and file != own] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("run: {name: a}\ntrain: {}\nrun: {name: b}", "the key 'run' stands twice, first in line 1: join the two"),
+        ("{losses: {div: 0, t: 1, div: 9}}", "the key 'div' stands twice, first in line 1"),
+        ("a: &a {x: 1}\nb:\n  <<: *a\n  y: 2\n  y: 3\n", "the key 'y' stands twice, first in line 4"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    """Of two the first would be lost: the name of an experiment, say, and with it the tables of another."""
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=said) as error:
+        read_yaml(str(tmp_path / "mine.yaml"))
+    assert str(error.value).startswith(f"{tmp_path / 'mine.yaml'}: not valid YAML: ")
+
+
+def test_a_key_may_stand_beside_one_that_is_merged_in() -> None:
+    assert yaml_text.read("a: &a {x: 1}\nb: {<<: *a, x: 2}")["b"] == {"x": 2}

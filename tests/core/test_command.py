@@ -102,6 +102,25 @@ def test_another_failure_keeps_its_traceback(error: Exception) -> None:
         command.status(raises(error))
 
 
+def test_ctrl_c_ends_a_command_in_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.status(raises(KeyboardInterrupt())) == 130
+    with pytest.raises(SystemExit) as ended:
+        command.run(raises(KeyboardInterrupt()))
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n" * 2
+
+
+@pytest.mark.parametrize("values", [("0", "inf"), ("nan", "1"), ("5", "5"), ("9", "3")])
+def test_what_is_black_lies_below_what_is_white(values: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--deep-range", type=float, nargs=2, action=command.BlackToWhite)
+    assert parser.parse_args(["--deep-range", "-3", "4095"]).deep_range == (-3, 4095)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--deep-range", *values])
+    said = f"argument --deep-range: found {' '.join(values)}, expected finite numbers, black below white"
+    assert said in capsys.readouterr().err
+
+
 def test_numpy_says_a_full_disk_as_is_read() -> None:
     with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError, match="requested and") as caught:
         np.zeros(10_000).tofile(full)

@@ -70,6 +70,15 @@ def test_the_official_galleries_are_read_from_the_sets_folder(tmp_path: Path, ev
     assert json.loads((tmp_path / "scores.json").read_text())["rows"] == split_rows(people, 1, comparisons)
 
 
+def test_features_of_another_sets_cameras_are_refused(tmp_path: Path, evaluate) -> None:
+    """RegDB's, scored by the protocol of SYSU-MM01: most would be passed over without a word."""
+    images = {m: [(i, 1 + m) for i, _ in PEOPLE] for m in Modality}
+    save_features(tmp_path / "features.npz", made_up(0, *images.values()), 1)
+    with pytest.raises(SystemExit, match=r"cameras: found 2 on infrared images, .*SYSU-MM01 has 3, 6 there"):
+        evaluate("--set", "sysu", "--features", tmp_path / "features.npz", "--split", 1, "--out", tmp_path / "s.json")
+    assert not (tmp_path / "s.json").exists()
+
+
 def test_another_split_ends_with_a_message_and_no_file(tmp_path: Path) -> None:
     """A process of its own: what a shell and Snakemake see."""
     features, out = tmp_path / "features.npz", tmp_path / "scores.json"

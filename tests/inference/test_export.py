@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 
 import msclnet
 from msclnet.cli import main
@@ -21,6 +22,7 @@ from msclnet.datasets.table import SETS
 from msclnet.evaluation.embedding import embed_pixels
 from msclnet.inference import export as room
 from msclnet.inference.export import export, load_export, verify
+from msclnet.model.backbone import Backbone
 from msclnet.model.files import EXPORTS
 from msclnet.model.msclnet import MSCLNet
 from tests.results.test_tables import HOW, row, sysu_rows, write
@@ -73,6 +75,20 @@ def test_onnx_needs_nothing_of_ours(exported: Path) -> None:
     inputs = {value.name: (value.type, value.shape[1:]) for value in session.get_inputs()}
     assert inputs == {"images": ("tensor(uint8)", [48, 24, 3]), "modality": ("tensor(int64)", [])}
     assert [value.name for value in session.get_outputs()] == ["bn", "pooled"]
+
+
+def test_onnx_keeps_what_a_silent_channel_is_given(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is added to its mean before the root, 1e-12, was nothing to the exporter's optimiser, which left it out."""
+    network, shared = msclnet.load_model(model), Backbone.shared
+    half = (torch.arange(128) % 2).view(1, -1, 1, 1)
+    monkeypatch.setattr(Backbone, "shared", lambda backbone, stems: shared(backbone, stems) * half)
+    room._onnx(network, tmp_path / "x.onnx")
+    images, modality = np.random.default_rng(0).integers(0, 256, (4, 48, 24, 3), np.uint8), np.arange(4) % 2
+    found = load_export(tmp_path / "x.onnx")(images, modality)
+    for theirs, ours in zip(found, one_by_one(network, images, modality), strict=True):
+        assert np.abs(theirs - ours).max() < 5e-6
 
 
 def test_the_verification_sees_another_network(model: Path) -> None:

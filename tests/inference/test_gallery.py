@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -178,6 +179,20 @@ def test_a_query_is_decided_by_its_colours_where_no_folder_says(folder: Path, mo
     assert answer.decision == (Modality.INFRARED, "colour")
     (answer,) = opened(folder, model).search([query], modality="visible")
     assert (answer.decision, answer.among) == ((Modality.VISIBLE, "flag"), Modality.INFRARED)
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it a person would be missed, and the next best shown in their place."""
+    closed, scandir = folder / "Thermal", os.scandir
+
+    def scan(place: Path) -> object:
+        if Path(place) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(closed))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    with pytest.raises(DataError, match=r"Thermal: Permission denied; a person in it would be missed: make the folder"):
+        opened(folder, model)
 
 
 def test_what_cannot_be_searched_is_said(folder: Path, model: Path, tmp_path: Path) -> None:

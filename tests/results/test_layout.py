@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -33,24 +32,22 @@ def test_an_experiment_without_a_name_has_that_of_its_files(files: list[str | Pa
     assert layout.experiment(files) == name
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"configuration": 3}'])
 def test_results_of_other_files_of_the_same_names_are_told_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     here = Layout("lr")
-    assert here.others(("regdb", "sysu"), ["a/lr.yaml"]) == "", "there are none"
-    there = Path("results/experiments/lr/sysu")
-    there.mkdir(parents=True)
-    (there / layout.DATA).write_text(content)
-    assert here.others(("regdb", "sysu"), ["a/lr.yaml"]) == "", "they do not say"
-    (there / layout.DATA).write_text(json.dumps({"configuration": ["a/lr.yaml"]}))
-    assert here.others(("regdb", "sysu"), ["a/lr.yaml"]) == ""
-    assert here.others(("regdb", "sysu"), ["b/lr.yaml"]) == (
+    assert here.others(["a/lr.yaml"]) == "", "there are none"
+    here.note(["a/lr.yaml"])
+    assert here.others(["a/lr.yaml"]) == ""
+    assert here.others(["b/lr.yaml"]) == (
         "results/experiments/lr: its tables and figures are by a/lr.yaml, and this run, by b/lr.yaml, writes over "
         "them: the names are the same. To keep both, give one another: run.name"
     )
-    assert "by the default alone, writes over them" in here.others(("sysu",), [])
+    assert "by the default alone, writes over them" in here.others([])
+    for content in ("", "{}", "3"):
+        (Path(here.root) / layout.CONFIGURATION).write_text(content)
+        assert here.others(["b/lr.yaml"]) == "", "they do not say"
 
 
 def test_a_path_says_whose_it_is() -> None:

@@ -399,6 +399,9 @@ def test_bad_input_ends_with_a_message_that_names_it(tmp_path: Path) -> None:
     unknown = changed(tmp_path, "train: {idenities: 3}")
     output = snakemake(tmp_path / "run", "--dry-run", configs=unknown, check=False)
     assert "train.idenities: unknown key; did you mean 'identities'" in output
+    twice = changed(tmp_path, "run: {name: mine}\nrun: {sets: [regdb]}")
+    output = snakemake(tmp_path / "run", "--dry-run", configs=twice, check=False)
+    assert "the key 'run' stands twice, first in line 1: join the two" in output
 
 
 def test_more_threads_than_cores_are_said(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ if not named:
     config["run"]["name"] = layout.experiment(LAID_OVER)
 try:
     # Of --config Snakemake hands over words alone.
+    for file in workflow.configfiles:
+        settings.read_yaml(str(file))  # which takes no key twice: of two Snakemake has lost the first
     told = yaml_text.untyped(workflow.config_settings.config)
     CONFIG = settings.build(settings.Config, settings.merge(config, told))
 except UserError as error:
@@ -60,8 +62,12 @@ if not CLUSTER and "gpu" not in workflow.global_resources:
 if not workflow.remote_exec:
     for warning in PLAN.warnings({name: CONFIG.data.of(name).processes for name in CONFIG.run.sets}):
         logger.warning(warning)
-    if not named and (warning := HERE.others(CONFIG.run.sets, LAID_OVER)):
+    if not named and (warning := HERE.others(LAID_OVER)):
         logger.warning(warning)
+
+
+onstart:
+    HERE.note(LAID_OVER)
 
 
 def literally(text):
@@ -222,7 +228,7 @@ def wanted_of(name):
     """All that a run leaves of a data set: what is missing of it is made again."""
     models = [f"{folder}/{layout.MODEL}" for folder in folders(name, CONFIG.run.methods)]
     return [
-        f"{OUT}/{name}/{layout.DATA}",
+        f"{OUT}/{name}/data.json",
         *models,
         f"{OUT}/{name}/{settings.UNTRAINED}/{layout.MODEL}",
         *(f"{folder}/{file}" for folder in folders(name, METHODS) for file in (layout.FEATURES, layout.SCORES)),

@@ -84,7 +84,7 @@ rule link_data:
     input:
         lambda wildcards: pack_of(wildcards.set),
     output:
-        f"{OUT}/{{set}}/{layout.DATA}",
+        f"{OUT}/{{set}}/data.json",
     log:
         f"{OUT}/logs/link_data_{{set}}.log",
     conda:
@@ -93,11 +93,7 @@ rule link_data:
         root=of_set(shared.root),
         pack=of_set(shared.pack),
         said=lambda wildcards: json.dumps(
-            {
-                "images": shared.root(CONFIG, wildcards.set),
-                "pack": shared.pack(CONFIG, wildcards.set),
-                "configuration": LAID_OVER,
-            }
+            {"images": shared.root(CONFIG, wildcards.set), "pack": shared.pack(CONFIG, wildcards.set)}
         ),
     shell:
         "( ln -sfnr -- {params.root:q} $(dirname {output})/images; ln -sfnr {params.pack} $(dirname {output})/pack; "

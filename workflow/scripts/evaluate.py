@@ -11,7 +11,7 @@ from msclnet.config.evaluation import evaluation
 from msclnet.core.command import output, run, source, whole
 from msclnet.datasets.table import SETS
 from msclnet.evaluation.feature_file import load_split
-from msclnet.evaluation.scoring import split_rows
+from msclnet.evaluation.scoring import require_cameras, split_rows
 from msclnet.results.layout import split_of
 from msclnet.results.scores import write_scores
 
@@ -35,6 +35,7 @@ def main() -> None:
     for path in args.features:
         split = split_of(path) if args.split is None else args.split
         features = load_split(path, split)
+        require_cameras(data_set, features)
         rows = split_rows(features, split, data_set.comparisons(features, options, args.root), args.rerank)
         write_scores(args.out or path.with_name("scores.json"), split, rows)
 

@@ -12,6 +12,7 @@ from msclnet.core.command import output, run, source, whole
 from msclnet.data.pack import Pack
 from msclnet.datasets.table import SETS
 from msclnet.evaluation.feature_file import load_split
+from msclnet.evaluation.scoring import require_cameras
 from msclnet.model.files import load_model
 from msclnet.report.explain.activation import activation_maps
 from msclnet.report.explain.ranked import ranked_lists
@@ -50,6 +51,7 @@ def main() -> None:
     for method, model, path in zip(args.methods, args.models, args.features, strict=True):
         split = split_of(path)
         features = load_split(path, split)
+        require_cameras(data_set, features)
         comparisons = data_set.comparisons(features, options, args.root)
         places += ranked_lists(data_set, method, features, comparisons, args.queries, args.seed)
         cells += activation_maps(method, load_model(model), pack, split, 2 * args.queries, args.seed)

@@ -6,7 +6,7 @@ python workflow/scripts/pack.py --set regdb --root /data/RegDB --height 288 --wi
 import argparse
 import os
 
-from msclnet.core.command import output_folder, run, source, whole
+from msclnet.core.command import BlackToWhite, output_folder, run, source, whole
 from msclnet.data.pack import write_pack
 from msclnet.datasets.table import SETS
 
@@ -22,7 +22,8 @@ def main() -> None:
     parser.add_argument("--height", required=True, type=whole(1), help="pixels")
     parser.add_argument("--width", required=True, type=whole(1), help="pixels")
     parser.add_argument("--on-bad-image", choices=("stop", "skip"), default="stop", help="(default: stop)")
-    parser.add_argument("--deep-range", type=float, nargs=2, metavar=("BLACK", "WHITE"), help="of more than 8 bits")
+    what = {"type": float, "nargs": 2, "action": BlackToWhite, "metavar": ("BLACK", "WHITE")}
+    parser.add_argument("--deep-range", **what, help="of more than 8 bits")
     parser.add_argument("--workers", type=whole(1), default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--out", required=True, type=output_folder, help="the folder to write")
     args = parser.parse_args()

@@ -345,7 +345,7 @@ class Train(Section):
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         description="`float32`, or automatic mixed precision in `bfloat16` or, for GPUs without it, `float16` (with "
         "gradient scaling; a step whose gradients overflow is skipped, and `scale` and `skipped` are recorded). "
-        "Pooling, the gather and the losses stay in float32"
+        "Pooling, the synergistic encoder, the gather and the losses stay in float32"
     )
     tf32: bool = Field(
         description="whether a GPU may round the factors of float32 convolutions to TF32 (10 bits of mantissa); those "

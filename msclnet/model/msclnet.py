@@ -175,7 +175,9 @@ class MSCLNet(nn.Module):
         if self.infrared_head is not None:
             fields["infrared_normalised_logits"] = self.infrared_head(hat_r)
         if self.synergy is not None:
-            fields["synergy_blocks"] = self.synergy(blocks_v, blocks_r)
+            # In full precision: a recurrence adds up what is rounded, and casts would cost what its small products do.
+            with torch.autocast(hat_v.device.type, enabled=False):
+                fields["synergy_blocks"] = self.synergy(blocks_v, blocks_r)
         if self.synergy_neck is not None:
             fields["synergy_neck"] = self.synergy_neck(fields["synergy_blocks"].mean(1))
         return fields

@@ -436,8 +436,7 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 def _deep_range(parser: argparse.ArgumentParser) -> None:
     what = "the values that become 0 and 255 in grey images of more than 8 bits (default: they are refused)"
-    how: dict[str, Any] = {"type": float, "nargs": 2, "action": BlackToWhite, "metavar": ("BLACK", "WHITE")}
-    parser.add_argument("--deep-range", **how, help=what)
+    parser.add_argument("--deep-range", action=BlackToWhite, help=what)
 
 
 def _setting(text: str) -> tuple[str, Any]:

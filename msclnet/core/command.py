@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,9 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
 
 class BlackToWhite(argparse.Action):
     """The ``action`` of an argument of argparse that is two numbers: what is black, and what is white above it."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **how: Any) -> None:
+        super().__init__(option_strings, dest, nargs=2, type=float, metavar=("BLACK", "WHITE"), **how)
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: object) -> None:
         """Keeps the numbers; ends the program with a message for any others."""

@@ -95,21 +95,26 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def exclusive_lock(path: Path, seconds: float = math.inf) -> Iterator[None]:
+def exclusive_lock(path: Path, seconds: float = math.inf, *, file: bool = False) -> Iterator[None]:
     """Holds a file, or a folder, against every other process that asks to be alone there.
 
-    A folder is made when it is absent. A file is held under all its names, on a network file system against other
-    machines, too, where that locks. The other process may be the end of a killed run, so it is waited for.
+    What is absent is made: a folder, or an empty file. A file is held under all its names, on a network file system
+    against other machines, too, where that locks. The other process may be the end of a killed run: it is waited for.
 
     Args:
         path: the file or folder.
         seconds: how long the other process is waited for.
+        file: whether a file is made where there is nothing, then and while the other process is waited for, which may
+            delete it.
 
     Raises:
         DataError: the other process is still there after ``seconds``.
     """
     flags = os.O_DIRECTORY
-    if path.is_file():  # NFS locks no file that is open to be read alone
+    if file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT
+    elif path.is_file():  # NFS locks no file that is open to be read alone
         flags = os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY
     descriptor = _wait(path, flags, seconds)
     try:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -272,9 +272,14 @@ def _onnx(network: MSCLNet, path: Path) -> None:
     with extra("use"):
         import onnx  # noqa: F401  (the exporter needs both)
         import onnxscript  # noqa: F401
-    names: dict[str, Any] = {"input_names": ["images", "modality"], "output_names": ["bn", "pooled"]}
-    # Its optimiser takes what is added to a silent channel's mean for nothing; what runs the file has one of its own.
-    program = torch.onnx.export(_program(network), dynamo=True, verbose=False, optimize=False, **names)
+    program = torch.onnx.export(
+        _program(network),
+        dynamo=True,
+        verbose=False,
+        optimize=False,  # it takes what GeM adds to a silent channel for nothing; what runs the file has its own
+        input_names=["images", "modality"],
+        output_names=["bn", "pooled"],
+    )
     assert program is not None
     program.save(path, external_data=False)
 

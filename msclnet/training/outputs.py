@@ -18,7 +18,7 @@ from msclnet.results.layout import CONFIG, METRICS, MODEL
 from msclnet.training.checkpoint import drop
 
 FINISHED, ANEW = "finished.json", "anew.txt"  # notes in the work folder
-LOCK = "lock"  # there, too: empty, held by the training that is at work
+LOCK = "lock"  # there, too: held by the training that is at work; a folder would not be held between two nodes
 
 
 class OutputFiles:
@@ -80,14 +80,6 @@ class OutputFiles:
             if path.name not in (MODEL, METRICS, CONFIG, FINISHED):
                 with suppress(OSError):  # what a network file system keeps of a file in use
                     path.unlink()
-
-
-def lock_of(work: Path) -> Path:
-    """The file by which a training is alone in ``work``: no network file system locks a folder between two nodes."""
-    work.mkdir(parents=True, exist_ok=True)
-    lock = work / LOCK
-    lock.touch()
-    return lock
 
 
 def begin_anew(work: Path) -> None:

@@ -37,7 +37,7 @@ from msclnet.training.gather import gather
 from msclnet.training.learner import Learner
 from msclnet.training.live_mirror import LiveMirror
 from msclnet.training.metrics_log import MetricsLog
-from msclnet.training.outputs import OutputFiles, begin_anew, lock_of
+from msclnet.training.outputs import LOCK, OutputFiles, begin_anew
 from msclnet.training.process_group import processes
 from msclnet.training.progress import Progress
 from msclnet.training.pull import pull
@@ -89,7 +89,7 @@ def train(job: TrainJob, pack_folder: Path, folder: Path, options: Options | Non
         processes(job.train.threads, options.timeout) as process,
         final(work),
         StopRequests(process, options.launcher) as stop,
-        exclusive_lock(lock_of(work), options.timeout / 2) if process.first else nullcontext(),
+        exclusive_lock(work / LOCK, options.timeout / 2, file=True) if process.first else nullcontext(),
     ):
         state_precision(job)
         require_precision(process.device.type, job.train.precision)

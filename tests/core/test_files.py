@@ -84,6 +84,17 @@ def test_a_folder_is_one_processs_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_a_lock_that_its_holder_deletes_is_made_again_by_who_waits(tmp_path: Path) -> None:
+    """As a training does at its end, on which the next start of it waits."""
+    lock = tmp_path / "work/lock"
+    with exclusive_lock(lock, 0, file=True):
+        with pytest.raises(DataError, match="another process"), exclusive_lock(lock, 0, file=True):
+            pass
+        lock.unlink()
+        with exclusive_lock(lock, 0, file=True):
+            assert lock.is_file()
+
+
 def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left") as caught, atomic_write(tmp_path / "x"):
         raise OSError(errno.ENOSPC, "No space left on device")  # as a write says it

@@ -29,9 +29,9 @@ named = bool(config["run"].get("name"))
 if not named:
     config["run"]["name"] = layout.experiment(LAID_OVER)
 try:
-    # Of --config Snakemake hands over words alone.
-    for file in workflow.configfiles:
+    for file in [] if workflow.remote_exec else workflow.configfiles:
         settings.read_yaml(str(file))  # which takes no key twice: of two Snakemake has lost the first
+    # Of --config Snakemake hands over words alone.
     told = yaml_text.untyped(workflow.config_settings.config)
     CONFIG = settings.build(settings.Config, settings.merge(config, told))
 except UserError as error:

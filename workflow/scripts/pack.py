@@ -22,8 +22,7 @@ def main() -> None:
     parser.add_argument("--height", required=True, type=whole(1), help="pixels")
     parser.add_argument("--width", required=True, type=whole(1), help="pixels")
     parser.add_argument("--on-bad-image", choices=("stop", "skip"), default="stop", help="(default: stop)")
-    what = {"type": float, "nargs": 2, "action": BlackToWhite, "metavar": ("BLACK", "WHITE")}
-    parser.add_argument("--deep-range", **what, help="of more than 8 bits")
+    parser.add_argument("--deep-range", action=BlackToWhite, help="of more than 8 bits")
     parser.add_argument("--workers", type=whole(1), default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--out", required=True, type=output_folder, help="the folder to write")
     args = parser.parse_args()
